@@ -1,0 +1,53 @@
+import type { Options, PositionalOptions } from 'yargs';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Progress } from '../ports/progress.ts';
+import type { RestoreTarget } from '../ports/restore-target.ts';
+import type { SourceTree } from '../ports/source-tree.ts';
+import type { StateFolder } from '../ports/state-folder.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
+
+/** What main.ts hands to a command. Everything costly is opened by the call, once. */
+export interface CommandContext {
+  readonly configFile: string;
+  readonly stateDir: string;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  /** Aborts on SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+  /** Whether a person can be asked. */
+  readonly isInteractive: boolean;
+  config(): Promise<Config>;
+  account(): Promise<StorageAccount>;
+  state(): Promise<StateFolder>;
+  source(): Promise<SourceTree>;
+  target(): Promise<RestoreTarget>;
+  /** @throws AgentError NOT_CONFIRMED when the answer is not yes, or nobody can be asked */
+  confirm(question: string): Promise<void>;
+  /** Standard output for content itself (`cat`), with back-pressure. */
+  writeOut(bytes: Uint8Array): Promise<void>;
+}
+
+/** Lines for people; `name()` makes bytes safe for a terminal. */
+export interface Screen {
+  line(text: string): void;
+  name(bytes: Uint8Array): string;
+}
+
+/** A command file exports one of these; main.ts and completion are made from the list of them. */
+export interface Command<Args, Result> {
+  /** As yargs writes it: `restore [paths..]`. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Shown under `--help`: command line and what it does. */
+  readonly examples: readonly (readonly [string, string])[];
+  readonly positionals: Readonly<Record<string, PositionalOptions>>;
+  readonly flags: Readonly<Record<string, Options>>;
+  run(context: CommandContext, args: Args): Promise<Result>;
+  /** What `--json` prints, one value. */
+  json(result: Result): unknown;
+  /** What a person reads. */
+  render(result: Result, screen: Screen): void;
+  /** 0 if absent. */
+  exitStatus?(result: Result): number;
+}

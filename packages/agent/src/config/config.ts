@@ -1,0 +1,53 @@
+/** Where the runs go. */
+export type AccountAddress =
+  | {
+      readonly kind: 'ssh';
+      readonly user: string;
+      readonly host: string;
+      readonly port: number;
+      /** Folder of the account as SFTP sees it; `.` when the address had none (the folder that the login starts in). */
+      readonly path: string;
+    }
+  | { readonly kind: 'local'; readonly folder: string };
+
+export interface SshSettings {
+  /** `ssh2`: in this process. `openssh`: the system's `ssh -s`, with the user's own ~/.ssh/config. */
+  readonly transport: 'ssh2' | 'openssh';
+  /** Private key file; undefined with `openssh` when ssh's own configuration should choose. */
+  readonly identityFile: string | undefined;
+  /** Pinned fingerprint, `SHA256:…`. */
+  readonly hostKey: string | undefined;
+  /** Extra arguments for the system's ssh. */
+  readonly sshOptions: readonly string[];
+  /** SFTP channels; `auto` opens more on a long line. */
+  readonly channels: number | 'auto';
+}
+
+export interface SourceSettings {
+  /** Absolute path or glob. */
+  readonly path: string;
+  readonly excludes: readonly string[];
+  readonly oneFilesystem: boolean;
+  readonly honourMarkers: boolean;
+}
+
+export interface RetentionSettings {
+  readonly days: number;
+  readonly instances: number;
+  readonly months: number;
+  readonly years: number;
+}
+
+/** A checked configuration: nothing in it needs to be looked at again. Frozen. */
+export interface Config {
+  readonly file: string;
+  readonly account: AccountAddress;
+  readonly ssh: SshSettings;
+  readonly sources: readonly SourceSettings[];
+  /** For every source, before its own. */
+  readonly excludes: readonly string[];
+  readonly minIntervalMs: number;
+  readonly retention: RetentionSettings;
+  /** A run that lost more than this share (0 to 1) of its parent's files freezes retention. */
+  readonly freezeGoneShare: number;
+}

@@ -1,0 +1,46 @@
+/**
+ * Every code that `bakker` can fail with, and the exit status that it ends with. Codes are public and never reused.
+ * docs/exit-codes.md is made from this table.
+ */
+export const EXIT_STATUS = {
+  RUN_FAILED: 1,
+  SOURCE_SUSPICIOUS: 1,
+  RUN_NOT_FOUND: 1,
+  PATH_NOT_FOUND: 1,
+  RESTORE_FAILED: 1,
+  MANIFEST_DAMAGED: 1,
+  NOT_CONFIRMED: 1,
+  USAGE: 2,
+  CONFIG_INVALID: 2,
+  STORAGE_UNFIT: 2,
+  STATE_UNUSABLE: 2,
+  SOME_UNREADABLE: 3,
+  STORAGE_UNREACHABLE: 10,
+  HOST_KEY_CHANGED: 10,
+  AUTHENTICATION_FAILED: 10,
+  CONNECTION_LOST: 10,
+  LOCKED: 11,
+  STORAGE_REFUSED: 13,
+  STORAGE_FULL: 13,
+  VERIFY_DAMAGED: 15,
+  INTERRUPTED: 130,
+} as const;
+
+export type ErrorCode = keyof typeof EXIT_STATUS;
+
+/** An expected failure: the message names the object and the cause, the hint says the operator's next move. */
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrorCode, message: string, extra: { hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: extra.cause });
+    this.code = code;
+    this.hint = extra.hint;
+  }
+
+  get exitStatus(): number {
+    return EXIT_STATUS[this.code];
+  }
+}

@@ -1,0 +1,79 @@
+import type { Entry, Extent, SourceFilesystem } from '@bakker/impl-format';
+
+/** Something that a run has to say about one path; the run goes on. */
+export interface SourceProblem {
+  readonly path: Buffer;
+  /** `unreadable`: not in this run. `changing`: read while it changed, kept as it was read. `skipped`: by rule, said once. */
+  readonly kind: 'unreadable' | 'changing' | 'skipped';
+  /** errno name, or a short word. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What to read: already resolved sources and rules. */
+export interface ScanPlan {
+  readonly sources: readonly SourceRules[];
+  readonly onProblem: (problem: SourceProblem) => void;
+}
+
+/** One source folder (or file) and its rules. */
+export interface SourceRules {
+  /** Absolute, bytes, no trailing slash; `/` itself is allowed. */
+  readonly path: Buffer;
+  /** Patterns in gitignore syntax, relative to the source, later ones win. */
+  readonly excludes: readonly string[];
+  /** Stay on the file system that the source is on. */
+  readonly oneFilesystem: boolean;
+  /** Leave out folders with a valid CACHEDIR.TAG or a `.nobackup` file (the folder itself and the marker are kept). */
+  readonly honourMarkers: boolean;
+}
+
+/** The file systems and folders that a scan will read, looked at before it starts. */
+export interface SourceSurvey {
+  readonly filesystems: readonly SourceFilesystem[];
+}
+
+/** A small file read whole. */
+export interface WholeFile {
+  /** The entry as of this read: refreshed if the file had changed since the scan. `unsettled` is set if it still changes. */
+  readonly entry: Entry;
+  /** The logical content, holes as zeros. */
+  readonly content: Buffer;
+}
+
+/** A piece of a large file's data; holes are passed over. */
+export interface SourcePiece extends Extent {
+  readonly bytes: Buffer;
+}
+
+/** A large file held open. */
+export interface OpenSourceFile extends AsyncDisposable {
+  /** As of the opening. */
+  readonly entry: Entry;
+  /**
+   * The data in ascending order, in pieces of at most 1 MiB; each buffer is the consumer's.
+   * @throws the errno error if reading fails
+   */
+  pieces(): AsyncGenerator<SourcePiece>;
+  /** Whether size, mtime and ctime are still those of `entry`. */
+  isUnchanged(): boolean;
+}
+
+/** The files of this machine, as the scan sees them. */
+export interface SourceTree {
+  /** @throws AgentError SOURCE_SUSPICIOUS if a source is missing or is no folder or file */
+  survey(plan: ScanPlan): Promise<SourceSurvey>;
+  /**
+   * Every entry of every source, and the folders above them, once, in manifest order, in batches of at most 1,024.
+   * Holds the names of one folder for each level. File entries have no `sha256` yet.
+   */
+  scan(
+    plan: ScanPlan,
+    survey: SourceSurvey,
+    options: { signal: AbortSignal },
+  ): AsyncGenerator<readonly Entry[]>;
+  /** Reads a file of at most a few MiB; reads again if it changed meanwhile. @throws the errno error */
+  readWhole(entry: Entry): WholeFile;
+  /** @throws the errno error */
+  openFile(entry: Entry): OpenSourceFile;
+}
