@@ -50,6 +50,7 @@ export interface SourcePiece extends Extent {
 export interface OpenSourceFile extends AsyncDisposable {
   /** As of the opening. */
   readonly entry: Entry;
+  readonly descriptor: number;
   /**
    * The data in ascending order, in pieces of at most 1 MiB; each buffer is the consumer's.
    * @throws the errno error if reading fails

@@ -39,8 +39,11 @@ export interface Catalogue extends Disposable {
   add(content: KnownContent & InodeKey): void;
   /** The content turned out not to be there. */
   forget(sizeBytes: number, sha256: Buffer): void;
-  /** Folders that rows point into. */
+  /** Folders that rows point into: runs, or tokens of unpublished ones. */
   folders(): readonly string[];
+  /** The run all of whose content is in here; undefined if none is. */
+  covers(): string | undefined;
+  setCovers(run: string | undefined): void;
   /** Rows that point into `from` point into `to` from now on: an unfinished run was renamed. */
   renameFolder(from: string, to: string): void;
   forgetFolder(folder: string): void;
@@ -69,7 +72,8 @@ export interface StateFolder {
   lock(purpose: string): Promise<Disposable>;
   lastRuns(): Promise<LastRuns>;
   saveLastRuns(last: LastRuns): Promise<void>;
-  catalogue(): Promise<Catalogue>;
+  /** Emptied when `accountId` is not the one that it was filled for. */
+  catalogue(accountId: string): Promise<Catalogue>;
   draft(): Promise<ManifestDraft>;
   /** The clear manifest of a run that this server wrote or checked, with the SHA-256 (hex) of its bytes; undefined if not kept. */
   keptManifest(run: RunName): Promise<{ sha256: string; read(): AsyncGenerator<Buffer> } | undefined>;

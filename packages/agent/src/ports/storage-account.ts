@@ -19,6 +19,8 @@ export interface Receipt {
   readonly addedBytes: number;
   /** SHA-256 (hex) of the file `RUN.impl` as it lies on the storage. */
   readonly manifestSha256: string;
+  /** What `RunWriter.folder` was while it was written. */
+  readonly token: string;
   /** Why retention should stand still since this run, if a guard said so. */
   readonly frozen?: string;
 }
@@ -51,7 +53,10 @@ export interface StoredItem {
   readonly inode: bigint | undefined;
 }
 
-/** A file in the account: below a complete run, or below what an earlier, unfinished run left (`carried`). */
+/**
+ * A file in the account. `folder` is the name of a complete run, or the token of a run that was never published:
+ * tokens are random, so that a place noted on the server can never mean another file after a run's name is used again.
+ */
 export interface StoredPlace {
   readonly folder: string;
   readonly path: Buffer;
@@ -72,26 +77,28 @@ export interface FileSink extends AsyncDisposable {
   write(offsetBytes: number, bytes: Buffer): Promise<void>;
   /** Sets the length, flushes and checks it. After it the file is acknowledged. */
   finish(sizeBytes: number): Promise<void>;
+  /** Shares the blocks of an open file of this machine, where the storage is on the same file system; false if it can't. */
+  share?(descriptor: number): boolean;
 }
 
 /** A run being written. Requests of many files are in flight; a folder may be used at once, without waiting for its promise. */
 export interface RunWriter extends AsyncDisposable {
   readonly run: RunName;
-  /** Name of the folder written to, for `StoredPlace`. */
+  /** Token of this run until it is published, for `StoredPlace`. */
   readonly folder: string;
-  /** Folders of unfinished runs whose content may be linked; removed after the publish. */
+  /** Tokens of unfinished runs whose content may be linked; removed after the publish. */
   readonly carriedFolders: readonly string[];
   /** Longest path, in bytes below the run, that this storage takes. */
   readonly maxPathBytes: number;
-  /** Resolves when fewer requests are in flight than the storage works best with. */
-  ready(): Promise<void>;
+  /** Undefined when there is room for more requests; else resolves when there is. Asked before every few entries. */
+  ready(): Promise<void> | undefined;
   directory(path: Buffer): Promise<void>;
   symlink(path: Buffer, target: Buffer): Promise<void>;
   link(path: Buffer, from: StoredPlace): Promise<LinkOutcome>;
   file(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
   openFile(path: Buffer, about: NewFile): Promise<FileSink>;
   /** All requests answered, flushed, manifest and receipt in place, renamed, `latest` moved, carried folders removed. */
-  publish(options: { manifest: AsyncIterable<Uint8Array>; receipt: Receipt }): Promise<void>;
+  publish(options: { manifest: AsyncIterable<Uint8Array>; receipt: Omit<Receipt, 'token'> }): Promise<void>;
 }
 
 /**
@@ -101,6 +108,8 @@ export interface RunWriter extends AsyncDisposable {
 export interface StorageAccount extends AsyncDisposable {
   /** For messages: `user@host:/path` or a folder. */
   readonly address: string;
+  /** Random name of this account, made with its first run: what a server remembers of an account belongs to it alone. */
+  identity(): Promise<string>;
   /** Tries what the account can do by a real write, link, rename and delete in `.bakker`. */
   probe(): Promise<Abilities>;
   /** All runs, oldest first. */
