@@ -1,0 +1,159 @@
+import { createRequire } from 'node:module';
+import { getSystemErrorName } from 'node:util';
+import type * as Koffi from 'koffi';
+
+/** `dirfd` that stands for the working folder; absolute paths pass over it. */
+export const AT_FDCWD = -100;
+export const AT_SYMLINK_NOFOLLOW = 0x100;
+export const AT_SYMLINK_FOLLOW = 0x400;
+
+/** A call that failed, shaped like Node's own system errors. */
+export class LibcError extends Error {
+  override readonly name = 'LibcError';
+  /** Name of the errno: `EACCES`. */
+  readonly code: string;
+  readonly errno: number;
+  readonly syscall: string;
+
+  constructor(syscall: string, errno: number, path?: Buffer) {
+    const code = errno > 0 ? getSystemErrorName(-errno) : 'EIO';
+    super(
+      path === undefined ? `${code}: ${syscall}` : `${code}: ${syscall} ${JSON.stringify(path.toString())}`,
+    );
+    this.code = code;
+    this.errno = -errno;
+    this.syscall = syscall;
+  }
+}
+
+/** A user or group as NSS knows it. */
+export interface NssRecord {
+  readonly id: number;
+  readonly name: string;
+}
+
+/**
+ * The calls that Node does not offer, each synchronous. Paths end in NUL (see `cString`); 64-bit results come as a number,
+ * or as a bigint where a number would lose digits. A result below zero is a failure: see `fail`.
+ */
+export interface Libc {
+  llistxattr(path: Buffer, list: Buffer | null, size: number): number;
+  lgetxattr(path: Buffer, name: Buffer, value: Buffer | null, size: number): number;
+  lsetxattr(path: Buffer, name: Buffer, value: Buffer, size: number, flags: number): number;
+  lremovexattr(path: Buffer, name: Buffer): number;
+  utimensat(dirfd: number, path: Buffer, times: Buffer, flags: number): number;
+  futimens(fd: number, times: Buffer): number;
+  statx(dirfd: number, path: Buffer, flags: number, mask: number, result: Buffer): number;
+  openat(dirfd: number, path: Buffer, flags: number, mode: number): number;
+  linkat(oldDirfd: number, oldPath: Buffer, newDirfd: number, newPath: Buffer, flags: number): number;
+  renameat2(oldDirfd: number, oldPath: Buffer, newDirfd: number, newPath: Buffer, flags: number): number;
+  lseek(fd: number, offset: number, whence: number): number | bigint;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
+  copy_file_range(
+    from: number,
+    fromOffset: Buffer,
+    to: number,
+    toOffset: Buffer,
+    length: number,
+    flags: number,
+  ): number;
+  ioctlInt(fd: number, request: number, value: number): number;
+  syncfs(fd: number): number;
+  flock(fd: number, operation: number): number;
+  /** `mknodat`: called by number, because older glibc exports no such symbol. */
+  mknodat(number: number, dirfd: number, path: Buffer, mode: number, device: number): number;
+  openat2(number: number, dirfd: number, path: Buffer, how: Buffer, size: number): number;
+  userById(id: number): NssRecord | undefined;
+  userByName(name: string): NssRecord | undefined;
+  groupById(id: number): NssRecord | undefined;
+  groupByName(name: string): NssRecord | undefined;
+  errno(): number;
+}
+
+let loaded: Libc | undefined;
+
+/** libc of this process. koffi is loaded by the first call, because that takes longer than many a command. */
+export function libc(): Libc {
+  loaded ??= bind();
+  return loaded;
+}
+
+/** Throws what the last call failed with. Nothing may run between the call and this. */
+export function fail(syscall: string, path?: Buffer): never {
+  throw new LibcError(syscall, libc().errno(), path);
+}
+
+/** The bytes with a NUL behind. @throws LibcError EINVAL if there is one inside, which would cut the path short */
+export function cString(bytes: Uint8Array | string): Buffer {
+  const length = typeof bytes === 'string' ? Buffer.byteLength(bytes) : bytes.length;
+  const result = Buffer.allocUnsafe(length + 1);
+  if (typeof bytes === 'string') result.write(bytes);
+  else result.set(bytes);
+  result[length] = 0;
+  if (result.indexOf(0) !== length)
+    throw new LibcError('a path with a NUL byte', EINVAL, result.subarray(0, length));
+  return result;
+}
+
+/** Whether `error` is a system error (Node's or ours) with one of the errno names. */
+export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
+}
+
+const EINVAL = 22;
+
+function bind(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+  // The process's own symbols: whichever libc Node runs on.
+  const library = koffi.load(null);
+  const bytes = 'const uint8_t *';
+  const out = 'uint8_t *';
+  const call = (name: string, result: string, parameters: string[]) => library.func(name, result, parameters);
+  // Variadic functions are declared with fixed parameters: for integers the calling convention is the same on Linux.
+  return {
+    llistxattr: call('llistxattr', 'int64_t', [bytes, out, 'size_t']),
+    lgetxattr: call('lgetxattr', 'int64_t', [bytes, bytes, out, 'size_t']),
+    lsetxattr: call('lsetxattr', 'int', [bytes, bytes, bytes, 'size_t', 'int']),
+    lremovexattr: call('lremovexattr', 'int', [bytes, bytes]),
+    utimensat: call('utimensat', 'int', ['int', bytes, bytes, 'int']),
+    futimens: call('futimens', 'int', ['int', bytes]),
+    statx: call('statx', 'int', ['int', bytes, 'int', 'uint', out]),
+    openat: call('openat', 'int', ['int', bytes, 'int', 'uint']),
+    linkat: call('linkat', 'int', ['int', bytes, 'int', bytes, 'int']),
+    renameat2: call('renameat2', 'int', ['int', bytes, 'int', bytes, 'uint']),
+    lseek: call('lseek', 'int64_t', ['int', 'int64_t', 'int']),
+    fallocate: call('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
+    copy_file_range: call('copy_file_range', 'int64_t', ['int', out, 'int', out, 'size_t', 'uint']),
+    ioctlInt: call('ioctl', 'int', ['int', 'ulong', 'int64_t']),
+    syncfs: call('syncfs', 'int', ['int']),
+    flock: call('flock', 'int', ['int', 'int']),
+    mknodat: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, 'int64_t', 'int64_t']),
+    openat2: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, bytes, 'int64_t']),
+    ...bindNss(koffi, call),
+    errno: () => koffi.errno(),
+  };
+}
+
+/** The look-ups without `_r`: nothing else in this process calls them, and ours run on one thread. */
+function bindNss(
+  koffi: typeof Koffi,
+  call: (name: string, result: string, parameters: string[]) => (...parameters: unknown[]) => unknown,
+): Pick<Libc, 'userById' | 'userByName' | 'groupById' | 'groupByName'> {
+  // The first members of struct passwd and of struct group are the same: name, password, id.
+  const record = koffi.struct({ name: 'str', password: 'void *', id: 'uint32_t' });
+  const lookUp = <Key>(name: string, parameter: string) => {
+    const find = call(name, 'void *', [parameter]);
+    return (key: Key): NssRecord | undefined => {
+      const found = find(key);
+      if (found === null) return undefined;
+      const decoded = koffi.decode(found, record) as NssRecord;
+      return { id: decoded.id, name: decoded.name };
+    };
+  };
+  return {
+    userById: lookUp<number>('getpwuid', 'uint32_t'),
+    userByName: lookUp<string>('getpwnam', 'str'),
+    groupById: lookUp<number>('getgrgid', 'uint32_t'),
+    groupByName: lookUp<string>('getgrnam', 'str'),
+  };
+}

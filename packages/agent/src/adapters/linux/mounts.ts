@@ -1,0 +1,86 @@
+import { readFileSync } from 'node:fs';
+
+/** One line of /proc/self/mountinfo. */
+export interface Mount {
+  /** Absolute, bytes. */
+  readonly mountPoint: Buffer;
+  /** `ext4`, `fuse.sshfs`. */
+  readonly type: string;
+  /** `st_dev` of what lies below it, except on btrfs, whose subvolumes have numbers of their own. */
+  readonly major: number;
+  readonly minor: number;
+  /** Folder of the file system that is mounted: not `/` for a bind mount. */
+  readonly root: Buffer;
+}
+
+/** What is mounted now, in the order of mounting: of two on one point, the later hides the earlier. @throws errno error */
+export function readMounts(): Mount[] {
+  return parseMounts(readFileSync('/proc/self/mountinfo'));
+}
+
+/** Pure: the lines as proc(5) describes them. */
+export function parseMounts(text: Buffer): Mount[] {
+  const mounts: Mount[] = [];
+  // Each byte one character, because mount points are bytes; fields after the type are of no concern.
+  for (const line of text.toString('latin1').split('\n')) {
+    const [before, after] = line.split(' - ', 2);
+    const [, , device, root, mountPoint] = (before ?? '').split(' ');
+    const [major, minor] = (device ?? '').split(':').map(Number);
+    const type = after?.split(' ', 1)[0];
+    if (root === undefined || mountPoint === undefined || type === undefined) continue;
+    if (major === undefined || minor === undefined) continue;
+    mounts.push({
+      mountPoint: unescape(mountPoint),
+      type: unescape(type).toString(),
+      major,
+      minor,
+      root: unescape(root),
+    });
+  }
+  return mounts;
+}
+
+/** Whether a file system is a window on the kernel, with nothing in it to keep. tmpfs is none: files in it are real. */
+export function isPseudo(type: string): boolean {
+  return PSEUDO.has(type);
+}
+
+/** Space, tab, newline and backslash are written as three octal digits. */
+function unescape(field: string): Buffer {
+  const plain = field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+  return Buffer.from(plain, 'latin1');
+}
+
+const PSEUDO: ReadonlySet<string> = new Set([
+  'autofs',
+  'binder',
+  'binfmt_misc',
+  'bpf',
+  'cgroup',
+  'cgroup2',
+  'configfs',
+  'debugfs',
+  'devpts',
+  'devtmpfs',
+  'efivarfs',
+  'functionfs',
+  'fuse.gvfsd-fuse',
+  'fuse.lxcfs',
+  'fuse.portal',
+  'fusectl',
+  'hugetlbfs',
+  'mqueue',
+  'nfsd',
+  'nsfs',
+  'proc',
+  'pstore',
+  'resctrl',
+  'rpc_pipefs',
+  'securityfs',
+  'selinuxfs',
+  'smackfs',
+  'sysfs',
+  'tracefs',
+]);

@@ -1,0 +1,46 @@
+import type { Extent } from '@bakker/impl-format';
+import { fail, libc } from './libc.ts';
+
+/**
+ * Where an open file holds data, ascending, not touching, cut at `sizeBytes`; empty if it is one hole.
+ * Undefined if it has no holes, or the file system does not tell. Moves the file offset: read with positions.
+ *
+ * @throws LibcError
+ */
+export function dataExtents(fd: number, sizeBytes: number): Extent[] | undefined {
+  const extents: Extent[] = [];
+  for (let at = 0; at < sizeBytes;) {
+    const start = Number(libc().lseek(fd, at, SEEK_DATA));
+    if (start < 0) {
+      const errno = libc().errno();
+      if (errno === ENXIO) break; // only a hole from here on
+      if (errno === EINVAL) return undefined; // unknown to this file system
+      fail('lseek');
+    }
+    if (start >= sizeBytes) break; // grew meanwhile
+    const end = Number(libc().lseek(fd, start, SEEK_HOLE));
+    // ENXIO: truncated since the last call; what was data is gone, and the reader will notice.
+    if (end < 0 && libc().errno() !== ENXIO) fail('lseek');
+    const stop = end < 0 ? sizeBytes : Math.min(end, sizeBytes);
+    extents.push({ offsetBytes: start, lengthBytes: stop - start });
+    at = stop;
+  }
+  const [first] = extents;
+  const isWhole = sizeBytes === 0 || (first?.offsetBytes === 0 && first.lengthBytes === sizeBytes);
+  return isWhole ? undefined : extents;
+}
+
+/** Frees a stretch of an open file: it reads as zeros, the length stays. False where the file system can't. @throws LibcError */
+export function punchHole(fd: number, { offsetBytes, lengthBytes }: Extent): boolean {
+  if (libc().fallocate(fd, KEEP_SIZE | PUNCH_HOLE, offsetBytes, lengthBytes) === 0) return true;
+  if (libc().errno() === EOPNOTSUPP) return false;
+  return fail('fallocate');
+}
+
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
+const KEEP_SIZE = 1;
+const PUNCH_HOLE = 2;
+const ENXIO = 6;
+const EINVAL = 22;
+const EOPNOTSUPP = 95;

@@ -1,0 +1,6 @@
+import { fail, libc } from './libc.ts';
+
+/** Writes all of the file system that an open file is on to its disk, and waits for it. @throws LibcError `EIO`, `ENOSPC` */
+export function syncFilesystem(fd: number): void {
+  if (libc().syncfs(fd) < 0) fail('syncfs');
+}
