@@ -1,0 +1,66 @@
+import { stringify } from 'yaml';
+import { formatAccountAddress } from './account-address.ts';
+import type { AccountAddress } from './config.ts';
+import { DEFAULTS } from './defaults.ts';
+
+/** What `bakker init` found out. */
+export interface InitialSettings {
+  readonly account: AccountAddress;
+  readonly identityFile?: string;
+  readonly hostKey?: string;
+  readonly transport: 'ssh2' | 'openssh';
+  readonly sources: readonly string[];
+}
+
+/** Writes a commented configuration file; `parseConfig` reads the same settings from it. */
+export function renderConfig(options: InitialSettings): string {
+  const { account, identityFile, hostKey, transport, sources } = options;
+  const { retention } = DEFAULTS;
+  return `# What bakker backs up, and where to. docs/configuration.md describes every key.
+# A line that starts with "#" shows what holds without it.
+
+# The account that the runs go to.
+account: ${scalar(formatAccountAddress(account))}
+
+# The private key to sign in with, and the fingerprint of the storage's host key:
+# bakker refuses any other.
+${identityFile === undefined ? '#identity: /root/.ssh/id_ed25519' : `identity: ${scalar(identityFile)}`}
+${hostKey === undefined ? '#host-key: SHA256:…' : `host-key: ${scalar(hostKey)}`}
+
+# ssh2: bakker's own connection. openssh: the system's ssh, with ~/.ssh/config, jump hosts and agents.
+${transport === DEFAULTS.transport ? `#transport: ${DEFAULTS.transport}` : `transport: ${transport}`}
+
+# Folders to back up: absolute paths, * and ** are taken.
+sources:
+${sources.map(renderSource).join('\n')}
+
+# Never backed up, in the syntax of .gitignore, for every source.
+#exclude:
+#  - '*.tmp'
+#  - /var/cache/
+
+# Stay on the file system that a source is on.
+#one-file-system: ${DEFAULTS.oneFilesystem}
+
+# Leave out folders with a CACHEDIR.TAG or a .nobackup file in them.
+#markers: ${DEFAULTS.honourMarkers}
+
+# Least time from one run to the next: 90m, 20h, 1d; 0 for none.
+#interval: ${DEFAULTS.interval}
+
+# What is kept: all runs of this many days, the newest runs, the newest run of each month and of each year.
+#retention: { days: ${retention.days}, instances: ${retention.instances}, months: ${retention.months}, years: ${retention.years} }
+
+# A run that lost more than this share of its files stops retention until a person has looked.
+#freeze-when-gone: ${DEFAULTS.freezeWhenGone}
+`;
+}
+
+function renderSource(source: string): string {
+  return `  - ${scalar(source)}`;
+}
+
+/** Quoted where YAML would read something else, on one line whatever is in it. */
+function scalar(text: string): string {
+  return stringify(text, { lineWidth: 0, defaultStringType: 'PLAIN', blockQuote: false }).trimEnd();
+}

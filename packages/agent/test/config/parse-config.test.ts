@@ -1,0 +1,265 @@
+import { deepStrictEqual, equal } from 'node:assert/strict';
+import fc from 'fast-check';
+import t from 'tap';
+import type { AccountAddress } from '../../src/config/config.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { CONFIG_KEYS, parseConfig } from '../../src/config/parse-config.ts';
+import { renderConfig } from '../../src/config/render-config.ts';
+import { AgentError } from '../../src/errors.ts';
+
+const FILE = '/etc/bakker/bakker.yaml';
+const HOST_KEY = `SHA256:${'aB3+/'.repeat(8)}xyz`;
+const MINIMAL = 'account: web@store:/web\nsources: [/etc]\n';
+
+function refusal(text: string): AgentError {
+  try {
+    parseConfig(text, FILE);
+  } catch (error) {
+    if (error instanceof AgentError) return error;
+    throw error;
+  }
+  throw new Error(`was taken:\n${text}`);
+}
+
+t.test('what is left out has the documented default', (t) => {
+  t.strictSame(parseConfig(MINIMAL, FILE), {
+    file: FILE,
+    account: { kind: 'ssh', user: 'web', host: 'store', port: 22, path: '/web' },
+    ssh: { transport: 'ssh2', identityFile: undefined, hostKey: undefined, sshOptions: [], channels: 'auto' },
+    sources: [{ path: '/etc', excludes: [], oneFilesystem: true, honourMarkers: true }],
+    excludes: [],
+    minIntervalMs: 20 * 3_600_000,
+    retention: { days: 14, instances: 7, months: 12, years: 4 },
+    freezeGoneShare: 0.5,
+  });
+  t.end();
+});
+
+t.test('every key is read', (t) => {
+  const config = parseConfig(
+    `account: ssh://web@[::1]:2222/./web
+identity: /root/.ssh/bakker
+host-key: ${HOST_KEY}=
+transport: openssh
+ssh-options: [-J, jump.example]
+channels: 4
+one-file-system: false
+markers: false
+exclude: ['*.tmp', '!keep.tmp']
+sources:
+  - /etc
+  - path: /srv/*
+    exclude: [cache/]
+    one-file-system: true
+    markers: true
+interval: 90m
+retention: { days: 3, years: 0 }
+freeze-when-gone: 12.5%
+`,
+    FILE,
+  );
+  t.strictSame(config, {
+    file: FILE,
+    account: { kind: 'ssh', user: 'web', host: '::1', port: 2222, path: 'web' },
+    ssh: {
+      transport: 'openssh',
+      identityFile: '/root/.ssh/bakker',
+      hostKey: HOST_KEY,
+      sshOptions: ['-J', 'jump.example'],
+      channels: 4,
+    },
+    sources: [
+      { path: '/etc', excludes: [], oneFilesystem: false, honourMarkers: false },
+      { path: '/srv/*', excludes: ['cache/'], oneFilesystem: true, honourMarkers: true },
+    ],
+    excludes: ['*.tmp', '!keep.tmp'],
+    minIntervalMs: 90 * 60_000,
+    retention: { days: 3, instances: 7, months: 12, years: 0 },
+    freezeGoneShare: 0.125,
+  });
+  t.end();
+});
+
+t.test('a configuration can not be changed afterwards', (t) => {
+  const config = parseConfig(MINIMAL, FILE);
+  for (const part of [
+    config,
+    config.account,
+    config.ssh,
+    config.ssh.sshOptions,
+    config.sources,
+    config.sources[0],
+  ]) {
+    t.ok(Object.isFrozen(part));
+  }
+  t.end();
+});
+
+t.test('all problems are told at once, each with its line and the nearest name', (t) => {
+  const error = refusal(`acount: web@store:/web
+hostKey: x
+sources:
+  - path: etc
+    exlude: []
+    frobnicate: 1
+intervall: 5
+channels: 99
+retention:
+  day: 3
+  months: -1
+`);
+  t.equal(error.code, 'CONFIG_INVALID');
+  t.equal(error.exitStatus, 2);
+  t.strictSame(error.message.split('\n'), [
+    `${FILE} has 10 problems:`,
+    '  line 1: acount: unknown key; did you mean account?',
+    '  line 1: account is missing: where should the runs go?',
+    '  line 2: hostKey: unknown key; did you mean host-key?',
+    '  line 4: sources[0].path: etc must be an absolute path',
+    '  line 5: sources[0].exlude: unknown key; did you mean exclude?',
+    '  line 6: sources[0].frobnicate: unknown key; known here: path, exclude, one-file-system, markers',
+    '  line 7: intervall: unknown key; did you mean interval?',
+    '  line 8: channels: must be auto or a whole number from 1 to 16',
+    '  line 10: retention.day: unknown key; did you mean days?',
+    '  line 11: retention.months: must be a whole number from 0 to 100000',
+  ]);
+  t.end();
+});
+
+t.test('each wrong value is refused by name', (t) => {
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ['account:', /account: nothing is written/],
+    ['account: 5', /account: must be a text/],
+    ['account: [a]', /account: must be a text/],
+    ['account: web@store:~/x', /line 3: account: .*~/],
+    ['identity: id_rsa', /identity: id_rsa must be an absolute path/],
+    ['identity: ~/.ssh/id', /~ is not expanded/],
+    ['host-key: MD5:aa:bb', /host-key: must be a fingerprint/],
+    ['transport: telnet', /transport: must be ssh2 or openssh/],
+    ['ssh-options: -v', /ssh-options: must be a list/],
+    ['ssh-options: [-v]', /only used with "transport: openssh"/],
+    ['channels: 0', /channels: must be auto/],
+    ['channels: 2.5', /channels: must be auto/],
+    ['channels: "4"', /channels: must be auto/],
+    ['sources: []', /sources: the list is empty/],
+    ['sources: /etc', /sources: must be a list/],
+    ['sources: [~]', /sources\[0\]: nothing is written/],
+    ['sources: [{exclude: [x]}]', /sources\[0\]: path is missing/],
+    ['sources: [/a, /a]', /sources\[1\]: \/a is listed twice/],
+    ['exclude: {a: b}', /exclude: must be a list/],
+    ['exclude: [1]', /exclude\[0\]: must be a text/],
+    ['one-file-system: sometimes', /one-file-system: must be true or false/],
+    ['markers: yes', /markers: must be true or false/],
+    ['interval: 20', /interval: must be a time/],
+    ['interval: -1h', /interval: must be a time/],
+    ['interval: 1 fortnight', /interval: must be a time/],
+    ['retention: 5', /retention: must be a map/],
+    ['retention: {days: 1.5}', /retention.days: must be a whole number/],
+    ['retention: {days: 0, instances: 0, months: 0, years: 0}', /would keep nothing/],
+    ['freeze-when-gone: 101%', /freeze-when-gone: must be a share/],
+    ['freeze-when-gone: 0.5', /freeze-when-gone: must be a share/],
+    ['exclude: [a]\nexclude: [b]', /the same key is there twice/],
+    ['\texclude: [a]', /line 3: .*/],
+    ['exclude: [a', /not valid YAML/],
+    ['exclude: "\\0"', /exclude: must be a list/],
+    ['exclude: ["a\\0"]', /exclude\[0\]: must be a text/],
+  ];
+  for (const [line, reason] of refused) {
+    const key = line.split(':')[0] ?? '';
+    const base = MINIMAL.split('\n').map((kept) => (kept.startsWith(`${key}:`) ? '' : kept));
+    t.match(refusal(`${base.join('\n')}${line}\n`).message, reason, line);
+  }
+  t.match(refusal('').message, /must be a list of "key: value" lines/);
+  t.match(refusal('- a\n').message, /must be a list of "key: value" lines/);
+  t.end();
+});
+
+t.test('an interval may be none, or in any unit', (t) => {
+  const interval = (text: string): number => parseConfig(`${MINIMAL}interval: ${text}\n`, FILE).minIntervalMs;
+  t.equal(interval('0'), 0);
+  t.equal(interval('30s'), 30_000);
+  t.equal(interval('1.5h'), 5_400_000);
+  t.equal(interval('1d'), 86_400_000);
+  t.equal(interval('2w'), 1_209_600_000);
+  t.end();
+});
+
+t.test('aliases in YAML are followed', (t) => {
+  const config = parseConfig(
+    'account: /mnt/b\nexclude: &common [a]\nsources: [{path: /etc, exclude: *common}]\n',
+    FILE,
+  );
+  t.strictSame(config.sources[0]?.excludes, ['a']);
+  t.end();
+});
+
+t.test('what init writes is read back as the same settings', (t) => {
+  const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 }).filter((s) => !s.includes('\0'));
+  const absolute = text.map((tail) => `/${tail}`);
+  const account: fc.Arbitrary<AccountAddress> = fc.oneof(
+    fc.constantFrom<AccountAddress>(
+      { kind: 'local', folder: '/mnt/a: b #c' },
+      { kind: 'ssh', user: 'web', host: '::1', port: 22, path: '.' },
+      { kind: 'ssh', user: 'web', host: 'store', port: 2222, path: 'relative' },
+      { kind: 'ssh', user: 'web', host: 'store', port: 22, path: '/ # : x' },
+    ),
+  );
+  fc.assert(
+    fc.property(
+      account,
+      fc.option(absolute, { nil: undefined }),
+      fc.option(fc.constant(HOST_KEY), { nil: undefined }),
+      fc.constantFrom('ssh2' as const, 'openssh' as const),
+      fc.uniqueArray(absolute, { minLength: 1, maxLength: 4 }),
+      (account, identityFile, hostKey, transport, sources) => {
+        const settings = {
+          account,
+          transport,
+          sources,
+          ...(identityFile === undefined ? {} : { identityFile }),
+          ...(hostKey === undefined ? {} : { hostKey }),
+        };
+        const config = parseConfig(renderConfig(settings), FILE);
+        deepStrictEqual(config.account, account);
+        equal(config.ssh.identityFile, identityFile);
+        equal(config.ssh.hostKey, hostKey);
+        equal(config.ssh.transport, transport);
+        deepStrictEqual(
+          config.sources.map((source) => source.path),
+          sources,
+        );
+        equal(config.minIntervalMs, 20 * 3_600_000);
+      },
+    ),
+    { numRuns: 300 },
+  );
+  t.pass('300 settings');
+  t.end();
+});
+
+t.test('the file that init writes names every key', (t) => {
+  const text = renderConfig({
+    account: { kind: 'local', folder: '/mnt/b' },
+    transport: 'openssh',
+    sources: ['/etc'],
+  });
+  const named = CONFIG_KEYS.filter((key) => key !== 'ssh-options' && key !== 'channels');
+  for (const key of named) t.match(text, new RegExp(`^#?${key}:`, 'm'), key);
+  t.end();
+});
+
+t.test('a missing file points to init, an unreadable one to its owner', async (t) => {
+  const failing = (code: string) => async (): Promise<string> => {
+    throw Object.assign(new Error(code), { code });
+  };
+  await t.rejects(loadConfig(FILE, failing('ENOENT')), {
+    code: 'CONFIG_INVALID',
+    message: `there is no configuration file ${FILE}`,
+    hint: /bakker init ACCOUNT/,
+  });
+  await t.rejects(loadConfig(FILE, failing('EACCES')), {
+    code: 'CONFIG_INVALID',
+    message: /EACCES/,
+    hint: /root/,
+  });
+});
