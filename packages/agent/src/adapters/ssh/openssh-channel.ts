@@ -1,0 +1,158 @@
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { Duplex } from 'node:stream';
+
+const STDERR_KEPT = 4_096;
+/** SSH_FXP_INIT, version 3. */
+const SFTP_INIT = Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]);
+/** SSH_FXP_REALPATH of `.` with the request id 0. */
+const SFTP_REALPATH = Buffer.from([0, 0, 0, 10, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0x2e]);
+const MAX_GREETING_BYTES = 262_144;
+
+export interface ChannelEnd {
+  readonly status: number | null;
+  readonly stderr: string;
+  /** True when it was asked to end. */
+  readonly wasAsked: boolean;
+}
+
+/**
+ * One `ssh -s HOST sftp` as a stream. ssh says nothing when a log-in succeeds, whatever jump hosts or shared
+ * connections are in between; so `greet` begins the SFTP conversation, and the stream answers the consumer's own INIT
+ * with the kept reply.
+ */
+export class OpensshChannel extends Duplex {
+  readonly ended: Promise<ChannelEnd>;
+  sentBytes = 0;
+  receivedBytes = 0;
+  readonly #child: ChildProcessWithoutNullStreams;
+  #stderr = '';
+  #version: Buffer | undefined;
+  #hasInitPassed = false;
+  #wasAsked = false;
+  /** What a cut looks like to the consumer. */
+  readonly #lostError: (end: ChannelEnd) => Error;
+
+  constructor(args: readonly string[], lostError: (end: ChannelEnd) => Error) {
+    super({ readableHighWaterMark: 1_048_576, writableHighWaterMark: 1_048_576 });
+    this.#lostError = lostError;
+    // A session of its own: Ctrl-C is ours to handle, and no prompt can reach a terminal.
+    this.#child = spawn('ssh', args, { stdio: 'pipe', detached: true, env: { ...process.env, LC_ALL: 'C' } });
+    this.ended = this.#watchEnd();
+    this.on('error', () => undefined);
+  }
+
+  /**
+   * Waits for the SFTP server, then times one request.
+   *
+   * @returns the round trip in milliseconds; undefined if ssh ended instead, see `ended`
+   */
+  async greet(): Promise<number | undefined> {
+    this.#child.stdin.write(SFTP_INIT);
+    this.#version = await this.#readPacket();
+    if (this.#version === undefined) return undefined;
+    const startMs = performance.now();
+    this.#child.stdin.write(SFTP_REALPATH);
+    const reply = await this.#readPacket();
+    if (reply === undefined) return undefined;
+    const roundTripMs = performance.now() - startMs;
+    this.#child.stdout.on('data', this.#receive).on('end', () => this.push(null));
+    this.#child.stdout.pause();
+    return roundTripMs;
+  }
+
+  override _read(): void {
+    if (this.#version !== undefined) this.#child.stdout.resume();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
+    let rest = chunk;
+    if (!this.#hasInitPassed) {
+      this.#hasInitPassed = true;
+      if (rest.subarray(0, SFTP_INIT.length).equals(SFTP_INIT)) {
+        rest = rest.subarray(SFTP_INIT.length);
+        this.push(this.#version);
+      }
+    }
+    this.sentBytes += rest.length;
+    if (rest.length === 0) done();
+    else this.#child.stdin.write(rest, done);
+  }
+
+  override _final(done: (error?: Error | null) => void): void {
+    this.#child.stdin.end(done);
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#wasAsked = true;
+    this.#child.kill('SIGTERM');
+    done(error);
+  }
+
+  /** Ends ssh at once. */
+  kill(): void {
+    this.#wasAsked = true;
+    this.#child.kill('SIGKILL');
+  }
+
+  readonly #receive = (bytes: Buffer): void => {
+    this.receivedBytes += bytes.length;
+    if (!this.push(bytes)) this.#child.stdout.pause();
+  };
+
+  async #readPacket(): Promise<Buffer | undefined> {
+    const stdout = this.#child.stdout;
+    for (;;) {
+      const header: unknown = stdout.read(4);
+      if (header instanceof Buffer && header.length === 4) {
+        const lengthBytes = header.readUInt32BE(0);
+        // A forced command that prints text instead of speaking SFTP.
+        if (lengthBytes > MAX_GREETING_BYTES) return undefined;
+        const body = await this.#readBytes(lengthBytes);
+        return body === undefined ? undefined : Buffer.concat([header, body]);
+      }
+      if (!(await this.#moreToRead())) return undefined;
+    }
+  }
+
+  async #readBytes(lengthBytes: number): Promise<Buffer | undefined> {
+    for (;;) {
+      const bytes: unknown = this.#child.stdout.read(lengthBytes);
+      if (bytes instanceof Buffer && bytes.length === lengthBytes) return bytes;
+      if (!(await this.#moreToRead())) return undefined;
+    }
+  }
+
+  async #moreToRead(): Promise<boolean> {
+    const stdout = this.#child.stdout;
+    if (stdout.readableEnded || stdout.destroyed) return false;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const onReadable = (): void => resolve(true);
+    const onEnd = (): void => resolve(false);
+    stdout.once('readable', onReadable).once('end', onEnd).once('close', onEnd);
+    try {
+      return await promise;
+    } finally {
+      stdout.off('readable', onReadable).off('end', onEnd).off('close', onEnd);
+    }
+  }
+
+  #watchEnd(): Promise<ChannelEnd> {
+    const child = this.#child;
+    child.stdin.on('error', () => undefined);
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr = (this.#stderr + text).slice(-STDERR_KEPT);
+    });
+    return new Promise((resolve) => {
+      const end = (status: number | null): void => {
+        const ended = { status, stderr: this.#stderr, wasAsked: this.#wasAsked };
+        resolve(ended);
+        if (!this.destroyed) this.destroy(ended.wasAsked ? undefined : this.#lostError(ended));
+      };
+      child.once('error', (error) => {
+        this.#stderr = `${error.message}\n`;
+        end(255);
+      });
+      child.once('close', end);
+    });
+  }
+}

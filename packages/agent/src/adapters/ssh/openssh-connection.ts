@@ -1,0 +1,124 @@
+import type { Duplex } from 'node:stream';
+import type { SshSettings } from '../../config/config.ts';
+import { AgentError } from '../../errors.ts';
+import type { ConnectOptions, SshAddress, SshConnection } from './connect.ts';
+import { opensshArguments } from './openssh-arguments.ts';
+import { OpensshChannel, type ChannelEnd } from './openssh-channel.ts';
+import { lastLine, opensshFailure } from './openssh-failures.ts';
+import { hostAndPort } from './tcp.ts';
+
+const CLOSE_TIMEOUT_MS = 2_000;
+
+/** Connects by the system's ssh, one process a channel. Throws as `connectSsh` says. */
+export async function connectByOpenssh(
+  address: SshAddress,
+  settings: SshSettings,
+  options: ConnectOptions,
+): Promise<SshConnection> {
+  const connection = new OpensshConnection({
+    address,
+    args: opensshArguments(address, settings, options),
+    signal: options.signal,
+  });
+  try {
+    await connection.connect();
+    return connection;
+  } catch (error) {
+    await connection[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+class OpensshConnection implements SshConnection {
+  readonly closed: Promise<void>;
+  roundTripMs = 0;
+  readonly #address: SshAddress;
+  readonly #args: readonly string[];
+  readonly #signal: AbortSignal;
+  readonly #channels = new Set<OpensshChannel>();
+  readonly #resolveClosed: () => void;
+  #past = { sent: 0, received: 0 };
+  /** Made to see that the log-in works; the first consumer gets it. */
+  #spare: OpensshChannel | undefined;
+
+  constructor(parts: { address: SshAddress; args: readonly string[]; signal: AbortSignal }) {
+    this.#address = parts.address;
+    this.#args = parts.args;
+    this.#signal = parts.signal;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    this.#signal.addEventListener('abort', this.#abort, { once: true });
+  }
+
+  async connect(): Promise<void> {
+    this.#spare = await this.#start();
+  }
+
+  async openSftpChannel(): Promise<Duplex> {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    return spare !== undefined && !spare.destroyed ? spare : await this.#start();
+  }
+
+  wireBytes(): { sent: number; received: number } {
+    let { sent, received } = this.#past;
+    for (const channel of this.#channels) {
+      sent += channel.sentBytes;
+      received += channel.receivedBytes;
+    }
+    return { sent, received };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#signal.removeEventListener('abort', this.#abort);
+    const channels = [...this.#channels];
+    for (const channel of channels) channel.destroy();
+    const timer = setTimeout(() => {
+      for (const channel of channels) channel.kill();
+    }, CLOSE_TIMEOUT_MS);
+    await Promise.all(channels.map((channel) => channel.ended));
+    clearTimeout(timer);
+    this.#resolveClosed();
+  }
+
+  readonly #abort = (): void => {
+    for (const channel of this.#channels) channel.kill();
+    this.#resolveClosed();
+  };
+
+  async #start(): Promise<OpensshChannel> {
+    this.#signal.throwIfAborted();
+    const channel = new OpensshChannel(this.#args, (end) => this.#lost(end));
+    this.#channels.add(channel);
+    void channel.ended.then((end) => {
+      this.#channels.delete(channel);
+      this.#past.sent += channel.sentBytes;
+      this.#past.received += channel.receivedBytes;
+      if (!end.wasAsked && end.status !== 0) this.#resolveClosed();
+    });
+    const roundTripMs = await channel.greet();
+    if (roundTripMs === undefined) {
+      // It may still run, and print what is no SFTP.
+      channel.destroy();
+      const end = await channel.ended;
+      this.#signal.throwIfAborted();
+      throw opensshFailure({ where: this.#where(), user: this.#address.user }, end);
+    }
+    this.roundTripMs = this.roundTripMs === 0 ? roundTripMs : Math.min(this.roundTripMs, roundTripMs);
+    return channel;
+  }
+
+  #lost(end: ChannelEnd): Error {
+    if (this.#signal.aborted && this.#signal.reason instanceof Error) return this.#signal.reason;
+    const said = lastLine(end.stderr);
+    const detail = said === '' ? '' : `: ${said}`;
+    return new AgentError('CONNECTION_LOST', `the connection to ${this.#where()} was lost${detail}`, {
+      hint: 'run the command again: what arrived is kept',
+    });
+  }
+
+  #where(): string {
+    return hostAndPort(this.#address.host, this.#address.port);
+  }
+}
