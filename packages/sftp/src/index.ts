@@ -1,0 +1,13 @@
+export type { Attributes } from './attributes.ts';
+export type { CopyData } from './client.ts';
+export { SftpClient } from './client.ts';
+export type { Subject } from './errors.ts';
+export { SftpConnectionError, SftpStatusError } from './errors.ts';
+export { joinStreams } from './join-streams.ts';
+export { linkCountOf } from './link-count.ts';
+export { listFolder } from './list-folder.ts';
+export type { OpenSftpOptions } from './open-sftp.ts';
+export { openSftp } from './open-sftp.ts';
+export { EXTENSION, MAX_WRITE_BYTES, OPEN, STATUS } from './protocol.ts';
+export { readAll } from './read-all.ts';
+export type { DirectoryItem, FileSystemStatus, Handle, ServerLimits } from './replies.ts';
