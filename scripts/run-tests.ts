@@ -1,0 +1,105 @@
+/** Type-check, lint, format check and all tests; prints what fails, then `N passed, N failed`. Started by scripts/test. */
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+
+/** Tests that take minutes each: full sizes of what the everyday tests show small. */
+const FULL_SIZE = 'test/full-size/';
+const SUMMARY = /^# \{ (.*) \}$/;
+
+interface Tally {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+const { values: flags, positionals: patterns } = parseArgs({
+  allowPositionals: true,
+  options: { all: { type: 'boolean' }, everyday: { type: 'boolean' } },
+});
+
+const startedMs = Date.now();
+const tallies: Tally[] = [];
+if (patterns.length === 0) {
+  tallies.push(await check('type-check', ['node_modules/typescript/bin/tsc', '-b']));
+  tallies.push(await check('lint', ['node_modules/eslint/bin/eslint.js', '.']));
+  tallies.push(
+    await check('format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.']),
+  );
+}
+tallies.push(await runTests(chooseFiles()));
+
+const sum = (count: (tally: Tally) => number): number =>
+  tallies.reduce((total, tally) => total + count(tally), 0);
+const failed = sum((tally) => tally.failed);
+const skipped = sum((tally) => tally.skipped);
+console.log(`\ntook ${Math.round((Date.now() - startedMs) / 1000)} s`);
+if (skipped > 0) console.log(`${skipped} skipped`);
+console.log(`${sum((tally) => tally.passed)} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
+
+function chooseFiles(): string[] {
+  return globSync(['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'], { exclude: ['**/node_modules/**'] })
+    .filter((file) => flags.all === true || patterns.length > 0 || !file.startsWith(FULL_SIZE))
+    .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
+    .sort();
+}
+
+async function check(name: string, argv: string[]): Promise<Tally> {
+  const status = await run(argv, (line) => console.log(line));
+  console.log(`${status === 0 ? 'ok' : 'FAILED'}  ${name}`);
+  return { passed: status === 0 ? 1 : 0, failed: status === 0 ? 0 : 1, skipped: 0 };
+}
+
+/** Shows one line for each file, and everything under one that fails. */
+async function runTests(files: string[]): Promise<Tally> {
+  if (files.length === 0) {
+    console.log('FAILED  no test file matches');
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+  let summary: string | undefined;
+  let details: string[] = [];
+  const status = await run(['node_modules/tap/dist/esm/run.mjs', '--reporter=tap', ...files], (line) => {
+    const total = SUMMARY.exec(line);
+    const file = /^(not ok|ok) \d+ - (\S+\.test\.ts)(?: # (.*))?$/.exec(line);
+    if (total) summary = total[1];
+    else if (!file) details.push(line);
+    else {
+      const [, verdict, path, note = ''] = file;
+      if (verdict === 'not ok') for (const detail of failuresOnly(details)) console.log(detail);
+      console.log(`${verdict === 'ok' ? 'ok' : 'FAILED'}  ${path ?? ''}  ${note.replace('time=', '')}`);
+      details = [];
+    }
+  });
+  const counts = new Map<string, number>();
+  for (const [, name = '', count] of (summary ?? '').matchAll(/(\w+): (\d+)/g))
+    counts.set(name, Number(count));
+  const failures = (counts.get('fail') ?? 0) + (counts.get('todo') ?? 0);
+  if (summary === undefined || (status !== 0 && failures === 0)) {
+    for (const line of details) console.log(line);
+    console.log(`FAILED  the test runner ended with status ${status}`);
+  }
+  return {
+    passed: counts.get('pass') ?? 0,
+    failed: Math.max(failures, status === 0 && summary !== undefined ? 0 : 1),
+    skipped: counts.get('skip') ?? 0,
+  };
+}
+
+/** Drops the lines of asserts that passed and the blank ones between them. */
+function failuresOnly(lines: string[]): string[] {
+  return lines.filter((line) => !/^\s*(ok \d+ .*|\d+\.\.\d+|# time=.*)?$/.test(line));
+}
+
+function run(argv: string[], onLine: (line: string) => void): Promise<number> {
+  const child = spawn(process.execPath, argv, {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, BAKKER_TEST_ALL: flags.all === true ? '1' : '' },
+  });
+  createInterface({ input: child.stdout }).on('line', onLine);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status) => resolve(status ?? 1));
+  });
+}
