@@ -1,0 +1,119 @@
+import { decodeByteText, encodeByteText } from './byte-text.ts';
+import type { ManifestHeader, SourceFilesystem } from './entry.ts';
+import { FormatProblem } from './errors.ts';
+import {
+  asArray,
+  asDigest,
+  asObject,
+  asText,
+  asTimeMs,
+  parseObject,
+  refuseUnknownKeys,
+  timeText,
+} from './json-checks.ts';
+import { checkPath } from './path-order.ts';
+import { compareRunNames, parseRunName } from './run-name.ts';
+
+const FORMAT = 'impl';
+const VERSION = 1;
+const SLASH = 0x2f;
+const KEYS: ReadonlySet<string> = new Set([
+  'bakker',
+  'version',
+  'run',
+  'parent',
+  'parentDigest',
+  'host',
+  'agent',
+  'startedAt',
+  'sources',
+  'filesystems',
+]);
+const FILESYSTEM_KEYS: ReadonlySet<string> = new Set(['mountPoint', 'type']);
+
+/**
+ * The first line, without its newline.
+ * @throws FormatProblem if a reader would refuse it
+ */
+export function encodeHeaderLine(header: ManifestHeader): string {
+  const line = headerText(header);
+  decodeHeaderLine(line);
+  return line;
+}
+
+/**
+ * @throws FormatProblem VERSION if the line is of another format or version, MALFORMED or HOSTILE if it is not as
+ * `encodeHeaderLine` would write it
+ */
+export function decodeHeaderLine(line: string): ManifestHeader {
+  const value = parseObject(line);
+  if (value['bakker'] !== FORMAT) throw new FormatProblem('VERSION', 'this is no manifest of a run');
+  if (value['version'] !== VERSION) {
+    const version = JSON.stringify(value['version'] ?? null).slice(0, 32);
+    throw new FormatProblem(
+      'VERSION',
+      `version ${version} is unknown to this program, which reads ${VERSION}`,
+    );
+  }
+  refuseUnknownKeys(value, KEYS);
+  const header: ManifestHeader = {
+    run: asRun(value['run'], 'run'),
+    parent: value['parent'] === null ? null : asRun(value['parent'], 'parent'),
+    parentDigest: value['parentDigest'] === null ? null : asDigest(value['parentDigest'], 'parentDigest'),
+    host: asText(value['host'], 'host'),
+    agent: asText(value['agent'], 'agent'),
+    startedAtMs: asTimeMs(value['startedAt'], 'startedAt'),
+    sources: asArray(value['sources'], 'sources').map((source) => asAbsolutePath(source, 'a source')),
+    filesystems: asArray(value['filesystems'], 'filesystems').map(asFilesystem),
+  };
+  checkParent(header);
+  if (headerText(header) !== line) throw new FormatProblem('MALFORMED', 'the line is not in its one form');
+  return header;
+}
+
+function headerText(header: ManifestHeader): string {
+  const filesystems = header.filesystems.map(
+    ({ mountPoint, type }) => `{"mountPoint":${encodeByteText(mountPoint)},"type":${JSON.stringify(type)}}`,
+  );
+  return (
+    `{"bakker":"${FORMAT}","version":${VERSION},"run":${JSON.stringify(header.run)}` +
+    `,"parent":${JSON.stringify(header.parent)},"parentDigest":${JSON.stringify(header.parentDigest)}` +
+    `,"host":${JSON.stringify(header.host)},"agent":${JSON.stringify(header.agent)}` +
+    `,"startedAt":"${timeText(header.startedAtMs, 'startedAt')}"` +
+    `,"sources":[${header.sources.map(encodeByteText).join(',')}],"filesystems":[${filesystems.join(',')}]}`
+  );
+}
+
+function checkParent({ run, parent, parentDigest }: ManifestHeader): void {
+  if ((parent === null) !== (parentDigest === null)) {
+    throw new FormatProblem('MALFORMED', 'parent and parentDigest must be there together');
+  }
+  const runName = parseRunName(run);
+  const parentName = parent === null ? undefined : parseRunName(parent);
+  if (runName !== undefined && parentName !== undefined && compareRunNames(parentName, runName) >= 0) {
+    throw new FormatProblem('MALFORMED', 'the parent is not older than the run');
+  }
+}
+
+function asRun(value: unknown, name: string): string {
+  const text = asText(value, name);
+  if (parseRunName(text) === undefined) throw new FormatProblem('MALFORMED', `${name} is no run name`);
+  return text;
+}
+
+function asFilesystem(value: unknown): SourceFilesystem {
+  const filesystem = asObject(value, 'a file system');
+  refuseUnknownKeys(filesystem, FILESYSTEM_KEYS);
+  return {
+    mountPoint: asAbsolutePath(filesystem['mountPoint'], 'a mountPoint'),
+    type: asText(filesystem['type'], 'the type of a file system'),
+  };
+}
+
+function asAbsolutePath(value: unknown, name: string): Buffer {
+  const path = decodeByteText(value);
+  if (path[0] !== SLASH) throw new FormatProblem('MALFORMED', `${name} is not absolute`);
+  const reason = path.length === 1 ? undefined : checkPath(path.subarray(1));
+  if (reason !== undefined) throw new FormatProblem('HOSTILE', `${name}: ${reason}`);
+  return path;
+}

@@ -1,0 +1,33 @@
+export type * from './entry.ts';
+export { ManifestError, type ManifestErrorCode, type ManifestPlace } from './errors.ts';
+export { FormatProblem } from './errors.ts';
+export { compareRunNames, nextRunName, parseRunName, runDateMs, type RunName } from './run-name.ts';
+export {
+  CARRIED,
+  classifyName,
+  diffName,
+  incompleteName,
+  LATEST,
+  manifestName,
+  PRIVATE_FOLDER,
+  receiptName,
+  RECEIPTS,
+  TRASH,
+  type AccountName,
+} from './layout.ts';
+export { baseName, checkPath, comparePaths, parentPath } from './path-order.ts';
+export { decodeByteText, encodeByteText, toByteText, type ByteText } from './byte-text.ts';
+export {
+  createManifestEncoder,
+  encodeManifest,
+  type FinishedManifest,
+  type ManifestEncoder,
+  type ManifestFinish,
+} from './manifest-writer.ts';
+export {
+  checkManifestBytes,
+  readManifest,
+  type ManifestReader,
+  type ReadOptions,
+} from './manifest-reader.ts';
+export { mergeJoin, type JoinedPair } from './merge-join.ts';

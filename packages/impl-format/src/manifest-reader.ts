@@ -1,0 +1,154 @@
+import type { Entry, ManifestHeader, ManifestTrailer } from './entry.ts';
+import { EntryCounter } from './entry-counter.ts';
+import { EntryDecoder } from './entry-decode.ts';
+import { checkEntry, checkOrder } from './entry-rules.ts';
+import { FormatProblem } from './errors.ts';
+import { ManifestText } from './manifest-text.ts';
+import { countsDiffer } from './trailer-line.ts';
+
+const BATCH_LENGTH = 1024;
+const NEWLINE = 0x0a;
+
+export interface ReadOptions {
+  /** Where the bytes are from, for messages: `2024_04_18_01.impl`. */
+  readonly source?: string;
+}
+
+/** A manifest being read. Dispose of it unless its batches are read to the end or stopped. */
+export interface ManifestReader extends AsyncDisposable {
+  readonly header: ManifestHeader;
+  /** @throws Error before the batches have ended */
+  readonly trailer: ManifestTrailer;
+  /**
+   * The entries in order, in batches of at most 1,024; to be called once. Ends only when the trailer was there and its
+   * counts and digest are true, so nothing that can't be undone should be done before it has ended.
+   * Stopping early releases the bytes' source. Holds one batch, a few pieces of 128 KiB, and a line of 16 MiB at most.
+   * @throws ManifestError
+   */
+  batches(): AsyncGenerator<readonly Entry[]>;
+}
+
+/**
+ * Starts to read a compressed manifest; resolves when its header was read and understood.
+ * @throws ManifestError; what `bytes` throws comes through as it is
+ */
+export async function readManifest(
+  bytes: AsyncIterable<Uint8Array>,
+  options: ReadOptions = {},
+): Promise<ManifestReader> {
+  const text = new ManifestText(bytes, options.source);
+  try {
+    return new Reader(text, await text.header());
+  } catch (error) {
+    await text[Symbol.asyncDispose]();
+    throw text.located(error);
+  }
+}
+
+/**
+ * Whether these are the bytes of a whole manifest: decompresses it all, but reads only header and trailer, and compares
+ * digest and number of lines. Several times quicker than reading the entries; says nothing about what they say.
+ * @throws ManifestError; what `bytes` throws comes through as it is
+ */
+export async function checkManifestBytes(
+  bytes: AsyncIterable<Uint8Array>,
+  options: ReadOptions = {},
+): Promise<ManifestTrailer> {
+  await using text = new ManifestText(bytes, options.source);
+  try {
+    await text.header();
+    const body = text.body();
+    let entries = 0;
+    for (;;) {
+      const { done, value } = await body.next();
+      if (done === true) return checkLineCount(value, entries);
+      const lines = lineCount(value);
+      entries += lines;
+      text.line += lines;
+    }
+  } catch (error) {
+    throw text.located(error);
+  }
+}
+
+class Reader implements ManifestReader {
+  readonly header: ManifestHeader;
+  readonly #text: ManifestText;
+  readonly #decoder = new EntryDecoder();
+  readonly #counter = new EntryCounter();
+  #previous: Entry | undefined;
+  #trailer: ManifestTrailer | undefined;
+  #started = false;
+
+  constructor(text: ManifestText, header: ManifestHeader) {
+    this.#text = text;
+    this.header = header;
+  }
+
+  get trailer(): ManifestTrailer {
+    if (this.#trailer === undefined) throw new Error('the trailer is known when the batches have ended');
+    return this.#trailer;
+  }
+
+  async *batches(): AsyncGenerator<readonly Entry[]> {
+    if (this.#started) throw new Error('the batches of a manifest can be read once');
+    this.#started = true;
+    await using text = this.#text;
+    const body = text.body();
+    let batch: Entry[] = [];
+    for (;;) {
+      const { done, value } = await body.next().catch((error: unknown) => {
+        throw text.located(error);
+      });
+      if (done === true) {
+        this.#finish(value);
+        break;
+      }
+      for (let at = 0; at < value.length; at = this.#decoder.end + 1) {
+        batch.push(this.#entry(value, at));
+        if (batch.length < BATCH_LENGTH) continue;
+        yield batch;
+        batch = [];
+      }
+    }
+    if (batch.length > 0) yield batch;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#text[Symbol.asyncDispose]();
+  }
+
+  #entry(block: Buffer, start: number): Entry {
+    this.#text.line++;
+    try {
+      const entry = this.#decoder.decode(block, start);
+      checkEntry(entry, this.header.filesystems.length);
+      if (this.#previous !== undefined) checkOrder(entry, this.#previous);
+      this.#counter.add(entry);
+      this.#previous = entry;
+      return entry;
+    } catch (error) {
+      throw this.#text.located(error, this.#decoder.path);
+    }
+  }
+
+  #finish(trailer: ManifestTrailer): void {
+    const difference = countsDiffer(this.#counter.counts(), trailer.counts);
+    if (difference !== undefined) throw this.#text.located(new FormatProblem('DAMAGED', difference));
+    this.#trailer = trailer;
+  }
+}
+
+function checkLineCount(trailer: ManifestTrailer, entries: number): ManifestTrailer {
+  if (trailer.counts.entries === entries) return trailer;
+  throw new FormatProblem(
+    'DAMAGED',
+    `the trailer counts ${trailer.counts.entries} entries, but there are ${entries}`,
+  );
+}
+
+function lineCount(block: Buffer): number {
+  let lines = 0;
+  for (let at = block.indexOf(NEWLINE); at !== -1; at = block.indexOf(NEWLINE, at + 1)) lines++;
+  return lines;
+}

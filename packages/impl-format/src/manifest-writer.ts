@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import type { Entry, ManifestHeader, ManifestTrailer } from './entry.ts';
+import { EntryCounter } from './entry-counter.ts';
+import { encodeEntryLine } from './entry-encode.ts';
+import { checkEntry, checkOrder } from './entry-rules.ts';
+import { FormatProblem, ManifestError } from './errors.ts';
+import { encodeHeaderLine } from './header-line.ts';
+import { MAX_LINE_BYTES } from './line-blocks.ts';
+import { printableBytes } from './printable.ts';
+import { encodeTrailerLine } from './trailer-line.ts';
+import { ZstdCompressor } from './zstd.ts';
+
+/** Text is handed to the compressor in pieces of about this size: streams cost by the piece. */
+const PIECE_CHARACTERS = 256 * 1024;
+
+/** What the writer can't know before the end. */
+export interface ManifestFinish {
+  readonly finishedAtMs: number;
+  /** Content bytes that this run added to the account. */
+  readonly addedBytes: number;
+}
+
+/** Makes the bytes of a manifest out of batches that are pushed to it. Dispose of it if it may not be finished. */
+export interface ManifestEncoder extends Disposable {
+  /**
+   * Adds entries, which follow those before in manifest order, and resolves to the compressed bytes that are ready: often
+   * none. Await it before the next call. Memory: about 1 MiB, and what is resolved to.
+   * @throws ManifestError for an entry that a reader would refuse; the encoder is of no more use then
+   */
+  encode(entries: readonly Entry[]): Promise<readonly Uint8Array[]>;
+  /** Ends the manifest and resolves to its last bytes. */
+  finish(finish: ManifestFinish): Promise<FinishedManifest>;
+}
+
+export interface FinishedManifest {
+  readonly chunks: readonly Uint8Array[];
+  readonly trailer: ManifestTrailer;
+}
+
+/** @throws ManifestError for a header that a reader would refuse */
+export function createManifestEncoder(header: ManifestHeader): ManifestEncoder {
+  return new Encoder(header);
+}
+
+/**
+ * A manifest as a stream of compressed bytes; returns its trailer. `finish` is asked when the batches have ended.
+ * @throws ManifestError for a header or an entry that a reader would refuse
+ */
+export async function* encodeManifest(
+  header: ManifestHeader,
+  batches: AsyncIterable<readonly Entry[]>,
+  finish: () => ManifestFinish,
+): AsyncGenerator<Uint8Array, ManifestTrailer> {
+  using encoder = createManifestEncoder(header);
+  for await (const batch of batches) yield* await encoder.encode(batch);
+  const { chunks, trailer } = await encoder.finish(finish());
+  yield* chunks;
+  return trailer;
+}
+
+class Encoder implements ManifestEncoder {
+  readonly #filesystemCount: number;
+  readonly #compressor = new ZstdCompressor();
+  readonly #hash = createHash('sha256');
+  readonly #counter = new EntryCounter();
+  #text: string;
+  #previous: Entry | undefined;
+  #line = 1;
+  #state: 'open' | 'failed' | 'finished' = 'open';
+
+  constructor(header: ManifestHeader) {
+    this.#filesystemCount = header.filesystems.length;
+    try {
+      this.#text = `${encodeHeaderLine(header)}\n`;
+    } catch (error) {
+      this.#compressor[Symbol.dispose]();
+      throw this.#fail(error);
+    }
+  }
+
+  async encode(entries: readonly Entry[]): Promise<readonly Uint8Array[]> {
+    if (this.#state !== 'open') throw new Error(`the manifest is ${this.#state}: nothing can be added`);
+    for (const entry of entries) {
+      this.#add(entry);
+      if (this.#text.length >= PIECE_CHARACTERS) await this.#flush();
+    }
+    return this.#compressor.take();
+  }
+
+  async finish({ finishedAtMs, addedBytes }: ManifestFinish): Promise<FinishedManifest> {
+    if (this.#state !== 'open') throw new Error(`the manifest is ${this.#state}: it can't be finished`);
+    this.#state = 'finished';
+    await this.#flush();
+    const counts = this.#counter.counts();
+    const trailer = { finishedAtMs, counts, addedBytes, digest: this.#hash.digest('hex') };
+    await this.#compressor.write(Buffer.from(this.#trailerText(trailer), 'utf8'));
+    await this.#compressor.end();
+    return { chunks: this.#compressor.take(), trailer };
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#state === 'open') this.#state = 'failed';
+    this.#compressor[Symbol.dispose]();
+  }
+
+  #add(entry: Entry): void {
+    this.#line++;
+    try {
+      checkEntry(entry, this.#filesystemCount);
+      if (this.#previous !== undefined) checkOrder(entry, this.#previous);
+      const line = encodeEntryLine(entry);
+      // A character is at most three bytes: only then is it worth while to count.
+      if (line.length > MAX_LINE_BYTES / 4 && Buffer.byteLength(line) >= MAX_LINE_BYTES) {
+        throw new FormatProblem('MALFORMED', `the line is longer than ${MAX_LINE_BYTES} bytes`);
+      }
+      this.#counter.add(entry);
+      this.#previous = entry;
+      this.#text += `${line}\n`;
+    } catch (error) {
+      this.#state = 'failed';
+      throw this.#fail(error, entry.path);
+    }
+  }
+
+  #trailerText(trailer: ManifestTrailer): string {
+    this.#line++;
+    try {
+      return `${encodeTrailerLine(trailer)}\n`;
+    } catch (error) {
+      throw this.#fail(error);
+    }
+  }
+
+  async #flush(): Promise<void> {
+    const piece = Buffer.from(this.#text, 'utf8');
+    this.#text = '';
+    this.#hash.update(piece);
+    await this.#compressor.write(piece);
+  }
+
+  #fail(error: unknown, path?: Buffer): unknown {
+    if (!(error instanceof FormatProblem)) return error;
+    return new ManifestError(error.code, error.message, {
+      source: 'manifest to be written',
+      line: this.#line,
+      path: path === undefined ? undefined : printableBytes(path),
+    });
+  }
+}
