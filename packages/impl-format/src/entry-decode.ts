@@ -189,7 +189,8 @@ export class EntryDecoder {
     const count = this.#at - digitsStart;
     if (negative && value === 0) this.#refuse('a time is minus zero');
     if (count <= EXACT_DIGITS) return BigInt(negative ? -value : value);
-    if (negative || count > EXACT_DIGITS + NS_DIGITS) return BigInt(this.#bytes.toString('latin1', start, this.#at));
+    if (negative || count > EXACT_DIGITS + NS_DIGITS)
+      return BigInt(this.#bytes.toString('latin1', start, this.#at));
     let ns = 0;
     let seconds = 0;
     const split = this.#at - NS_DIGITS;

@@ -1,7 +1,7 @@
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { FormatProblem } from './errors.ts';
 
-const LEVEL = 3;
+const LEVEL = 1;
 const WINDOW_LOG = 21;
 /** 8 MiB, the most that a zstd decoder is asked to provide for (RFC 8878): bounds a reader's memory. */
 const MAX_WINDOW_LOG = 23;
