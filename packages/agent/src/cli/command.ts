@@ -1,6 +1,8 @@
 import type { Options, PositionalOptions } from 'yargs';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Enrolment } from '../ports/enrolment.ts';
+import type { Machine } from '../ports/machine.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
@@ -22,6 +24,10 @@ export interface CommandContext {
   state(): Promise<StateFolder>;
   source(): Promise<SourceTree>;
   target(): Promise<RestoreTarget>;
+  /** For `init`: keys, host keys, and writing the configuration. */
+  enrolment(): Promise<Enrolment>;
+  /** For `doctor`. */
+  machine(): Promise<Machine>;
   /** @throws AgentError NOT_CONFIRMED when the answer is not yes, or nobody can be asked */
   confirm(question: string): Promise<void>;
   /** Standard output for content itself (`cat`), with back-pressure. */

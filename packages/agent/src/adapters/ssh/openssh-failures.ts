@@ -6,12 +6,15 @@ interface Failure {
   readonly hint: string;
 }
 
+const HOST_KEY_HINT =
+  "ask the storage's administrator; only if the key is genuine, correct `host-key:` or your known_hosts";
+
 /** What ssh (LC_ALL=C) says, the more telling signs first. */
 const FAILURES: readonly Failure[] = [
   {
     sign: /Host key verification failed|HOST IDENTIFICATION HAS CHANGED|No \S+ host key is known/,
     code: 'HOST_KEY_CHANGED',
-    hint: "ask the storage's administrator; only if the new key is genuine, correct `hostKey:` or your known_hosts",
+    hint: HOST_KEY_HINT,
   },
   {
     sign: /Permission denied|Too many authentication failures|Load key ".*": (?!No such file)/,
@@ -21,7 +24,7 @@ const FAILURES: readonly Failure[] = [
   {
     sign: /Bad configuration option|command-line: line|unknown option|[Bb]ad .*(option|value|argument)|usage: ssh/,
     code: 'CONFIG_INVALID',
-    hint: 'correct `sshOptions:`, or your ~/.ssh/config',
+    hint: 'correct `ssh-options:`, or your ~/.ssh/config',
   },
   {
     sign: /subsystem request failed/,
@@ -42,6 +45,11 @@ export function opensshFailure(
 ): AgentError {
   const said = lastLine(end.stderr);
   const detail = said === '' ? '' : `: ${said}`;
+  const mismatch = /bakker: shown (\S+), expected (\S+)/.exec(end.stderr);
+  if (mismatch !== null) {
+    const keys = `shows the host key ${mismatch[1]}, expected ${mismatch[2]}`;
+    return new AgentError('HOST_KEY_CHANGED', `${about.where} ${keys}`, { hint: HOST_KEY_HINT });
+  }
   const known = FAILURES.find(({ sign }) => sign.test(end.stderr));
   if (known !== undefined) {
     return new AgentError(known.code, `ssh ${about.user}@${about.where}${detail}`, { hint: known.hint });

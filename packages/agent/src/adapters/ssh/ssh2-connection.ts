@@ -27,7 +27,7 @@ export async function connectBySsh2(
   const where = hostAndPort(address.host, address.port);
   if (pin === undefined) {
     throw new AgentError('CONFIG_INVALID', `the host key of ${where} is not pinned`, {
-      hint: 'run `bakker init` again, or set `hostKey: SHA256:…` in the configuration',
+      hint: 'run `bakker init` again, or set `host-key: SHA256:…` in the configuration',
     });
   }
   if (identityFile === undefined) {
@@ -154,10 +154,9 @@ class Ssh2Connection implements SshConnection {
   }
 
   async measureRoundTrip(): Promise<void> {
-    // Twice, because the first answer may wait for the storage to set the session up.
-    const first = await this.#ask();
-    const second = await this.#ask();
-    this.roundTripMs = Math.min(first, second);
+    // The first answers wait for the storage to set the session up.
+    await Promise.all([this.#ask(), this.#ask()]);
+    this.roundTripMs = await this.#ask();
   }
 
   async openSftpChannel(): Promise<Duplex> {
@@ -246,7 +245,7 @@ function noSftp(where: string, cause?: Error): AgentError {
 function hostKeyChanged(where: string, expected: string, got: readonly HostKey[]): AgentError {
   const shown = got.map(({ fingerprint }) => fingerprint).join(', ');
   return new AgentError('HOST_KEY_CHANGED', `${where} shows the host key ${shown}, expected ${expected}`, {
-    hint: 'ask its administrator; only if the new key is genuine, set it as `hostKey:` in the configuration',
+    hint: 'ask its administrator; only if the new key is genuine, set it as `host-key:` in the configuration',
   });
 }
 

@@ -1,4 +1,5 @@
 import { AgentError } from '../../errors.ts';
+import { restrictedLine } from './authorized-keys.ts';
 import type { SshAddress } from './connect.ts';
 import type { Identity } from './identity.ts';
 import { hostAndPort } from './tcp.ts';
@@ -30,11 +31,6 @@ export function keyRefused(about: { address: SshAddress; identity: Identity; cau
   return new AgentError(
     'AUTHENTICATION_FAILED',
     `${where} refuses the key ${identity.file} for the user ${address.user}`,
-    { hint: `add this line to that user's authorized_keys: ${authorizedKeysLine(identity)}`, cause },
+    { hint: `add this line to that user's authorized_keys: ${restrictedLine(identity.publicKey)}`, cause },
   );
-}
-
-/** Lets the key do nothing but SFTP: no shell, no forwarding, no terminal. */
-export function authorizedKeysLine(identity: Pick<Identity, 'publicKey'>): string {
-  return `restrict,command="internal-sftp" ${identity.publicKey} bakker`;
 }

@@ -1,0 +1,38 @@
+import type { Finding } from '../doctor/finding.ts';
+import type { Command } from './command.ts';
+
+const WORDS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
+
+export const doctor: Command<Record<string, never>, readonly Finding[]> = {
+  usage: 'doctor',
+  summary: 'Look at everything that a backup depends on, and say what to do',
+  examples: [
+    ['bakker doctor', 'one line for each check'],
+    ['bakker doctor --json', 'the same for a script; the exit status is that of the first failure'],
+  ],
+  positionals: {},
+  flags: {},
+  run: async (context) => {
+    const { diagnose } = await import('../doctor/diagnose.ts');
+    const machine = await context.machine();
+    return diagnose({
+      configFile: context.configFile,
+      stateDir: context.stateDir,
+      machine,
+      clock: context.clock,
+      progress: context.progress,
+      signal: context.signal,
+      config: () => context.config(),
+      account: () => context.account(),
+      state: () => context.state(),
+    });
+  },
+  json: (findings) => findings.map(({ exitStatus: _exitStatus, ...finding }) => finding),
+  render: (findings, screen) => {
+    for (const { check, result, detail, hint } of findings) {
+      screen.line(`${WORDS[result]}  ${check}: ${detail}`);
+      if (hint !== undefined) screen.line(`      ${hint}`);
+    }
+  },
+  exitStatus: (findings) => findings.find(({ result }) => result === 'fail')?.exitStatus ?? 0,
+};

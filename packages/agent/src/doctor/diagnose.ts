@@ -1,0 +1,79 @@
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Machine } from '../ports/machine.ts';
+import type { Progress } from '../ports/progress.ts';
+import type { StateFolder } from '../ports/state-folder.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
+import { failed, ok, type Finding } from './finding.ts';
+import { checkChannels, checkHostKey, checkIdentity, checkNativeCrypto } from './ssh-checks.ts';
+import { checkConfigFile, checkRuntime, checkSources, checkStateFolder } from './server-checks.ts';
+import { checkAbilitiesAndClock, checkRuns, checkSpace } from './storage-checks.ts';
+import { checkLastRun } from './last-run-check.ts';
+
+export interface DoctorTools {
+  readonly configFile: string;
+  readonly stateDir: string;
+  readonly machine: Machine;
+  readonly clock: Clock;
+  readonly progress: Pick<Progress, 'stage'>;
+  readonly signal: AbortSignal;
+  config(): Promise<Config>;
+  account(): Promise<StorageAccount>;
+  state(): Promise<StateFolder>;
+}
+
+/**
+ * Looks at everything that a backup depends on, changing nothing but a short-lived file here and there. Each check
+ * stands alone: one that fails does not keep the others from being done.
+ *
+ * @throws only the signal's reason
+ */
+export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
+  const { machine, signal } = tools;
+  const findings: Finding[] = [];
+  const look = async (check: string, act: () => Promise<Finding | readonly Finding[]>): Promise<void> => {
+    signal.throwIfAborted();
+    tools.progress.stage(`looking at ${check}`);
+    try {
+      findings.push(...[await act()].flat());
+    } catch (error) {
+      signal.throwIfAborted();
+      findings.push(failed(check, error));
+    }
+  };
+
+  let config: Config | undefined;
+  await look('configuration', async () => {
+    config = await tools.config();
+    return checkConfigFile(config, machine);
+  });
+  await look('Node.js', async () => checkRuntime(machine));
+  await look('state folder', () => checkStateFolder(tools.stateDir, machine));
+  const known = config;
+  await look('last run', async () =>
+    checkLastRun(await (await tools.state()).lastRuns(), { config: known, clock: tools.clock }),
+  );
+  if (known === undefined) return findings;
+
+  await look('sources', () => checkSources(known, machine));
+  const isSsh = known.account.kind === 'ssh';
+  if (isSsh) {
+    await look('key', () => checkIdentity(known.ssh, machine));
+    await look('host key', async () => checkHostKey(known.ssh));
+    if (known.ssh.transport === 'ssh2') await look('SSH speed', async () => checkNativeCrypto(machine));
+  }
+  let account: StorageAccount | undefined;
+  await look('storage', async () => {
+    account = await tools.account();
+    // Some storages are reached by the first request only.
+    await account.listRuns();
+    return ok('storage', `${account.address} answers`);
+  });
+  const reached = findings.at(-1)?.result === 'ok' ? account : undefined;
+  if (reached === undefined) return findings;
+  await look('storage abilities', () => checkAbilitiesAndClock(reached));
+  await look('runs', () => checkRuns(reached));
+  await look('storage space', () => checkSpace(reached));
+  if (isSsh) await look('channels', () => checkChannels(known, machine));
+  return findings;
+}

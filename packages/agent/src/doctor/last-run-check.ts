@@ -1,0 +1,54 @@
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { LastRuns } from '../ports/state-folder.ts';
+import { ok, warn, type Finding } from './finding.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** Old is what has missed two turns; a day each unless the configuration says longer. */
+export function checkLastRun(
+  last: LastRuns,
+  { config, clock }: { config: Config | undefined; clock: Clock },
+): Finding[] {
+  const findings = [ageFinding(last, { config, clock })];
+  if (last.frozen !== undefined) {
+    findings.push(
+      warn(
+        'retention',
+        `stands still since ${last.frozen.sinceRun}: ${last.frozen.reason}`,
+        'look at that run, then see bakker retention --help',
+      ),
+    );
+  }
+  return findings;
+}
+
+function ageFinding(
+  { lastSuccess, lastAttempt }: LastRuns,
+  { config, clock }: { config: Config | undefined; clock: Clock },
+): Finding {
+  if (lastSuccess === undefined) {
+    const tried =
+      lastAttempt === undefined ? 'none yet' : `none complete; the last try: ${lastAttempt.message}`;
+    return warn('last run', tried, 'run bakker backup');
+  }
+  const ageMs = clock.nowMs() - lastSuccess.finishedAtMs;
+  const limitMs = 2 * Math.max(config?.minIntervalMs ?? 0, 24 * HOUR_MS);
+  const detail = `${lastSuccess.run}, ${Math.max(0, Math.round(ageMs / HOUR_MS))} h ago`;
+  if (ageMs > limitMs) return warn('last run', detail, 'look at the timer, and run bakker backup');
+  if (
+    lastAttempt !== undefined &&
+    lastAttempt.finishedAtMs > lastSuccess.finishedAtMs &&
+    lastAttempt.exitStatus !== 0
+  ) {
+    return warn(
+      'last run',
+      `${detail}; a later try failed: ${lastAttempt.message}`,
+      'run bakker backup to see why',
+    );
+  }
+  if (lastSuccess.status === 'partial') {
+    return warn('last run', `${detail}, partial`, 'some files could not be read: see its messages');
+  }
+  return ok('last run', detail);
+}

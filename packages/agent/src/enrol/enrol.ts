@@ -1,0 +1,212 @@
+import { dirname, join } from 'node:path';
+import { formatAccountAddress } from '../config/account-address.ts';
+import type { AccountAddress, Config } from '../config/config.ts';
+import { parseConfig } from '../config/parse-config.ts';
+import { renderConfig } from '../config/render-config.ts';
+import { AgentError } from '../errors.ts';
+import type { Enrolment } from '../ports/enrolment.ts';
+import type { Progress } from '../ports/progress.ts';
+import { checkAbilities } from './check-abilities.ts';
+import { chooseSources } from './choose-sources.ts';
+import { refuseOtherSettings } from './other-settings.ts';
+
+export interface EnrolRequest {
+  readonly account: AccountAddress;
+  readonly configFile: string;
+  readonly identityFile: string | undefined;
+  readonly hostKey: string | undefined;
+  readonly acceptHostKey: boolean;
+  /** Empty: the usual folders. */
+  readonly sources: readonly string[];
+  readonly transport: 'ssh2' | 'openssh' | undefined;
+}
+
+export interface EnrolTools {
+  readonly enrolment: Enrolment;
+  readonly progress: Progress;
+  /** Resolves if a person says yes. @throws AgentError NOT_CONFIRMED */
+  readonly confirm: (question: string) => Promise<void>;
+  /** False when nobody can be asked, or nobody wants to be. */
+  readonly mayAsk: boolean;
+}
+
+export interface Enrolled {
+  readonly account: string;
+  readonly configFile: string;
+  readonly identityFile: string | null;
+  readonly hostKey: string | null;
+  /** Files and folders that this call made. */
+  readonly created: readonly string[];
+  readonly nextStep: string;
+}
+
+/**
+ * Makes this machine ready to back up to an account: key, pinned host key, a try with real requests, configuration.
+ * The configuration is written last, so that it exists only if the account works; run again, it goes on with the key
+ * that is there, and leaves a configuration that works as it is.
+ *
+ * @throws AgentError AUTHENTICATION_FAILED with the line for authorized_keys, HOST_KEY_CHANGED, STORAGE_UNREACHABLE,
+ * STORAGE_UNFIT, CONFIG_INVALID, NOT_CONFIRMED
+ */
+export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<Enrolled> {
+  const { enrolment, progress } = tools;
+  const existing = await enrolment.readConfig(request.configFile);
+  if (existing !== undefined) {
+    refuseOtherSettings(existing, request);
+    await tryAccount(existing, request, tools);
+    return outcome(existing, []);
+  }
+  const created: string[] = [];
+  const { account } = request;
+  if (account.kind === 'local') refuseSshFlags(request);
+  const transport = request.transport ?? 'ssh2';
+  const identityFile = await prepareKey(request, { tools, transport, created });
+  const hostKey = await pinHostKey(request, { tools, transport });
+  if (account.kind === 'local' && (await enrolment.makeFolder(account.folder))) created.push(account.folder);
+  const sources = await chooseSources(request, { enrolment, progress });
+
+  const text = renderConfig({
+    account,
+    ...(identityFile === undefined ? {} : { identityFile }),
+    ...(hostKey === undefined ? {} : { hostKey }),
+    transport,
+    sources,
+  });
+  const config = parseConfig(text, request.configFile);
+  await tryAccount(config, request, tools);
+  await enrolment.writeConfig(request.configFile, text);
+  created.push(request.configFile);
+  return outcome(config, created);
+}
+
+function outcome(config: Config, created: readonly string[]): Enrolled {
+  const isSsh = config.account.kind === 'ssh';
+  return {
+    account: formatAccountAddress(config.account),
+    configFile: config.file,
+    identityFile: (isSsh ? config.ssh.identityFile : undefined) ?? null,
+    hostKey: (isSsh ? config.ssh.hostKey : undefined) ?? null,
+    created,
+    nextStep: `bakker backup${configFlag(config.file)}`,
+  };
+}
+
+async function prepareKey(
+  request: EnrolRequest,
+  { tools, transport, created }: { tools: EnrolTools; transport: 'ssh2' | 'openssh'; created: string[] },
+): Promise<string | undefined> {
+  if (request.account.kind === 'local') return undefined;
+  if (request.identityFile !== undefined) {
+    // Told at once if it can't be used.
+    if (transport === 'ssh2') await tools.enrolment.authorizedKeysLine(request.identityFile);
+    return request.identityFile;
+  }
+  // With the system's ssh, its own configuration or an agent chooses the key.
+  if (transport === 'openssh') return undefined;
+  const file = join(dirname(request.configFile), 'id_ed25519');
+  if (await tools.enrolment.makeKeyPair(file)) {
+    tools.progress.message(`made the key ${file}`);
+    created.push(file, `${file}.pub`);
+  }
+  return file;
+}
+
+async function pinHostKey(
+  request: EnrolRequest,
+  { tools, transport }: { tools: EnrolTools; transport: 'ssh2' | 'openssh' },
+): Promise<string | undefined> {
+  const { account } = request;
+  if (account.kind === 'local') return undefined;
+  // Logging in compares it.
+  if (request.hostKey !== undefined) return request.hostKey;
+  // With the system's ssh, known_hosts says which key is right, as for every other use of ssh.
+  if (transport === 'openssh' && !request.acceptHostKey) return undefined;
+  const { type, fingerprint } = await tools.enrolment.fetchHostKey(account);
+  tools.progress.message(`${account.host} shows the host key ${type} ${fingerprint}`);
+  if (request.acceptHostKey) return fingerprint;
+  if (!tools.mayAsk) {
+    throw new AgentError(
+      'NOT_CONFIRMED',
+      `nobody said that ${fingerprint} is the host key of ${account.host}`,
+      {
+        hint: `compare it on the storage (ssh-keygen -lf /etc/ssh/ssh_host_${shortType(type)}_key.pub), then add --host-key ${fingerprint}; --accept-host-key trusts what is shown`,
+      },
+    );
+  }
+  await tools.confirm(`Is this the fingerprint that the administrator of ${account.host} told you?`);
+  return fingerprint;
+}
+
+async function tryAccount(config: Config, request: EnrolRequest, tools: EnrolTools): Promise<void> {
+  const { enrolment, progress } = tools;
+  progress.stage('trying the account');
+  try {
+    checkAbilities(await enrolment.probe(config), {
+      account: formatAccountAddress(config.account),
+      progress,
+    });
+  } catch (error) {
+    const { identityFile } = config.ssh;
+    if (
+      !(error instanceof AgentError) ||
+      error.code !== 'AUTHENTICATION_FAILED' ||
+      identityFile === undefined
+    ) {
+      throw error;
+    }
+    throw await notYetAuthorized(error, { config, identityFile, request, enrolment });
+  }
+}
+
+/** The usual end of a first call: the storage does not know the key yet. */
+async function notYetAuthorized(
+  cause: AgentError,
+  about: { config: Config; identityFile: string; request: EnrolRequest; enrolment: Enrolment },
+): Promise<AgentError> {
+  const line = await about.enrolment.authorizedKeysLine(about.identityFile);
+  return new AgentError('AUTHENTICATION_FAILED', cause.message, {
+    hint: `add this line to the authorized_keys of that user on the storage:\n\n${line}\n\nthen run: ${again(about)}`,
+    cause,
+  });
+}
+
+/** The same call again, with the host key that was confirmed. */
+function again({ config, request }: { config: Config; request: EnrolRequest }): string {
+  return [
+    'bakker init',
+    quoted(formatAccountAddress(request.account)),
+    ...(request.identityFile === undefined ? [] : [`--identity ${quoted(request.identityFile)}`]),
+    ...(config.ssh.hostKey === undefined ? [] : [`--host-key ${config.ssh.hostKey}`]),
+    ...(request.transport === undefined ? [] : [`--transport ${request.transport}`]),
+    ...request.sources.map((source) => `--source ${quoted(source)}`),
+  ]
+    .join(' ')
+    .concat(configFlag(config.file));
+}
+
+function refuseSshFlags(request: EnrolRequest): void {
+  const flags = [
+    request.identityFile === undefined ? [] : ['--identity'],
+    request.hostKey === undefined ? [] : ['--host-key'],
+    request.acceptHostKey ? ['--accept-host-key'] : [],
+    request.transport === undefined ? [] : ['--transport'],
+  ].flat();
+  if (flags.length === 0) return;
+  throw new AgentError('USAGE', `${flags.join(', ')}: a local folder is reached without SSH`, {
+    hint: 'leave it out, or name an account as user@host:/path',
+  });
+}
+
+function configFlag(file: string): string {
+  return file === '/etc/bakker/bakker.yaml' ? '' : ` --config ${quoted(file)}`;
+}
+
+/** For a line that a person pastes into a shell. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function shortType(type: string): string {
+  if (type.startsWith('ecdsa')) return 'ecdsa';
+  return type === 'ssh-ed25519' ? 'ed25519' : 'rsa';
+}
