@@ -1,5 +1,8 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { AT_FDCWD, LibcError, cString, fail, libc } from './libc.ts';
+import { LibcError, cString, fail, libc } from './libc.ts';
+
+/** A handle for reaching what is below, not for reading: needs no permission on the folder itself (open(2)). */
+export const O_PATH = 0o10000000;
 
 /** A folder held open: what is reached through it stays below it, however its path is renamed or replaced meanwhile. */
 export class FolderHandle implements Disposable {
@@ -59,8 +62,9 @@ export function openBeneath(
   const fd = libc().openat2(OPENAT2, root.fd, cString(path), how, how.length);
   if (fd >= 0) return fd;
   const errno = libc().errno();
-  if (errno === ENOSYS) {
-    hasOpenat2 = false; // before Linux 5.6
+  if (errno === ENOSYS) hasOpenat2 = false; // before Linux 5.6
+  // EAGAIN: a rename raced with it. EPERM: a sandbox's answer to calls it does not know. Too long: longer than one call takes.
+  if (errno === ENOSYS || errno === EAGAIN || errno === EPERM || errno === ENAMETOOLONG) {
     return openStepwise(root, path, { flags, mode });
   }
   throw new LibcError('openat2', errno, path);
@@ -92,19 +96,15 @@ export function openStepwise(
   }
 }
 
-/** Opens a path with flags that Node's openSync refuses or does not know (O_PATH). @throws LibcError */
-export function openPath(path: Buffer): number {
-  const fd = libc().openat(AT_FDCWD, cString(path), O_PATH | constants.O_NOFOLLOW | O_CLOEXEC, 0);
-  return fd >= 0 ? fd : fail('openat', path);
-}
-
 /** The same number on every architecture. */
 const OPENAT2 = 437;
 const RESOLVE_NO_MAGICLINKS = 2n;
 const RESOLVE_NO_SYMLINKS = 4n;
 const RESOLVE_BENEATH = 8n;
-const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
+const EPERM = 1;
+const EAGAIN = 11;
+const ENAMETOOLONG = 36;
 const ENOSYS = 38;
 const EXDEV = 18;
 const SLASH = 0x2f;

@@ -39,6 +39,8 @@ export interface NssRecord {
 export interface Libc {
   llistxattr(path: Buffer, list: Buffer | null, size: number): number;
   lgetxattr(path: Buffer, name: Buffer, value: Buffer | null, size: number): number;
+  flistxattr(fd: number, list: Buffer | null, size: number): number;
+  fgetxattr(fd: number, name: Buffer, value: Buffer | null, size: number): number;
   lsetxattr(path: Buffer, name: Buffer, value: Buffer, size: number, flags: number): number;
   lremovexattr(path: Buffer, name: Buffer): number;
   utimensat(dirfd: number, path: Buffer, times: Buffer, flags: number): number;
@@ -113,6 +115,8 @@ function bind(): Libc {
   return {
     llistxattr: call('llistxattr', 'int64_t', [bytes, out, 'size_t']),
     lgetxattr: call('lgetxattr', 'int64_t', [bytes, bytes, out, 'size_t']),
+    flistxattr: call('flistxattr', 'int64_t', ['int', out, 'size_t']),
+    fgetxattr: call('fgetxattr', 'int64_t', ['int', bytes, out, 'size_t']),
     lsetxattr: call('lsetxattr', 'int', [bytes, bytes, bytes, 'size_t', 'int']),
     lremovexattr: call('lremovexattr', 'int', [bytes, bytes]),
     utimensat: call('utimensat', 'int', ['int', bytes, bytes, 'int']),

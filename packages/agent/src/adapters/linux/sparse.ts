@@ -22,8 +22,12 @@ export function dataExtents(fd: number, sizeBytes: number): Extent[] | undefined
     // ENXIO: truncated since the last call; what was data is gone, and the reader will notice.
     if (end < 0 && libc().errno() !== ENXIO) fail('lseek');
     const stop = end < 0 ? sizeBytes : Math.min(end, sizeBytes);
-    extents.push({ offsetBytes: start, lengthBytes: stop - start });
-    at = stop;
+    const last = extents.at(-1);
+    // A file being written: a hole seen a moment ago may hold data now.
+    if (last !== undefined && last.offsetBytes + last.lengthBytes === start) {
+      extents[extents.length - 1] = { offsetBytes: last.offsetBytes, lengthBytes: stop - last.offsetBytes };
+    } else if (stop > start) extents.push({ offsetBytes: start, lengthBytes: stop - start });
+    at = Math.max(stop, start + 1);
   }
   const [first] = extents;
   const isWhole = sizeBytes === 0 || (first?.offsetBytes === 0 && first.lengthBytes === sizeBytes);

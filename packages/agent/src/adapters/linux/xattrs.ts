@@ -11,17 +11,16 @@ export function listXattrs(path: Buffer): Buffer[] {
   return listXattrsOf(cString(path));
 }
 
-/** Like `listXattrs`, for a path that already ends in NUL. */
-export function listXattrsOf(cPath: Buffer): Buffer[] {
-  let lengthBytes = libc().llistxattr(cPath, names, names.length);
+/** Like `listXattrs`, of an open file, or of a path that already ends in NUL. */
+export function listXattrsOf(file: number | Buffer): Buffer[] {
+  let lengthBytes = list(file);
   if (lengthBytes === 0) return [];
-  if (lengthBytes < 0) {
-    // ERANGE: the kernel's own limit is 64 KiB, which the scratch buffer holds; more is a file system's own idea.
-    if (libc().errno() !== ERANGE) fail('llistxattr', cPath.subarray(0, -1));
+  if (lengthBytes < 0 && libc().errno() === ERANGE) {
+    // The kernel's own limit is 64 KiB, which the scratch buffer holds; more is a file system's own idea.
     names = Buffer.alloc(names.length * 4);
-    lengthBytes = libc().llistxattr(cPath, names, names.length);
-    if (lengthBytes < 0) fail('llistxattr', cPath.subarray(0, -1));
+    lengthBytes = list(file);
   }
+  if (lengthBytes < 0) fail('llistxattr', shown(file));
   const found: Buffer[] = [];
   for (let start = 0; start < lengthBytes;) {
     const end = names.indexOf(0, start);
@@ -33,15 +32,18 @@ export function listXattrsOf(cPath: Buffer): Buffer[] {
 
 /** The value, or undefined if there is no such attribute (any more). @throws LibcError */
 export function getXattr(path: Buffer, name: Uint8Array | string): Buffer | undefined {
-  return getXattrOf(cString(path), cString(name));
+  return getXattrOf(cString(path), name);
 }
 
-/** Like `getXattr`, for a path and a name that already end in NUL. */
-export function getXattrOf(cPath: Buffer, cName: Buffer): Buffer | undefined {
-  const lengthBytes = libc().lgetxattr(cPath, cName, value, value.length);
+/** Like `getXattr`, of an open file, or of a path that already ends in NUL. */
+export function getXattrOf(file: number | Buffer, name: Uint8Array | string): Buffer | undefined {
+  const lengthBytes =
+    typeof file === 'number'
+      ? libc().fgetxattr(file, cString(name), value, value.length)
+      : libc().lgetxattr(file, cString(name), value, value.length);
   if (lengthBytes >= 0) return Buffer.from(value.subarray(0, lengthBytes));
   if (libc().errno() === ENODATA) return undefined;
-  return fail('lgetxattr', cPath.subarray(0, -1));
+  return fail('lgetxattr', shown(file));
 }
 
 /** Creates or replaces an attribute. @throws LibcError */
@@ -63,3 +65,13 @@ const ENODATA = 61;
 /** XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel. */
 let names = Buffer.alloc(65_536);
 const value = Buffer.alloc(65_536);
+
+function list(file: number | Buffer): number {
+  return typeof file === 'number'
+    ? libc().flistxattr(file, names, names.length)
+    : libc().llistxattr(file, names, names.length);
+}
+
+function shown(file: number | Buffer): Buffer | undefined {
+  return typeof file === 'number' ? undefined : file.subarray(0, file.indexOf(0));
+}

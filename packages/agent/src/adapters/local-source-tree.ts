@@ -1,0 +1,43 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Entry } from '@bakker/impl-format';
+import type { SourceTree } from '../ports/source-tree.ts';
+import { openFolder } from './linux/beneath.ts';
+import { openNameService } from './linux/names.ts';
+import { expandSources } from './source/expand-sources.ts';
+import type { FilesystemTable } from './source/filesystem-table.ts';
+import { openFile, readWhole, type ReadPorts } from './source/source-file.ts';
+import { surveySources } from './source/survey.ts';
+import { TreeWalk } from './source/tree-walk.ts';
+
+/** Names looked at before others get their turn: about five milliseconds. */
+const SLICE_NAMES = 1024;
+
+/** The files of this machine. Keeps one descriptor open for its lifetime, which is the process's. */
+export function openSourceTree(): SourceTree {
+  const root = openFolder(Buffer.from('/'));
+  const names = openNameService();
+  let filesystems: FilesystemTable | undefined;
+  const ports = (): ReadPorts => ({ root, filesystems, names });
+  return {
+    expand: expandSources,
+    survey: async (plan) => {
+      filesystems = surveySources(plan.sources);
+      return { filesystems: filesystems.filesystems };
+    },
+    scan: async function* (plan, survey, { signal }) {
+      if (filesystems === undefined || filesystems.filesystems !== survey.filesystems) {
+        throw new Error('the scan needs the survey that was made last');
+      }
+      using walk = new TreeWalk(plan, { filesystems, names });
+      for (let isMore = true; isMore;) {
+        signal.throwIfAborted();
+        const batch: Entry[] = [];
+        isMore = walk.fill(batch, SLICE_NAMES);
+        if (batch.length > 0) yield batch;
+        await turn();
+      }
+    },
+    readWhole: (entry) => readWhole(entry, ports()),
+    openFile: (entry) => openFile(entry, ports()),
+  };
+}

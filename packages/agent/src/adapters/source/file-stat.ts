@@ -1,0 +1,97 @@
+import type { EntryType } from '@bakker/impl-format';
+import { AT_SYMLINK_NOFOLLOW, cString, libc } from '../linux/libc.ts';
+
+/** What statx(2) says of a file: quicker here than Node's lstat, and relative to an open folder. */
+export interface FileStat {
+  readonly type: EntryType;
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly linkCount: number;
+  readonly inode: bigint;
+  /** As the file system says it: of a directory or symlink too. */
+  readonly sizeBytes: number;
+  readonly allocatedBytes: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  /** Of the device node itself. */
+  readonly rdevMajor: number;
+  readonly rdevMinor: number;
+  /** Identity of the file system while it is mounted; made from major and minor by `deviceKey`. */
+  readonly device: number;
+}
+
+/**
+ * Looks at a name in an open folder, not following a symlink.
+ *
+ * @param cName - ends in NUL; relative to `folderFd` unless absolute
+ * @returns the errno, as a positive number, if it fails
+ */
+export function statAt(folderFd: number, cName: Buffer): FileStat | number {
+  if (libc().statx(folderFd, cName, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, result) < 0)
+    return libc().errno();
+  return decode();
+}
+
+/** Looks at an open file. @returns the errno if it fails */
+export function statOpen(fd: number): FileStat | number {
+  if (libc().statx(fd, EMPTY, AT_EMPTY_PATH, STATX_BASIC_STATS, result) < 0) return libc().errno();
+  return decode();
+}
+
+/** Major and minor number in one: a number, because it is compared for every file. */
+export function deviceKey(major: number, minor: number): number {
+  return major * 2 ** 20 + minor;
+}
+
+const STATX_BASIC_STATS = 0x7ff;
+const AT_EMPTY_PATH = 0x1000;
+const EMPTY = cString('');
+
+/** `struct statx`, written over by each call; little-endian on both machines that we run on. */
+const memory = new ArrayBuffer(256);
+const result = Buffer.from(memory);
+const words = new Uint32Array(memory);
+const longs = new BigInt64Array(memory);
+const unsignedLongs = new BigUint64Array(memory);
+
+const NS_PER_S = 1_000_000_000n;
+const TYPES: readonly (EntryType | undefined)[] = [
+  undefined,
+  'fifo',
+  'char',
+  undefined,
+  'directory',
+  undefined,
+  'block',
+  undefined,
+  'file',
+  undefined,
+  'symlink',
+  undefined,
+  'socket',
+];
+
+function decode(): FileStat {
+  const modeBits = word(7) & 0xffff;
+  return {
+    type: TYPES[modeBits >> 12] ?? 'file',
+    mode: modeBits & 0o7777,
+    uid: word(5),
+    gid: word(6),
+    linkCount: word(4),
+    inode: unsignedLongs[4] ?? 0n,
+    sizeBytes: word(10) + word(11) * 2 ** 32,
+    allocatedBytes: (word(12) + word(13) * 2 ** 32) * 512,
+    ctimeNs: (longs[12] ?? 0n) * NS_PER_S + BigInt(word(26)),
+    mtimeNs: (longs[14] ?? 0n) * NS_PER_S + BigInt(word(30)),
+    rdevMajor: word(32),
+    rdevMinor: word(33),
+    device: deviceKey(word(34), word(35)),
+  };
+}
+
+function word(index: number): number {
+  return words[index] ?? 0;
+}

@@ -1,0 +1,85 @@
+import type { SourceFilesystem } from '@bakker/impl-format';
+import { crc32 } from 'node:zlib';
+import { cString, AT_FDCWD } from '../linux/libc.ts';
+import { isPseudo, readMounts, type Mount } from '../linux/mounts.ts';
+import { statAt } from './file-stat.ts';
+
+/** Which of the survey's file systems a device is. */
+interface Known {
+  readonly filesystem: number;
+  readonly isPseudo: boolean;
+  /** Mixed into inode numbers; 0 leaves them as they are. */
+  readonly salt: bigint;
+}
+
+/** The file systems of a scan, by the device numbers that stat shows. */
+export class FilesystemTable {
+  readonly filesystems: readonly SourceFilesystem[];
+  readonly #byDevice = new Map<number, Known>();
+
+  /** @param paths - absolute: whose own file system, and everything mounted below, is listed */
+  constructor(paths: readonly Buffer[]) {
+    const filesystems: SourceFilesystem[] = [];
+    for (const { mountPoint, type } of relevantMounts(paths)) {
+      // By stat, not by mountinfo's own number: on btrfs they differ. A bind mount is the file system that it shows.
+      const stat = statAt(AT_FDCWD, cString(mountPoint));
+      if (typeof stat === 'number' || this.#byDevice.has(stat.device)) continue;
+      this.#byDevice.set(stat.device, { filesystem: filesystems.length, isPseudo: isPseudo(type), salt: 0n });
+      filesystems.push({ mountPoint, type });
+    }
+    this.filesystems = filesystems;
+  }
+
+  isPseudo(device: number): boolean {
+    return this.#byDevice.get(device)?.isPseudo === true;
+  }
+
+  /** How entries on this device name their file system and inode. Devices never met count as the first file system. */
+  identity(device: number, inode: bigint): { filesystem: number; inode: bigint } {
+    const known = this.#byDevice.get(device);
+    if (known === undefined) return { filesystem: 0, inode };
+    return { filesystem: known.filesystem, inode: inode ^ known.salt };
+  }
+
+  /**
+   * A folder with a device of its own was met that the survey did not list: mounted since, or a btrfs subvolume, which
+   * is no mount. Its inode numbers repeat those of the file system around it, so they are mixed with its path: entries
+   * of two subvolumes never look like links of one file.
+   *
+   * @param path - absolute
+   */
+  meet(device: number, path: Buffer, around: number): void {
+    if (this.#byDevice.has(device)) return;
+    const mount = readMounts().findLast(({ mountPoint }) => mountPoint.equals(path));
+    this.#byDevice.set(device, {
+      filesystem: this.#byDevice.get(around)?.filesystem ?? 0,
+      isPseudo: mount !== undefined && isPseudo(mount.type),
+      salt: (BigInt(crc32(path)) << 31n) | (1n << 62n),
+    });
+  }
+}
+
+/** What each path is on, and what is mounted below it, in the order of mounting; of two on one point, the later. */
+function relevantMounts(paths: readonly Buffer[]): Mount[] {
+  const byPoint = new Map<string, Mount>();
+  for (const mount of readMounts()) byPoint.set(mount.mountPoint.toString('latin1'), mount);
+  const mounts = [...byPoint.values()];
+  const wanted = new Set<Mount>();
+  for (const path of paths) {
+    // The folders above a source are entries too, so every mount on the way counts.
+    for (const mount of mounts) {
+      if (isAtOrBelow(path, mount.mountPoint) || isAtOrBelow(mount.mountPoint, path)) wanted.add(mount);
+    }
+  }
+  // The root first: it stands in for a device that is not known.
+  return mounts
+    .filter((mount) => wanted.has(mount))
+    .sort((a, b) => a.mountPoint.length - b.mountPoint.length);
+}
+
+function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
+  if (folder.length === 1) return true;
+  if (path.length < folder.length || path.compare(folder, 0, folder.length, 0, folder.length) !== 0)
+    return false;
+  return path.length === folder.length || path[folder.length] === 0x2f;
+}

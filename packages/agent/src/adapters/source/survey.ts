@@ -1,0 +1,58 @@
+import { getSystemErrorName } from 'node:util';
+import type { SourceRules } from '../../ports/source-tree.ts';
+import { showPath } from '../../source/show-path.ts';
+import { AT_FDCWD, cString } from '../linux/libc.ts';
+import { statAt, type FileStat } from './file-stat.ts';
+import { FilesystemTable } from './filesystem-table.ts';
+import { suspicious } from './suspicious.ts';
+
+/**
+ * Looks at every source before a scan.
+ *
+ * @throws AgentError SOURCE_SUSPICIOUS if one is missing, is no folder, file or symlink, lies behind a symlink, or shows
+ * nothing but the kernel's own state
+ */
+export function surveySources(sources: readonly SourceRules[]): FilesystemTable {
+  for (const { path } of sources) checkSource(path);
+  const table = new FilesystemTable(sources.map(({ path }) => path));
+  for (const { path } of sources) {
+    if (table.isPseudo(look(path).device)) {
+      throw suspicious(path, 'shows the state of the kernel, which is no data', {
+        hint: 'take it off the sources',
+      });
+    }
+  }
+  return table;
+}
+
+const SLASH = 0x2f;
+
+function checkSource(path: Buffer): void {
+  for (let at = path.indexOf(SLASH, 1); at > 0; at = path.indexOf(SLASH, at + 1)) {
+    const above = path.subarray(0, at);
+    if (look(above).type !== 'directory') {
+      throw suspicious(path, `lies behind ${showPath(above)}, which is no folder`, {
+        hint: 'name its real path',
+      });
+    }
+  }
+  const { type } = look(path);
+  if (type !== 'directory' && type !== 'file' && type !== 'symlink') {
+    throw suspicious(path, `is a ${type}`, {
+      hint: 'a source is a folder or a file; back up the folder it is in',
+    });
+  }
+}
+
+function look(path: Buffer): FileStat {
+  const stat = statAt(AT_FDCWD, cString(path));
+  if (typeof stat !== 'number') return stat;
+  const code = getSystemErrorName(-stat);
+  throw code === 'ENOENT'
+    ? suspicious(path, 'is not there', {
+        hint: 'see that its name is right and that its file system is mounted',
+      })
+    : suspicious(path, `can't be looked at (${code})`, {
+        hint: 'see that it is mounted, and that bakker may read it',
+      });
+}

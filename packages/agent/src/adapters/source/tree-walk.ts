@@ -1,0 +1,318 @@
+import { closeSync, constants, readlinkSync } from 'node:fs';
+import { getSystemErrorName } from 'node:util';
+import type { Entry } from '@bakker/impl-format';
+import { AgentError } from '../../errors.ts';
+import type { ScanPlan } from '../../ports/source-tree.ts';
+import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
+import { openBeneath, openFolder, type FolderHandle } from '../linux/beneath.ts';
+import { hasCode, LibcError } from '../linux/libc.ts';
+import type { NameService } from '../linux/names.ts';
+import { dataExtents } from '../linux/sparse.ts';
+import { listXattrsOf } from '../linux/xattrs.ts';
+import { findMarker } from './markers.ts';
+import { describe, readAttributes, type Attributes, type Details } from './describe.ts';
+import { statAt, statOpen, type FileStat } from './file-stat.ts';
+import type { FilesystemTable } from './filesystem-table.ts';
+import { cPathIn, handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
+import { suspicious } from './suspicious.ts';
+
+export interface WalkPorts {
+  readonly filesystems: FilesystemTable;
+  readonly names: NameService;
+}
+
+/** Folders held open at once; those further up are opened again when the walk comes back to them. */
+const MAX_OPEN_FOLDERS = 64;
+/** The manifest takes nothing longer. */
+const MAX_PATH_BYTES = 4096;
+const MAX_NAME_BYTES = 255;
+/** The kernel takes no longer paths in one call, the NUL included. */
+const PATH_MAX_BYTES = 4096;
+
+/**
+ * A walk over all sources in manifest order, done in slices by `fill`. Everything is looked at relative to an open folder,
+ * so that a folder swapped for a symlink in mid-walk leads nowhere else. Holds the names of one folder for each level.
+ */
+export class TreeWalk implements Disposable {
+  readonly #onProblem: ScanPlan['onProblem'];
+  readonly #filesystems: FilesystemTable;
+  readonly #names: NameService;
+  readonly #root: FolderHandle;
+  readonly #stack: FolderFrame[] = [];
+  readonly #withoutXattrs = new Set<number>();
+  readonly #cName = Buffer.alloc(PATH_MAX_BYTES + 1);
+  readonly #cPath = Buffer.alloc(PATH_MAX_BYTES + 1, '/');
+
+  constructor(plan: ScanPlan, ports: WalkPorts) {
+    this.#onProblem = plan.onProblem;
+    this.#filesystems = ports.filesystems;
+    this.#names = ports.names;
+    this.#root = openFolder(Buffer.from('/'));
+    const node = mapSources(plan.sources);
+    const stat = statOpen(this.#root.fd);
+    if (typeof stat === 'number') throw new LibcError('statx', stat, Buffer.from('/'));
+    const names = node.source === undefined ? onTheWay(node) : union(readNames(this.#root), onTheWay(node));
+    this.#stack.push({
+      prefix: Buffer.alloc(0),
+      device: stat.device,
+      source: node.source,
+      node,
+      names,
+      next: 0,
+      handle: this.#root,
+    });
+  }
+
+  /** Looks at up to `limit` names and adds their entries. False when there is nothing left. */
+  fill(batch: Entry[], limit: number): boolean {
+    for (let looked = 0; looked < limit;) {
+      const frame = this.#stack.at(-1);
+      if (frame === undefined) return false;
+      const name = frame.names[frame.next++];
+      if (name === undefined) {
+        this.#leave();
+        continue;
+      }
+      looked++;
+      const entry = this.#visit(frame, name);
+      if (entry !== undefined) batch.push(entry);
+    }
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    while (this.#stack.length > 0) this.#leave();
+    this.#root[Symbol.dispose]();
+  }
+
+  #leave(): void {
+    const frame = this.#stack.pop();
+    if (frame?.handle !== this.#root) frame?.handle?.[Symbol.dispose]();
+  }
+
+  #visit(frame: FolderFrame, name: string): Entry | undefined {
+    const path = Buffer.allocUnsafe(frame.prefix.length + name.length);
+    frame.prefix.copy(path);
+    path.write(name, frame.prefix.length, 'latin1');
+    const node = frame.node?.below.get(name);
+    const folder = this.#reach(frame, path);
+    if (folder === undefined) return undefined;
+    writeCName(name, this.#cName);
+    const stat = statAt(folder.fd, this.#cName);
+    if (typeof stat === 'number') {
+      this.#missed(path, { errno: stat, isSource: node !== undefined });
+      return undefined;
+    }
+    let source = node?.source ?? frame.source;
+    if (node?.source === undefined && frame.source !== undefined && isExcluded(frame.source, path, stat)) {
+      if (node === undefined) return undefined;
+      source = undefined; // it still leads to a source
+    }
+    if (path.length > MAX_PATH_BYTES || name.length > MAX_NAME_BYTES) {
+      const message = `a path of ${path.length} bytes, a name of ${name.length}: longer than a backup can name`;
+      this.#problem(path, 'ENAMETOOLONG', message);
+      return undefined;
+    }
+    try {
+      if (stat.type === 'directory') return this.#enter({ frame, folder, name, path, stat, source, node });
+      if (node !== undefined && node.below.size > 0) throw vanished(path);
+      return this.#leaf({ frame, folder, name, path, stat, source });
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error) || error instanceof AgentError) throw error;
+      this.#missed(path, { errno: error, isSource: node !== undefined });
+      return undefined;
+    }
+  }
+
+  /** The open folder of a frame; if it can't be opened again, the rest of it is given up, with a word. */
+  #reach(frame: FolderFrame, path: Buffer): FolderHandle | undefined {
+    try {
+      return handleOf(frame, this.#root);
+    } catch (error) {
+      if (!(error instanceof LibcError)) throw error;
+      if (frame.node !== undefined) throw vanished(path);
+      this.#problem(frame.prefix.subarray(0, -1), error.code, 'the folder went away while it was read');
+      frame.next = frame.names.length;
+      return undefined;
+    }
+  }
+
+  #leaf(found: Omit<Found, 'node'>): Entry | undefined {
+    const { frame, folder, name, path, stat, source } = found;
+    if (
+      source !== undefined &&
+      source.rules.oneFilesystem &&
+      stat.device !== frame.device &&
+      source === frame.source
+    ) {
+      this.#skipped(path, 'other-filesystem', 'a file of another file system is mounted here');
+      return undefined;
+    }
+    const attributes = this.#attributes(found);
+    const target = stat.type === 'symlink' ? readlinkSync(folder.at(bytes(name)), 'buffer') : undefined;
+    const extents =
+      stat.type === 'file' && stat.allocatedBytes < stat.sizeBytes
+        ? this.#extents(folder, name, stat)
+        : undefined;
+    return this.#entry(path, stat, {
+      ...attributes,
+      ...(target === undefined ? undefined : { target }),
+      ...(extents === undefined ? undefined : { extents }),
+    });
+  }
+
+  /** The entry of a folder; what is in it comes next. */
+  #enter(found: Found): Entry {
+    const { frame, folder, path, stat, node, name } = found;
+    if (stat.device !== frame.device) this.#filesystems.meet(stat.device, absolute(path), frame.device);
+    const attributes = this.#attributes(found);
+    let source = this.#staysOut(found) ? undefined : found.source;
+    let names: readonly string[] = node === undefined ? [] : onTheWay(node);
+    let unreadable: string | undefined;
+    writeCName(name, this.#cName);
+    let handle: FolderHandle | undefined;
+    if (source !== undefined || names.length > 0) handle = openChild(folder, this.#cName);
+    if (source !== undefined && handle !== undefined) {
+      try {
+        const all = readNames(handle);
+        const marker = source.rules.honourMarkers ? findMarker(handle, all) : undefined;
+        if (marker === undefined) names = union(all, names);
+        else {
+          this.#skipped(path, marker, `left out but for itself, because it has a ${marker}`);
+          names = union([marker], names);
+          source = undefined;
+        }
+      } catch (error) {
+        if (!(error instanceof Error && 'code' in error)) throw error;
+        unreadable = String(error.code);
+        source = undefined;
+        this.#problem(path, unreadable, 'the names in this folder could not be read');
+      }
+    }
+    if (handle !== undefined && names.length > 0) {
+      const prefix = Buffer.allocUnsafe(path.length + 1);
+      path.copy(prefix);
+      prefix[path.length] = SLASH;
+      this.#push({ prefix, device: stat.device, source, node, names, next: 0, handle });
+    } else handle?.[Symbol.dispose]();
+    return this.#entry(path, stat, {
+      ...attributes,
+      ...(unreadable === undefined ? undefined : { unreadable }),
+    });
+  }
+
+  #push(frame: FolderFrame): void {
+    this.#stack.push(frame);
+    const far = this.#stack.at(-1 - MAX_OPEN_FOLDERS);
+    if (far === undefined || far.handle === this.#root) return;
+    far.handle?.[Symbol.dispose]();
+    far.handle = undefined;
+  }
+
+  /** Whether a folder is kept as an empty one: something else is mounted on it. */
+  #staysOut({ frame, stat, source, node }: Found): boolean {
+    if (node?.source !== undefined || stat.device === frame.device) return false;
+    return source === undefined || source.rules.oneFilesystem || this.#filesystems.isPseudo(stat.device);
+  }
+
+  #attributes({ folder, name, path, stat }: Pick<Found, 'folder' | 'name' | 'path' | 'stat'>): Attributes {
+    if (this.#withoutXattrs.has(stat.device)) return {};
+    try {
+      // By the plain path first: reaching through the open folder takes twice as long, and nearly all files have none.
+      if (path.length < PATH_MAX_BYTES - 1) {
+        path.copy(this.#cPath, 1);
+        this.#cPath[path.length + 1] = 0;
+        if (listXattrsOf(this.#cPath).length === 0) return {};
+      }
+    } catch (error) {
+      if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) {
+        this.#withoutXattrs.add(stat.device);
+        return {};
+      }
+      if (!(error instanceof LibcError)) throw error; // the open folder decides below
+    }
+    try {
+      return readAttributes(cPathIn(folder, name), this.#names);
+    } catch (error) {
+      if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) return {};
+      if (hasCode(error, 'ENOENT') || !(error instanceof Error && 'code' in error)) throw error;
+      this.#problem(path, String(error.code), 'its ACLs and extended attributes could not be read');
+      return {};
+    }
+  }
+
+  /** Only asked of files with fewer blocks than bytes. That one can't be opened is noticed when it is read. */
+  #extents(folder: FolderHandle, name: string, stat: FileStat): Entry['extents'] {
+    let fd: number | undefined;
+    try {
+      fd = openBeneath(folder, bytes(name), { flags: constants.O_RDONLY | constants.O_NONBLOCK });
+      return dataExtents(fd, stat.sizeBytes);
+    } catch (error) {
+      if (error instanceof LibcError) return undefined;
+      throw error;
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+  }
+
+  #entry(path: Buffer, stat: FileStat, details: Details): Entry {
+    const identity = this.#filesystems.identity(stat.device, stat.inode);
+    return describe(path, stat, { identity, details, names: this.#names });
+  }
+
+  /** A name that can't be looked at. That it went away since its folder was read is nothing to speak of, unless it is a source. */
+  #missed(path: Buffer, { errno, isSource }: { errno: number | Error; isSource: boolean }): void {
+    const code =
+      typeof errno === 'number' ? getSystemErrorName(-errno) : 'code' in errno ? String(errno.code) : 'EIO';
+    if (isSource) throw vanished(path, typeof errno === 'number' ? undefined : errno);
+    if (code !== 'ENOENT') this.#problem(path, code, 'could not be looked at');
+  }
+
+  #problem(path: Buffer, code: string, message: string): void {
+    this.#onProblem({ path, kind: 'unreadable', code, message });
+  }
+
+  #skipped(path: Buffer, code: string, message: string): void {
+    this.#onProblem({ path, kind: 'skipped', code, message });
+  }
+}
+
+/** A name that was found, and what is known of it. */
+interface Found {
+  readonly frame: FolderFrame;
+  readonly folder: FolderHandle;
+  readonly name: string;
+  readonly path: Buffer;
+  readonly stat: FileStat;
+  readonly source: PlannedSource | undefined;
+  readonly node: SourceNode | undefined;
+}
+
+const SLASH = 0x2f;
+
+function isExcluded({ excludes, prefixBytes }: PlannedSource, path: Buffer, { type }: FileStat): boolean {
+  return excludes !== undefined && excludes.excludes(path.subarray(prefixBytes), type === 'directory');
+}
+
+function onTheWay(node: SourceNode): string[] {
+  return [...node.below.keys()].sort();
+}
+
+/** Both lists in order, without doubles: a source that is there is in both, one that vanished is noticed when it is visited. */
+function union(all: readonly string[], more: readonly string[]): readonly string[] {
+  const missing = more.filter((name) => !all.includes(name));
+  return missing.length === 0 ? all : [...all, ...missing].sort();
+}
+
+function vanished(path: Buffer, cause?: unknown): AgentError {
+  const hint = 'see that it is there and mounted, then run the backup again';
+  return suspicious(path, 'can no longer be reached', { hint, cause });
+}
+
+function absolute(path: Buffer): Buffer {
+  return Buffer.concat([Buffer.of(SLASH), path]);
+}
+
+function bytes(name: string): Buffer {
+  return Buffer.from(name, 'latin1');
+}
