@@ -1,3 +1,4 @@
+import type { SourceSettings } from '../config/config.ts';
 import type { Entry, Extent, SourceFilesystem } from '@bakker/impl-format';
 
 /** Something that a run has to say about one path; the run goes on. */
@@ -35,10 +36,12 @@ export interface SourceSurvey {
 
 /** A small file read whole. */
 export interface WholeFile {
-  /** The entry as of this read: refreshed if the file had changed since the scan. `unsettled` is set if it still changes. */
+  /** The entry as of this read: refreshed if the file had changed since the scan. */
   readonly entry: Entry;
   /** The logical content, holes as zeros. */
   readonly content: Buffer;
+  /** Whether it changed during every reading. */
+  readonly isChanging: boolean;
 }
 
 /** A piece of a large file's data; holes are passed over. */
@@ -62,6 +65,11 @@ export interface OpenSourceFile extends AsyncDisposable {
 
 /** The files of this machine, as the scan sees them. */
 export interface SourceTree {
+  /** Globs resolved to folders and files that are there. @throws AgentError SOURCE_SUSPICIOUS if one finds nothing */
+  expand(
+    settings: readonly SourceSettings[],
+    globalExcludes: readonly string[],
+  ): Promise<readonly SourceRules[]>;
   /** @throws AgentError SOURCE_SUSPICIOUS if a source is missing or is no folder or file */
   survey(plan: ScanPlan): Promise<SourceSurvey>;
   /**

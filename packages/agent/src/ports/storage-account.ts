@@ -19,6 +19,8 @@ export interface Receipt {
   readonly addedBytes: number;
   /** SHA-256 (hex) of the file `RUN.impl` as it lies on the storage. */
   readonly manifestSha256: string;
+  /** The digest in that manifest's trailer (hex). */
+  readonly manifestDigest: string;
   /** What `RunWriter.folder` was while it was written. */
   readonly token: string;
   /** Why retention should stand still since this run, if a guard said so. */
@@ -34,6 +36,8 @@ export interface Abilities {
   readonly serverSideCopy: boolean;
   /** Whether a name of any bytes survives. */
   readonly anyBytesInNames: boolean;
+  /** The storage's clock less this machine's, rounded to a second by SFTP's times; undefined where it can't be seen. */
+  readonly clockSkewMs?: number;
 }
 
 export interface Space {
@@ -75,8 +79,12 @@ export interface NewFile {
 export interface FileSink extends AsyncDisposable {
   /** Resolves when the sink can take more; the bytes are the sink's from here on. */
   write(offsetBytes: number, bytes: Buffer): Promise<void>;
+  /** Forgets what was written, to start over with other content. */
+  restart(): Promise<void>;
   /** Sets the length, flushes and checks it. After it the file is acknowledged. */
   finish(sizeBytes: number): Promise<void>;
+  /** Gives the file up: nothing of it stays in the run. */
+  discard(): Promise<void>;
   /** Shares the blocks of an open file of this machine, where the storage is on the same file system; false if it can't. */
   share?(descriptor: number): boolean;
 }
@@ -93,12 +101,16 @@ export interface RunWriter extends AsyncDisposable {
   /** Undefined when there is room for more requests; else resolves when there is. Asked before every few entries. */
   ready(): Promise<void> | undefined;
   directory(path: Buffer): Promise<void>;
-  symlink(path: Buffer, target: Buffer): Promise<void>;
-  link(path: Buffer, from: StoredPlace): Promise<LinkOutcome>;
+  /** False where the storage has no symlinks: the manifest alone has it then. */
+  symlink(path: Buffer, target: Buffer): Promise<boolean>;
+  /** `sizeBytes` is what the content must have; checked where an unfinished run's file is linked. */
+  link(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome>;
   file(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
   openFile(path: Buffer, about: NewFile): Promise<FileSink>;
-  /** All requests answered, flushed, manifest and receipt in place, renamed, `latest` moved, carried folders removed. */
+  /** Flushed, manifest and receipt in place, renamed, `latest` moved. Every other request must have been answered. */
   publish(options: { manifest: AsyncIterable<Uint8Array>; receipt: Omit<Receipt, 'token'> }): Promise<void>;
+  /** Removes the carried folders, after the publish. What is cut off here is done by a later run. */
+  cleanUp(options: { signal: AbortSignal }): Promise<void>;
 }
 
 /**

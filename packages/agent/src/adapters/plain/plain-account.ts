@@ -1,0 +1,190 @@
+import {
+  LATEST,
+  PRIVATE_FOLDER,
+  RECEIPTS,
+  TRASH,
+  classifyName,
+  compareRunNames,
+  diffName,
+  manifestName,
+  nextRunName,
+  parseRunName,
+  receiptName,
+} from '@bakker/impl-format';
+import type { Extent, RunName } from '@bakker/impl-format';
+import { randomBytes } from 'node:crypto';
+import { AgentError } from '../../errors.ts';
+import { MissingFromStorage } from '../../ports/storage-account.ts';
+import type {
+  Abilities,
+  Receipt,
+  RunWriter,
+  Space,
+  StorageAccount,
+  StoredItem,
+  StoredRun,
+} from '../../ports/storage-account.ts';
+import { adoptUnfinished } from './carried.ts';
+import type { FileStore } from './file-store.ts';
+import { joinPath } from './file-store.ts';
+import { probeAbilities } from './probe.ts';
+import { decodeReceipt } from './receipt-text.ts';
+import { PlainRunWriter } from './run-writer.ts';
+import { pointLatestAt, replaceFile, unlessMissing } from './steps.ts';
+import { removeTree } from './remove-tree.ts';
+
+const IDENTITY = Buffer.from(`${PRIVATE_FOLDER}/id`);
+
+/** An account where nothing of ours runs: every rule of the layout is kept by the order of plain requests. */
+export class PlainAccount implements StorageAccount {
+  readonly address: string;
+  readonly #store: FileStore;
+
+  constructor(store: FileStore) {
+    this.#store = store;
+    this.address = store.address;
+  }
+
+  async identity(): Promise<string> {
+    const known = await this.#store.readFile(IDENTITY, 64).catch(unlessMissing);
+    if (known && known.length > 0) return known.toString('latin1').trim();
+    await this.#ensurePrivateFolders();
+    const made = randomBytes(16).toString('hex');
+    await replaceFile(this.#store, IDENTITY, Buffer.from(`${made}\n`));
+    return made;
+  }
+
+  async probe(): Promise<Abilities> {
+    await this.#ensurePrivateFolders();
+    return probeAbilities(this.#store);
+  }
+
+  async listRuns(): Promise<readonly StoredRun[]> {
+    return (await this.#look()).runs;
+  }
+
+  async latest(): Promise<RunName | undefined> {
+    const target = await this.#store.readlink(Buffer.from(LATEST)).catch(() => undefined);
+    const run = target && parseRunName(target.toString('latin1'));
+    if (!run) return undefined;
+    return (await this.listRuns()).some((stored) => stored.run === run && stored.state === 'complete')
+      ? run
+      : undefined;
+  }
+
+  async receipt(run: RunName): Promise<Receipt | undefined> {
+    const text = await this.#store.readFile(Buffer.from(receiptName(run)), 1024).catch(unlessMissing);
+    return text && decodeReceipt(text, run);
+  }
+
+  async *manifest(run: RunName): AsyncGenerator<Buffer> {
+    try {
+      yield* this.#store.readStream(Buffer.from(manifestName(run)));
+    } catch (error) {
+      if (!(error instanceof MissingFromStorage)) throw error;
+      throw new AgentError(
+        'MANIFEST_DAMAGED',
+        `the manifest ${manifestName(run)} is missing from ${this.address}`,
+        {
+          hint: 'the run can be browsed as plain files, but owners and modes are lost; choose another run',
+          cause: error,
+        },
+      );
+    }
+  }
+
+  readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer> {
+    return this.#store.readFile(joinPath(Buffer.from(run), path), sizeBytes);
+  }
+
+  readExtents(
+    run: RunName,
+    path: Buffer,
+    extents: readonly Extent[],
+  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+    return this.#store.readExtents(joinPath(Buffer.from(run), path), extents);
+  }
+
+  async listFolder(run: RunName, path: Buffer): Promise<readonly StoredItem[]> {
+    const items: StoredItem[] = [];
+    for await (const batch of this.#store.list(joinPath(Buffer.from(run), path))) items.push(...batch);
+    return items;
+  }
+
+  async begin({ nowMs }: { nowMs: number }): Promise<RunWriter> {
+    await this.#ensurePrivateFolders();
+    const { runs, stray } = await this.#look();
+    const complete = runs.filter((stored) => stored.state === 'complete').map((stored) => stored.run);
+    for (const name of stray) await this.#store.remove(Buffer.from(name));
+    const newest = complete.at(-1);
+    if (newest && (await this.latest()) !== newest) await pointLatestAt(this.#store, newest);
+    const unfinished = runs.filter((stored) => stored.state === 'incomplete').map((stored) => stored.run);
+    const carriedFolders = await adoptUnfinished(this.#store, unfinished);
+    return PlainRunWriter.start({ store: this.#store, run: nextRunName(complete, nowMs), carriedFolders });
+  }
+
+  async removeRun(run: RunName, { signal }: { signal: AbortSignal }): Promise<void> {
+    await this.#ensurePrivateFolders();
+    const complete = (await this.listRuns()).filter(
+      (stored) => stored.state === 'complete' && stored.run !== run,
+    );
+    const survivor = complete.at(-1);
+    if (survivor && (await this.latest()) !== survivor.run) await pointLatestAt(this.#store, survivor.run);
+    const trash = Buffer.from(`${TRASH}/${run}.${randomBytes(4).toString('hex')}`);
+    await this.#store.renameNew(Buffer.from(run), trash);
+    const beside = [manifestName(run), receiptName(run)].map((name) =>
+      this.#store.remove(Buffer.from(name)).catch(unlessMissing),
+    );
+    await Promise.all(beside);
+    if (await this.#store.lstat(Buffer.from(diffName(run))))
+      await removeTree(this.#store, Buffer.from(diffName(run)), signal);
+    await removeTree(this.#store, trash, signal);
+  }
+
+  async emptyTrash({ signal }: { signal: AbortSignal }): Promise<void> {
+    const trash = Buffer.from(TRASH);
+    if (!(await this.#store.lstat(trash))) return;
+    for await (const items of this.#store.list(trash)) {
+      for (const item of items) await removeTree(this.#store, joinPath(trash, item.name), signal);
+    }
+  }
+
+  space(): Promise<Space | undefined> {
+    return this.#store.space();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+
+  async #ensurePrivateFolders(): Promise<void> {
+    for (const folder of [PRIVATE_FOLDER, RECEIPTS, TRASH]) {
+      const path = Buffer.from(folder);
+      if (!(await this.#store.lstat(path))) await this.#store.mkdir(path);
+    }
+  }
+
+  /** One listing of the account: its runs, oldest first, and the manifests that belong to none. */
+  async #look(): Promise<{ runs: readonly StoredRun[]; stray: readonly string[] }> {
+    const states = new Map<RunName, StoredRun['state']>();
+    const manifestSizes = new Map<RunName, number>();
+    for await (const items of this.#store.list(Buffer.alloc(0))) {
+      for (const item of items) {
+        const found = classifyName(item.name);
+        if (found.kind === 'run' && item.type === 'directory') states.set(found.run, 'complete');
+        if (found.kind === 'incomplete' && item.type === 'directory' && !states.has(found.run))
+          states.set(found.run, 'incomplete');
+        if (found.kind === 'manifest' && item.type === 'file') manifestSizes.set(found.run, item.sizeBytes);
+      }
+    }
+    const runs = [...states]
+      .map(([run, state]) => ({
+        run,
+        state,
+        manifestSizeBytes: state === 'complete' ? manifestSizes.get(run) : undefined,
+      }))
+      .sort((a, b) => compareRunNames(a.run, b.run));
+    const stray = [...manifestSizes.keys()].filter((run) => states.get(run) !== 'complete').map(manifestName);
+    return { runs, stray };
+  }
+}

@@ -1,0 +1,51 @@
+import { PRIVATE_FOLDER } from '@bakker/impl-format';
+import { randomBytes } from 'node:crypto';
+import type { Abilities } from '../../ports/storage-account.ts';
+import type { FileStore } from './file-store.ts';
+import { joinPath } from './file-store.ts';
+import { removeTree } from './remove-tree.ts';
+
+/** Tries in a folder of its own what a run needs: write, link, rename, symlink, odd names, delete. */
+export async function probeAbilities(store: FileStore): Promise<Abilities> {
+  const folder = Buffer.from(`${PRIVATE_FOLDER}/probe-${randomBytes(6).toString('hex')}`);
+  await store.mkdir(folder);
+  const at = (name: string | Buffer) => joinPath(folder, Buffer.from(name));
+  const content = randomBytes(1024);
+  try {
+    const startedMs = Date.now();
+    await store.writeFile(at('file'), content, { mtimeS: 1_000_000_000, executable: false });
+    const hardLinks = (await store.link(at('file'), at('link'))) === 'linked';
+    const atomicRename = await succeeds(async () => {
+      await store.writeFile(at('other'), content, { mtimeS: 0, executable: false });
+      await store.renameOver(at('other'), at('file'));
+    });
+    const symlinks = await succeeds(() => store.symlink(at('symlink'), Buffer.from('file')));
+    const anyBytesInNames = await succeeds(() =>
+      store.writeFile(at(Buffer.from([0xff, 0x0a, 0xfe])), Buffer.alloc(0), { mtimeS: 0, executable: false }),
+    );
+    await store.mkdir(at('clock'));
+    const stamp = await store.lstat(at('clock'));
+    const middleMs = (startedMs + Date.now()) / 2;
+    return {
+      hardLinks,
+      atomicRename,
+      symlinks,
+      anyBytesInNames,
+      fsync: store.features.fsync,
+      serverSideCopy: store.features.serverSideCopy,
+      ...(stamp ? { clockSkewMs: Math.round(stamp.mtimeS * 1000 - middleMs) } : {}),
+    };
+  } finally {
+    await removeTree(store, folder, new AbortController().signal);
+  }
+}
+
+async function succeeds(act: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await act();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'CONNECTION_LOST') throw error;
+    return false;
+  }
+}

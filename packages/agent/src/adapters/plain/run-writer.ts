@@ -1,0 +1,157 @@
+import { incompleteName, manifestName, receiptName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import { AgentError } from '../../errors.ts';
+import type {
+  FileSink,
+  LinkOutcome,
+  NewFile,
+  Receipt,
+  RunWriter,
+  StoredPlace,
+} from '../../ports/storage-account.ts';
+import { carriedFolder, dropToken, isWhole, issueToken } from './carried.ts';
+import type { FileStore } from './file-store.ts';
+import { joinPath } from './file-store.ts';
+import { encodeReceipt } from './receipt-text.ts';
+import { removeTree } from './remove-tree.ts';
+import { pointLatestAt, replaceFile, temporaryName } from './steps.ts';
+
+/** A run's folder moves: `.bakker/carried/TOKEN` and `.bakker/trash/…` are longer than its first name. */
+const RESERVED_BYTES = 80;
+const MANIFEST_PIECE_BYTES = 1024 * 1024;
+
+/** Writes a run by plain requests. */
+export class PlainRunWriter implements RunWriter {
+  readonly run: RunName;
+  readonly folder: string;
+  readonly carriedFolders: readonly string[];
+  readonly maxPathBytes: number;
+  readonly #store: FileStore;
+  readonly #root: Buffer;
+  readonly #carried: ReadonlySet<string>;
+  #hasSymlinks = true;
+
+  private constructor(options: {
+    store: FileStore;
+    run: RunName;
+    token: string;
+    carriedFolders: readonly string[];
+  }) {
+    this.#store = options.store;
+    this.run = options.run;
+    this.folder = options.token;
+    this.carriedFolders = options.carriedFolders;
+    this.#carried = new Set(options.carriedFolders);
+    this.#root = Buffer.from(incompleteName(options.run));
+    this.maxPathBytes = options.store.maxPathBytes - RESERVED_BYTES;
+  }
+
+  static async start(options: {
+    store: FileStore;
+    run: RunName;
+    carriedFolders: readonly string[];
+  }): Promise<PlainRunWriter> {
+    const token = await issueToken(options.store, options.run);
+    const writer = new PlainRunWriter({ ...options, token });
+    await options.store.mkdir(writer.#root);
+    return writer;
+  }
+
+  ready(): Promise<void> | undefined {
+    return this.#store.ready();
+  }
+
+  directory(path: Buffer): Promise<void> {
+    return this.#store.mkdir(this.#at(path));
+  }
+
+  async symlink(path: Buffer, target: Buffer): Promise<boolean> {
+    if (!this.#hasSymlinks) return false;
+    try {
+      await this.#store.symlink(this.#at(path), target);
+      return true;
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== 'STORAGE_REFUSED') throw error;
+      this.#hasSymlinks = false;
+      return false;
+    }
+  }
+
+  async link(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome> {
+    const isCarried = this.#carried.has(from.folder);
+    const outcome = await this.#store.link(
+      joinPath(this.#folderOf(from, isCarried), from.path),
+      this.#at(path),
+    );
+    if (!isCarried || outcome !== 'linked' || (await isWhole(this.#store, this.#at(path), sizeBytes)))
+      return outcome;
+    await this.#store.remove(this.#at(path));
+    return 'missing';
+  }
+
+  file(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
+    return this.#store.writeFile(this.#at(path), content, about);
+  }
+
+  openFile(path: Buffer, about: NewFile): Promise<FileSink> {
+    return this.#store.openFile(this.#at(path), about);
+  }
+
+  /**
+   * The order keeps every invariant if the process dies at any step: the manifest is there before the run has its name,
+   * and `latest` moves to the run only then.
+   */
+  async publish(options: {
+    manifest: AsyncIterable<Uint8Array>;
+    receipt: Omit<Receipt, 'token'>;
+  }): Promise<void> {
+    const store = this.#store;
+    await store.flushAll();
+    const manifest = await this.#writeManifest(options.manifest, options.receipt.finishedAtMs);
+    await store.flush(this.#root);
+    await replaceFile(
+      store,
+      Buffer.from(receiptName(this.run)),
+      encodeReceipt({ ...options.receipt, token: this.folder }),
+    );
+    await store.renameOver(manifest, Buffer.from(manifestName(this.run)));
+    await store.renameNew(this.#root, Buffer.from(this.run));
+    await store.flush(Buffer.alloc(0));
+    await pointLatestAt(store, this.run);
+    await store.flush(Buffer.alloc(0));
+    await dropToken(store, this.run);
+  }
+
+  async cleanUp({ signal }: { signal: AbortSignal }): Promise<void> {
+    for (const token of this.carriedFolders) await removeTree(this.#store, carriedFolder(token), signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // what was written stays as `.incomplete`, for the next run to carry over
+  }
+
+  async #writeManifest(bytes: AsyncIterable<Uint8Array>, finishedAtMs: number): Promise<Buffer> {
+    const beside = temporaryName();
+    await using sink = await this.#store.openFile(beside, { mtimeS: finishedAtMs / 1000, executable: false });
+    let offsetBytes = 0;
+    for await (const piece of bytes) {
+      for (let start = 0; start < piece.length; start += MANIFEST_PIECE_BYTES) {
+        const part = Buffer.from(piece.subarray(start, start + MANIFEST_PIECE_BYTES));
+        await sink.write(offsetBytes, part);
+        offsetBytes += part.length;
+      }
+    }
+    await sink.finish(offsetBytes);
+    await this.#store.flush(beside);
+    return beside;
+  }
+
+  #folderOf(from: StoredPlace, isCarried: boolean): Buffer {
+    if (isCarried) return carriedFolder(from.folder);
+    return from.folder === this.folder ? this.#root : Buffer.from(from.folder);
+  }
+
+  #at(path: Buffer): Buffer {
+    return joinPath(this.#root, path);
+  }
+}

@@ -1,0 +1,493 @@
+import type { Extent } from '@bakker/impl-format';
+import type { DirectoryItem, Handle, SftpClient } from '@bakker/sftp';
+import {
+  MAX_WRITE_BYTES,
+  OPEN,
+  STATUS,
+  SftpConnectionError,
+  SftpStatusError,
+  linkCountOf,
+  listFolder,
+} from '@bakker/sftp';
+import { AgentError } from '../../errors.ts';
+import { MissingFromStorage } from '../../ports/storage-account.ts';
+import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
+import { printableName } from '../../printable-name.ts';
+import type { FileStore, StoredStat } from './file-store.ts';
+import { joinPath } from './file-store.ts';
+import { SftpLanes } from './sftp-lanes.ts';
+
+/** Above 2,048 waiting requests OpenSSH's server turns quadratic; 512 keeps a line of 20 ms busy with four channels. */
+const MAX_PENDING_PER_CHANNEL = 512;
+/** `limits@openssh.com` says 261,120 here; a server without that extension takes 32 KiB by the draft. */
+const WRITE_BYTES_BY_DRAFT = 32 * 1024;
+const PIECES_IN_FLIGHT = 16;
+const PATH_MAX_BYTES = 4095;
+
+/** The channels of an account, opened by the transport. */
+export interface SftpChannels {
+  readonly address: string;
+  /** For names and links: small requests that compress well. At least one. */
+  readonly names: readonly SftpClient[];
+  /** For content; opened at its first use. */
+  content(): Promise<readonly SftpClient[]>;
+  /** The account's folder on the storage, absolute, as `realpath` gave it. */
+  readonly root: Buffer;
+  close(): Promise<void>;
+}
+
+/** An account of any OpenSSH `sftp-server`, or one like it. */
+export class SftpFileStore implements FileStore {
+  readonly address: string;
+  readonly maxPathBytes: number;
+  readonly features: FileStore['features'];
+  readonly #channels: SftpChannels;
+  readonly #lanes: SftpLanes;
+  readonly #first: SftpClient;
+  readonly #maxWriteBytes: number;
+
+  private constructor(channels: SftpChannels, first: SftpClient, maxWriteBytes: number) {
+    this.#channels = channels;
+    this.#first = first;
+    this.#maxWriteBytes = maxWriteBytes;
+    this.#lanes = new SftpLanes(channels.names);
+    this.address = channels.address;
+    this.maxPathBytes = PATH_MAX_BYTES - channels.root.length - 1;
+    this.features = {
+      fsync: first.has('fsync@openssh.com'),
+      serverSideCopy: first.has('copy-data'),
+      hardLinks: first.has('hardlink@openssh.com'),
+      atomicRename: first.has('posix-rename@openssh.com'),
+    };
+  }
+
+  static async open(channels: SftpChannels): Promise<SftpFileStore> {
+    const first = channels.names[0];
+    if (!first) throw new Error('no SFTP channel');
+    const limits = first.has('limits@openssh.com') ? await first.limits() : undefined;
+    return new SftpFileStore(
+      channels,
+      first,
+      Math.min(limits?.maxWriteBytes || WRITE_BYTES_BY_DRAFT, MAX_WRITE_BYTES),
+    );
+  }
+
+  ready(): Promise<void> | undefined {
+    for (const client of this.#channels.names) {
+      if (client.pending >= MAX_PENDING_PER_CHANNEL) return client.below(MAX_PENDING_PER_CHANNEL / 2);
+    }
+    return undefined;
+  }
+
+  mkdir(path: Buffer): Promise<void> {
+    return this.#lanes.mkdir(path, (client) =>
+      this.#translated('make the folder', path, client.mkdir(this.#full(path), { permissions: 0o700 })),
+    );
+  }
+
+  rmdir(path: Buffer): Promise<void> {
+    return this.#translated('remove the folder', path, this.#lanes.forPath(path).rmdir(this.#full(path)));
+  }
+
+  async link(existing: Buffer, path: Buffer): Promise<LinkOutcome> {
+    try {
+      await this.#lanes.forPath(path).hardlink(this.#full(existing), this.#full(path));
+      return 'linked';
+    } catch (error) {
+      if (error instanceof SftpStatusError) {
+        if (error.status === STATUS.NO_SUCH_FILE) return 'missing';
+        // 65,000 links, another file system, or a full disk: a copy is tried next, and tells
+        if (
+          error.status === STATUS.FAILURE ||
+          error.status === STATUS.PERMISSION_DENIED ||
+          error.status === STATUS.OP_UNSUPPORTED
+        )
+          return 'refused';
+      }
+      throw await this.#translate(error, 'link', path);
+    }
+  }
+
+  symlink(path: Buffer, target: Buffer): Promise<void> {
+    return this.#translated(
+      'make the symlink',
+      path,
+      this.#lanes.forPath(path).symlink(target, this.#full(path)),
+    );
+  }
+
+  readlink(path: Buffer): Promise<Buffer> {
+    return this.#translated('read the symlink', path, this.#first.readlink(this.#full(path)));
+  }
+
+  async writeFile(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
+    const client = await this.#contentChannel(path);
+    const handle = await this.#translated('write', path, this.#create(client, path, about));
+    const answers: Promise<void>[] = [];
+    for (let offset = 0; offset < content.length; offset += this.#maxWriteBytes) {
+      answers.push(client.write(handle, offset, content.subarray(offset, offset + this.#maxWriteBytes)));
+    }
+    answers.push(
+      client.fsetstat(handle, { atimeS: clampTime(about.mtimeS), mtimeS: clampTime(about.mtimeS) }),
+    );
+    answers.push(client.close(handle));
+    const failed = (await Promise.allSettled(answers)).find((answer) => answer.status === 'rejected');
+    if (failed) throw await this.#translate(failed.reason, 'write', path);
+  }
+
+  async openFile(path: Buffer, about: NewFile): Promise<FileSink> {
+    const client = await this.#contentChannel(path);
+    const handle = await this.#translated('write', path, this.#create(client, path, about));
+    return new SftpSink({
+      client,
+      handle,
+      about,
+      maxWriteBytes: this.#maxWriteBytes,
+      canFsync: this.features.fsync,
+      remove: () => this.#translated('remove', path, client.remove(this.#full(path))),
+      translate: (error) => this.#translate(error, 'write', path),
+    });
+  }
+
+  async readFile(path: Buffer, sizeBytes: number): Promise<Buffer> {
+    const client = await this.#readChannel();
+    const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
+    // one byte more than expected is asked for, so that a file that is too long does not look right
+    const wantBytes = Math.min(sizeBytes + 1, this.#maxWriteBytes);
+    const first = client.read(handle, 0, wantBytes);
+    if (sizeBytes + 1 <= this.#maxWriteBytes) {
+      const [content, closed] = await Promise.allSettled([first, client.close(handle)]);
+      if (content.status === 'rejected') throw await this.#translate(content.reason, 'read', path);
+      if (closed.status === 'rejected') throw await this.#translate(closed.reason, 'read', path);
+      if (content.value.length < wantBytes) return content.value;
+      return content.value; // longer than expected: the caller's length check tells
+    }
+    const pieces = [await this.#translated('read', path, first)];
+    try {
+      for (let offset = pieces[0]?.length ?? 0; offset <= sizeBytes;) {
+        const piece = await client.read(handle, offset, this.#maxWriteBytes);
+        if (piece.length === 0) break;
+        pieces.push(piece);
+        offset += piece.length;
+      }
+    } catch (error) {
+      throw await this.#translate(error, 'read', path);
+    } finally {
+      client.close(handle).catch(() => undefined);
+    }
+    return Buffer.concat(pieces);
+  }
+
+  async *readStream(path: Buffer): AsyncGenerator<Buffer> {
+    for await (const { bytes } of this.#read(path, [
+      { offsetBytes: 0, lengthBytes: Number.MAX_SAFE_INTEGER },
+    ]))
+      yield bytes;
+  }
+
+  readExtents(
+    path: Buffer,
+    extents: readonly Extent[],
+  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+    return this.#read(path, extents);
+  }
+
+  async *list(path: Buffer): AsyncGenerator<readonly StoredItem[]> {
+    try {
+      for await (const items of listFolder(
+        this.#lanes.forPath(joinPath(path, Buffer.from('x'))),
+        this.#full(path),
+      )) {
+        yield items.map(toStoredItem);
+      }
+    } catch (error) {
+      throw await this.#translate(error, 'list', path);
+    }
+  }
+
+  async lstat(path: Buffer): Promise<StoredStat | undefined> {
+    try {
+      const attributes = await this.#lanes.forPath(path).lstat(this.#full(path));
+      return {
+        type: typeOf(attributes.permissions),
+        sizeBytes: attributes.sizeBytes ?? 0,
+        mtimeS: attributes.mtimeS ?? 0,
+      };
+    } catch (error) {
+      if (error instanceof SftpStatusError && error.status === STATUS.NO_SUCH_FILE) return undefined;
+      throw await this.#translate(error, 'look at', path);
+    }
+  }
+
+  renameNew(from: Buffer, to: Buffer): Promise<void> {
+    return this.#translated('rename', from, this.#first.rename(this.#full(from), this.#full(to)));
+  }
+
+  renameOver(from: Buffer, to: Buffer): Promise<void> {
+    return this.#translated('rename', from, this.#first.posixRename(this.#full(from), this.#full(to)));
+  }
+
+  remove(path: Buffer): Promise<void> {
+    return this.#translated('remove', path, this.#lanes.forPath(path).remove(this.#full(path)));
+  }
+
+  async flush(path: Buffer): Promise<void> {
+    if (!this.features.fsync) return;
+    const handle = await this.#translated('flush', path, this.#first.open(this.#full(path), OPEN.READ));
+    const [synced] = await Promise.allSettled([this.#first.fsync(handle), this.#first.close(handle)]);
+    if (synced.status === 'rejected') throw await this.#translate(synced.reason, 'flush', path);
+  }
+
+  async flushAll(): Promise<void> {
+    // SFTP has no request for it; files of some size are flushed one by one as they are closed
+  }
+
+  async space(): Promise<Space | undefined> {
+    if (!this.#first.has('statvfs@openssh.com')) return undefined;
+    const stat = await this.#translated('look at', Buffer.alloc(0), this.#first.statvfs(this.#channels.root));
+    return {
+      totalBytes: stat.fragmentSizeBytes * stat.blocks,
+      freeBytes: stat.fragmentSizeBytes * stat.availableBlocks,
+      freeInodes: stat.inodes === 0 ? undefined : stat.availableInodes,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#channels.close();
+  }
+
+  #create(client: SftpClient, path: Buffer, about: NewFile): Promise<Handle> {
+    // read-only from the start: nothing should write to a file that history shares
+    const permissions = about.executable ? 0o500 : 0o400;
+    return client.open(this.#full(path), OPEN.WRITE | OPEN.CREATE | OPEN.EXCLUSIVE, { permissions });
+  }
+
+  /** The channel for a new file's content, once the folder for it is there. */
+  async #contentChannel(path: Buffer): Promise<SftpClient> {
+    const parentReady = this.#lanes.parentReady(path);
+    if (parentReady) await parentReady;
+    return this.#readChannel();
+  }
+
+  async #readChannel(): Promise<SftpClient> {
+    const clients = await this.#channels.content();
+    let best = clients[0] ?? this.#first;
+    for (const client of clients) if (client.pending < best.pending) best = client;
+    return best;
+  }
+
+  async *#read(
+    path: Buffer,
+    extents: readonly Extent[],
+  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+    const client = await this.#readChannel();
+    const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
+    try {
+      for (const extent of extents) yield* this.#readExtent(client, handle, extent);
+    } catch (error) {
+      throw await this.#translate(error, 'read', path);
+    } finally {
+      client.close(handle).catch(() => undefined);
+    }
+  }
+
+  /** Several reads ahead; a short one is asked again from where it ended, and an empty one is the end. */
+  async *#readExtent(
+    client: SftpClient,
+    handle: Handle,
+    extent: Extent,
+  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+    const endBytes = extent.offsetBytes + extent.lengthBytes;
+    const ahead: { offset: number; length: number; bytes: Promise<Buffer> }[] = [];
+    let next = extent.offsetBytes;
+    const ask = (offset: number, length: number) => {
+      const bytes = client.read(handle, offset, length);
+      bytes.catch(() => undefined); // awaited below, in order
+      return { offset, length, bytes };
+    };
+    for (;;) {
+      while (ahead.length < PIECES_IN_FLIGHT && next < endBytes) {
+        const length = Math.min(this.#maxWriteBytes, endBytes - next);
+        ahead.push(ask(next, length));
+        next += length;
+      }
+      const head = ahead.shift();
+      if (!head) return;
+      const bytes = await head.bytes;
+      if (bytes.length === 0) return;
+      yield { offsetBytes: head.offset, bytes };
+      if (bytes.length < head.length)
+        ahead.unshift(ask(head.offset + bytes.length, head.length - bytes.length));
+    }
+  }
+
+  #full(path: Buffer): Buffer {
+    const { root } = this.#channels;
+    return root.length === 1 ? Buffer.concat([root, path]) : joinPath(root, path);
+  }
+
+  #translated<T>(what: string, path: Buffer, answer: Promise<T>): Promise<T> {
+    return answer.catch(async (error: unknown) => {
+      throw await this.#translate(error, what, path);
+    });
+  }
+
+  async #translate(error: unknown, what: string, path: Buffer): Promise<unknown> {
+    if (error instanceof SftpConnectionError) {
+      return new AgentError(
+        'CONNECTION_LOST',
+        `the connection to ${this.address} was lost: ${error.message}`,
+        {
+          hint: 'run the command again; a backup continues where it was cut off',
+          cause: error,
+        },
+      );
+    }
+    if (!(error instanceof SftpStatusError)) return error;
+    const object = `${this.address}/${printableName(path)}`;
+    if (error.status === STATUS.NO_SUCH_FILE)
+      return new MissingFromStorage(`${object} is not there`, { cause: error });
+    const space = error.status === STATUS.FAILURE ? await this.space().catch(() => undefined) : undefined;
+    if (space && (space.freeBytes < ALMOST_FULL_BYTES || (space.freeInodes ?? 1) === 0)) {
+      return new AgentError('STORAGE_FULL', `the storage is full: can't ${what} ${object}`, {
+        hint: 'free space there (bakker retention) or enlarge it, then run bakker backup again: it continues',
+        cause: error,
+      });
+    }
+    return new AgentError(
+      'STORAGE_REFUSED',
+      `the storage refused: can't ${what} ${object} (${error.message})`,
+      {
+        hint: 'check the rights, the quota and the log of the SSH server there; bakker doctor tries what the account can do',
+        cause: error,
+      },
+    );
+  }
+}
+
+/** A file system that has less than this left refuses writes of common sizes. */
+const ALMOST_FULL_BYTES = 1024 * 1024;
+
+interface SinkOptions {
+  readonly client: SftpClient;
+  readonly handle: Handle;
+  readonly about: NewFile;
+  readonly maxWriteBytes: number;
+  readonly canFsync: boolean;
+  readonly remove: () => Promise<void>;
+  readonly translate: (error: unknown) => Promise<unknown>;
+}
+
+/** A large file over SFTP: a window of writes in flight, the first failure is kept. */
+class SftpSink implements FileSink {
+  readonly #options: SinkOptions;
+  #inFlight = 0;
+  #failure: { readonly error: unknown } | undefined;
+  #wake: (() => void) | undefined;
+  #isOpen = true;
+
+  constructor(options: SinkOptions) {
+    this.#options = options;
+  }
+
+  async write(offsetBytes: number, bytes: Buffer): Promise<void> {
+    const { client, handle, maxWriteBytes } = this.#options;
+    for (let start = 0; start < bytes.length; start += maxWriteBytes) {
+      await this.#below(PIECES_IN_FLIGHT);
+      this.#inFlight++;
+      client.write(handle, offsetBytes + start, bytes.subarray(start, start + maxWriteBytes)).then(
+        () => this.#answered(),
+        (error: unknown) => {
+          this.#failure ??= { error };
+          this.#answered();
+        },
+      );
+    }
+  }
+
+  async restart(): Promise<void> {
+    await this.#below(1);
+    const { client, handle, translate } = this.#options;
+    await client.fsetstat(handle, { sizeBytes: 0 }).catch(async (error: unknown) => {
+      throw await translate(error);
+    });
+  }
+
+  async finish(sizeBytes: number): Promise<void> {
+    const { client, handle, about, canFsync, translate } = this.#options;
+    await this.#below(1);
+    try {
+      const mtimeS = clampTime(about.mtimeS);
+      const steps = [
+        client.fsetstat(handle, { sizeBytes }),
+        client.fsetstat(handle, { atimeS: mtimeS, mtimeS }),
+        ...(canFsync ? [client.fsync(handle)] : []),
+      ];
+      const stat = client.fstat(handle);
+      const failed = (await Promise.allSettled([...steps, stat])).find((step) => step.status === 'rejected');
+      if (failed) throw failed.reason;
+      const storedBytes = (await stat).sizeBytes;
+      if (storedBytes !== sizeBytes) {
+        throw new AgentError(
+          'STORAGE_REFUSED',
+          `the storage holds ${storedBytes ?? 'no'} bytes of a file of ${sizeBytes}`,
+        );
+      }
+    } catch (error) {
+      throw await translate(error);
+    }
+    await this[Symbol.asyncDispose]();
+  }
+
+  async discard(): Promise<void> {
+    await this[Symbol.asyncDispose]();
+    await this.#options.remove();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await this.#options.client.close(this.#options.handle).catch(() => undefined);
+  }
+
+  async #below(count: number): Promise<void> {
+    while (this.#inFlight >= count && !this.#failure)
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    if (this.#failure) throw await this.#options.translate(this.#failure.error);
+  }
+
+  #answered(): void {
+    this.#inFlight--;
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+}
+
+function toStoredItem(item: DirectoryItem): StoredItem {
+  return {
+    name: item.name,
+    type: typeOf(item.attributes.permissions),
+    sizeBytes: item.attributes.sizeBytes ?? 0,
+    linkCount: linkCountOf(item.longName),
+    inode: undefined,
+  };
+}
+
+function typeOf(permissions: number | undefined): StoredItem['type'] {
+  switch ((permissions ?? 0) & 0o170000) {
+    case 0o100000:
+      return 'file';
+    case 0o040000:
+      return 'directory';
+    case 0o120000:
+      return 'symlink';
+    default:
+      return 'other';
+  }
+}
+
+/** SFTP v3 has unsigned 32-bit seconds; the manifest keeps the true time. */
+function clampTime(seconds: number): number {
+  return Math.min(Math.max(Math.floor(seconds), 0), 0xffffffff);
+}

@@ -1,0 +1,35 @@
+import { LATEST, PRIVATE_FOLDER } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import { randomBytes } from 'node:crypto';
+import { MissingFromStorage } from '../../ports/storage-account.ts';
+import type { FileStore } from './file-store.ts';
+
+/** Writes a small file under its name in one step: beside it first, flushed, then renamed over. */
+export async function replaceFile(store: FileStore, path: Buffer, content: Buffer): Promise<void> {
+  const beside = temporaryName();
+  await store.writeFile(beside, content, { mtimeS: Date.now() / 1000, executable: false });
+  await store.flush(beside);
+  await store.renameOver(beside, path);
+}
+
+/** Moves `latest` by a rename, so that it always points at a complete run. Without symlinks there is no `latest`. */
+export async function pointLatestAt(store: FileStore, run: RunName): Promise<void> {
+  const beside = temporaryName();
+  try {
+    await store.symlink(beside, Buffer.from(run));
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'STORAGE_REFUSED') return;
+    throw error;
+  }
+  await store.renameOver(beside, Buffer.from(LATEST));
+}
+
+/** A name in `.bakker` that nothing else has. */
+export function temporaryName(): Buffer {
+  return Buffer.from(`${PRIVATE_FOLDER}/tmp-${randomBytes(6).toString('hex')}`);
+}
+
+/** `undefined` for what is not there; other failures stay. */
+export function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof MissingFromStorage)) throw error;
+}

@@ -1,0 +1,177 @@
+import { parseRunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import { createHash, randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { AgentError } from '../errors.ts';
+import type { Catalogue, LastRuns, ManifestDraft, StateFolder } from '../ports/state-folder.ts';
+import { tryLock } from './linux/locks.ts';
+import { decodeLastRuns } from './state/last-runs-text.ts';
+
+const PIECE_BYTES = 1024 * 1024;
+
+/** @throws AgentError STATE_UNUSABLE if the folder can't be made or written */
+export async function openStateFolder(dir: string): Promise<StateFolder> {
+  try {
+    fs.mkdirSync(path.join(dir, 'kept'), { recursive: true, mode: 0o700 });
+    fs.accessSync(dir, fs.constants.W_OK);
+  } catch (cause) {
+    throw new AgentError('STATE_UNUSABLE', `the state folder ${dir} can't be written`, {
+      hint: 'run as root, or name a folder of your own with --state DIR',
+      cause,
+    });
+  }
+  return new DiskStateFolder(dir);
+}
+
+class DiskStateFolder implements StateFolder {
+  readonly #dir: string;
+
+  constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  async lock(purpose: string): Promise<Disposable> {
+    const file = this.#file('lock');
+    const descriptor = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+    if (!tryLock(descriptor)) {
+      const holder = fs.readFileSync(descriptor, 'utf8').trim();
+      fs.closeSync(descriptor);
+      throw new AgentError(
+        'LOCKED',
+        `another bakker is at work here: ${holder || 'it has not said what it does'}`,
+        {
+          hint: 'wait until it ends; the lock goes with its process, nothing has to be removed',
+        },
+      );
+    }
+    // the text is for people; the kernel's lock is what counts, so a text left by a dead process means nothing
+    fs.ftruncateSync(descriptor, 0);
+    fs.writeSync(descriptor, `${purpose}, process ${process.pid}, since ${new Date().toISOString()}\n`, 0);
+    return { [Symbol.dispose]: () => fs.closeSync(descriptor) };
+  }
+
+  async lastRuns(): Promise<LastRuns> {
+    return decodeLastRuns(readIfThere(this.#file('last.json')));
+  }
+
+  async saveLastRuns(last: LastRuns): Promise<void> {
+    replaceFile(this.#file('last.json'), `${JSON.stringify(last, undefined, 2)}\n`);
+  }
+
+  async catalogue(accountId: string): Promise<Catalogue> {
+    const { SqliteCatalogue } = await import('./state/sqlite-catalogue.ts');
+    const file = this.#file('catalogue.sqlite');
+    try {
+      return new SqliteCatalogue(file, accountId);
+    } catch {
+      // damaged: it only saves work, and is filled again from the manifests
+      for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
+      return new SqliteCatalogue(file, accountId);
+    }
+  }
+
+  async draft(): Promise<ManifestDraft> {
+    return new DiskDraft(this.#file('draft.impl'));
+  }
+
+  async keptManifest(run: RunName): ReturnType<StateFolder['keptManifest']> {
+    const sha256 = readIfThere(this.#kept(run, 'sha256'))?.trim();
+    const file = this.#kept(run, 'impl');
+    if (!sha256 || !fs.existsSync(file)) return undefined;
+    return { sha256, read: () => readPieces(file) };
+  }
+
+  async keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    const beside = this.#file('kept/new');
+    const hash = createHash('sha256');
+    const descriptor = fs.openSync(beside, 'w', 0o600);
+    try {
+      for await (const piece of bytes) {
+        hash.update(piece);
+        fs.writeSync(descriptor, piece);
+      }
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+    fs.rmSync(this.#kept(run, 'sha256'), { force: true });
+    fs.renameSync(beside, this.#kept(run, 'impl'));
+    replaceFile(this.#kept(run, 'sha256'), `${hash.digest('hex')}\n`);
+    for (const name of fs.readdirSync(this.#file('kept'))) {
+      const other = parseRunName(name.split('.')[0] ?? '');
+      if (other !== run) fs.rmSync(this.#file(`kept/${name}`), { force: true });
+    }
+  }
+
+  #file(name: string): string {
+    return path.join(this.#dir, name);
+  }
+
+  #kept(run: RunName, suffix: string): string {
+    return this.#file(`kept/${run}.${suffix}`);
+  }
+}
+
+/** A manifest on its way: written from the start to the end, then read. */
+class DiskDraft implements ManifestDraft {
+  readonly #file: string;
+  readonly #descriptor: number;
+  #isOpen = true;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#descriptor = fs.openSync(file, 'w+', 0o600);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    let written = 0;
+    while (written < bytes.length) written += fs.writeSync(this.#descriptor, bytes, written);
+  }
+
+  read(): AsyncGenerator<Buffer> {
+    return readPieces(this.#file);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    fs.closeSync(this.#descriptor);
+    fs.rmSync(this.#file, { force: true });
+  }
+}
+
+async function* readPieces(file: string): AsyncGenerator<Buffer> {
+  const handle = await fs.promises.open(file, 'r');
+  try {
+    for (;;) {
+      const buffer = Buffer.allocUnsafe(PIECE_BYTES);
+      const { bytesRead } = await handle.read(buffer, 0, PIECE_BYTES, null);
+      if (bytesRead === 0) return;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+function replaceFile(file: string, text: string): void {
+  const beside = `${file}.${randomBytes(4).toString('hex')}`;
+  const descriptor = fs.openSync(beside, 'wx', 0o600);
+  try {
+    fs.writeSync(descriptor, text);
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+  fs.renameSync(beside, file);
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,45 @@
+import { parseRunName } from '@bakker/impl-format';
+import type { LastRuns } from '../../ports/state-folder.ts';
+
+/** Reads `last.json`; what is missing or damaged counts as never known. */
+export function decodeLastRuns(text: string | undefined): LastRuns {
+  const value = asObject(parse(text));
+  return {
+    lastSuccess: decodeSuccess(asObject(value['lastSuccess'])),
+    lastAttempt: decodeAttempt(asObject(value['lastAttempt'])),
+    frozen: decodeFrozen(asObject(value['frozen'])),
+  };
+}
+
+function decodeSuccess(value: Readonly<Record<string, unknown>>): LastRuns['lastSuccess'] {
+  const { run, status, startedAtMs, finishedAtMs } = value;
+  const name = typeof run === 'string' ? parseRunName(run) : undefined;
+  if (!name || (status !== 'complete' && status !== 'partial')) return undefined;
+  if (typeof startedAtMs !== 'number' || typeof finishedAtMs !== 'number') return undefined;
+  return { run: name, status, startedAtMs, finishedAtMs };
+}
+
+function decodeAttempt(value: Readonly<Record<string, unknown>>): LastRuns['lastAttempt'] {
+  const { startedAtMs, finishedAtMs, exitStatus, message } = value;
+  if (typeof startedAtMs !== 'number' || typeof finishedAtMs !== 'number') return undefined;
+  if (typeof exitStatus !== 'number' || typeof message !== 'string') return undefined;
+  return { startedAtMs, finishedAtMs, exitStatus, message };
+}
+
+function decodeFrozen(value: Readonly<Record<string, unknown>>): LastRuns['frozen'] {
+  const { reason, sinceRun } = value;
+  const run = typeof sinceRun === 'string' ? parseRunName(sinceRun) : undefined;
+  return typeof reason === 'string' && run ? { reason, sinceRun: run } : undefined;
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function parse(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '{}');
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,52 @@
+import { readManifest } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
+import type { Parent } from './choose-parent.ts';
+import { storedPath } from './stored-place.ts';
+
+/**
+ * Opens the catalogue and makes it true for this account: rows that point at what is no longer there go, and if the
+ * parent's content is not all in it, the parent's manifest fills it.
+ */
+export async function openCatalogue(options: {
+  state: StateFolder;
+  account: StorageAccount;
+  /** Complete runs on the storage. */
+  runs: readonly RunName[];
+  /** Tokens of unfinished runs whose content can be linked. */
+  carried: readonly string[];
+  parent: Parent | undefined;
+}): Promise<Catalogue> {
+  const { state, account, runs, carried, parent } = options;
+  const catalogue = await state.catalogue(await account.identity());
+  const there = new Set<string>([...runs, ...carried]);
+  const published = parent?.receipt;
+  for (const folder of catalogue.folders()) {
+    if (there.has(folder)) continue;
+    // published, but killed before it was noted here
+    if (published?.token === folder) catalogue.renameFolder(folder, published.run);
+    else {
+      catalogue.forgetFolder(folder);
+      catalogue.setCovers(undefined);
+    }
+  }
+  if (parent && catalogue.covers() !== parent.run) await addAll(catalogue, parent);
+  return catalogue;
+}
+
+async function addAll(catalogue: Catalogue, parent: Parent): Promise<void> {
+  await using reader = await readManifest(parent.manifest(), { source: `${parent.run}.impl` });
+  const mountPoints = reader.header.filesystems.map(({ mountPoint }) => mountPoint);
+  for await (const batch of reader.batches()) {
+    for (const entry of batch) {
+      const path = storedPath(entry);
+      const filesystem = mountPoints[entry.filesystem];
+      if (entry.type !== 'file' || entry.sizeBytes === 0 || !entry.sha256 || !path || !filesystem) continue;
+      const inode = entry.unsettled ? 0n : entry.inode;
+      const { sizeBytes, mtimeNs, sha256 } = entry;
+      catalogue.add({ folder: parent.run, path, sha256, filesystem, inode, sizeBytes, mtimeNs });
+    }
+  }
+  catalogue.setCovers(parent.run);
+}

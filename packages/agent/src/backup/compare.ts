@@ -1,0 +1,76 @@
+import type { Acl, AclEntry, Entry, Xattr } from '@bakker/impl-format';
+
+/**
+ * How a path differs from the parent run:
+ * `same` nothing does · `metadata` only what the manifest says · `content` its content surely does, or its type ·
+ * `look` the times can't tell, the content must be read.
+ */
+export type Difference = 'same' | 'metadata' | 'content' | 'look';
+
+/**
+ * Compares a scanned entry with the parent's. Pure.
+ *
+ * A file is the same if size, mtime, ctime and inode are, and it had been at rest when it was read. A ctime that moved alone
+ * is trusted when some metadata explains it (chmod, chown, a new link); if nothing does, somebody may have written and
+ * set the mtime back, and the content is read.
+ */
+export function compareEntries(now: Entry, before: Entry): Difference {
+  if (now.type !== before.type) return 'content';
+  if (now.type !== 'file') return compareSpecial(now, before);
+  if (now.sizeBytes !== before.sizeBytes) return 'content';
+  if (before.sha256 === undefined || before.unreadable !== undefined) return 'content';
+  if (now.mtimeNs !== before.mtimeNs || now.inode !== before.inode || before.unsettled) return 'look';
+  if (now.ctimeNs === before.ctimeNs) return 'same';
+  return isMetadataEqual(now, before) ? 'look' : 'metadata';
+}
+
+/** Whether everything that the manifest says beside content, ctime and inode is equal. */
+export function isMetadataEqual(a: Entry, b: Entry): boolean {
+  return (
+    a.mode === b.mode &&
+    a.uid === b.uid &&
+    a.gid === b.gid &&
+    a.user === b.user &&
+    a.group === b.group &&
+    a.mtimeNs === b.mtimeNs &&
+    (a.type === 'directory' || a.linkCount === b.linkCount) &&
+    isAclEqual(a.acl, b.acl) &&
+    isXattrsEqual(a.xattrs, b.xattrs)
+  );
+}
+
+function compareSpecial(now: Entry, before: Entry): Difference {
+  if (now.type === 'symlink' && !(now.target && before.target?.equals(now.target))) return 'content';
+  if (now.device?.major !== before.device?.major || now.device?.minor !== before.device?.minor)
+    return 'content';
+  return isMetadataEqual(now, before) ? 'same' : 'metadata';
+}
+
+function isXattrsEqual(a: readonly Xattr[] = [], b: readonly Xattr[] = []): boolean {
+  return (
+    a.length === b.length &&
+    a.every((xattr, index) => {
+      const other = b[index];
+      return other !== undefined && xattr.name.equals(other.name) && xattr.value.equals(other.value);
+    })
+  );
+}
+
+function isAclEqual(a: Acl = {}, b: Acl = {}): boolean {
+  return isAclListEqual(a.access, b.access) && isAclListEqual(a.default, b.default);
+}
+
+function isAclListEqual(a: readonly AclEntry[] = [], b: readonly AclEntry[] = []): boolean {
+  return (
+    a.length === b.length &&
+    a.every((line, index) => {
+      const other = b[index];
+      return (
+        other?.tag === line.tag &&
+        other.perms === line.perms &&
+        other.id === line.id &&
+        other.name === line.name
+      );
+    })
+  );
+}

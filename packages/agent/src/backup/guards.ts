@@ -1,0 +1,96 @@
+import type { ManifestHeader, SourceFilesystem } from '@bakker/impl-format';
+import { AgentError } from '../errors.ts';
+import { printableName } from '../printable-name.ts';
+import type { SourceRules } from '../ports/source-tree.ts';
+import type { Tally } from './tally.ts';
+
+const ALLOW = 'if this is meant, run bakker backup --allow-empty once';
+
+/**
+ * A source that lay on a file system of its own in the parent and now lies on the one above it has lost its mount:
+ * what is there is the empty folder below.
+ * @throws AgentError SOURCE_SUSPICIOUS
+ */
+export function refuseLostMounts(options: {
+  sources: readonly SourceRules[];
+  filesystems: readonly SourceFilesystem[];
+  parent: ManifestHeader;
+}): void {
+  const mounted = new Set(options.filesystems.map(({ mountPoint }) => mountPoint.toString('latin1')));
+  for (const { mountPoint } of options.parent.filesystems) {
+    if (mounted.has(mountPoint.toString('latin1'))) continue;
+    const lost = options.sources.find(
+      ({ path }) => isAtOrBelow(path, mountPoint) || isAtOrBelow(mountPoint, path),
+    );
+    if (!lost) continue;
+    const name = printableName(mountPoint);
+    throw new AgentError(
+      'SOURCE_SUSPICIOUS',
+      `${name} is not mounted, but it was in run ${options.parent.run}; nothing was published`,
+      {
+        hint: `mount ${name} and run bakker backup again; ${ALLOW}`,
+      },
+    );
+  }
+}
+
+/** Files of each source, counted by the entries that pass. */
+export class SourceCounts {
+  readonly #sources: readonly Buffer[];
+  readonly #now: number[];
+  readonly #before: number[];
+
+  /** @param sources - absolute paths */
+  constructor(sources: readonly Buffer[]) {
+    this.#sources = sources.map((path) => path.subarray(1));
+    this.#now = sources.map(() => 0);
+    this.#before = sources.map(() => 0);
+  }
+
+  count(path: Buffer, isNow: boolean, isBefore: boolean): void {
+    for (const [index, source] of this.#sources.entries()) {
+      // once a source has a name it is not empty, and nothing more has to be known
+      if ((this.#now[index] ?? 0) > 0 || !isRelativeBelow(path, source)) continue;
+      if (isNow) this.#now[index] = (this.#now[index] ?? 0) + 1;
+      if (isBefore) this.#before[index] = (this.#before[index] ?? 0) + 1;
+    }
+  }
+
+  /** @throws AgentError SOURCE_SUSPICIOUS if a source is empty that was not */
+  refuseEmptied(parentRun: string): void {
+    for (const [index, source] of this.#sources.entries()) {
+      const before = this.#before[index] ?? 0;
+      if (before === 0 || (this.#now[index] ?? 0) > 0) continue;
+      const name = `/${printableName(source)}`;
+      throw new AgentError(
+        'SOURCE_SUSPICIOUS',
+        `${name} is empty, but held ${before} names in run ${parentRun}; nothing was published`,
+        { hint: `look whether ${name} is mounted and whole; ${ALLOW}` },
+      );
+    }
+  }
+}
+
+/** Below this many files a share says little. */
+const MIN_FILES_FOR_SHARE = 100;
+
+/** Why retention should stand still after this run, if it lost too much. */
+export function freezeReason(tally: Tally, freezeGoneShare: number): string | undefined {
+  const { gone } = tally.files;
+  const before = tally.beforeCount;
+  if (before < MIN_FILES_FOR_SHARE || gone <= before * freezeGoneShare) return undefined;
+  return `${gone} of ${before} files were gone`;
+}
+
+function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
+  return folder.equals(path) || isRelativeBelow(path, folder);
+}
+
+function isRelativeBelow(path: Buffer, folder: Buffer): boolean {
+  if (folder.length === 0 || (folder.length === 1 && folder[0] === 0x2f)) return path.length > folder.length;
+  return (
+    path.length > folder.length &&
+    path[folder.length] === 0x2f &&
+    folder.compare(path, 0, folder.length, 0, folder.length) === 0
+  );
+}

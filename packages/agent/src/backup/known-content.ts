@@ -1,0 +1,117 @@
+import type { Entry } from '@bakker/impl-format';
+import type { Catalogue } from '../ports/state-folder.ts';
+import type { StoredPlace } from '../ports/storage-account.ts';
+import type { Arrived, HashedEntry } from './transfer.ts';
+
+/** Hard-link groups and full inodes that are remembered at once; what is forgotten is found again by its content. */
+const MAX_REMEMBERED = 65_536;
+
+/** Content with where it lies. */
+export interface Located {
+  readonly place: StoredPlace;
+  readonly sha256: Buffer;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Knows what content need not be sent: the catalogue on disk, uploads in flight, hard-link groups of this run, and
+ * copies that were made because an inode had no room for another link. Bounded memory.
+ */
+export class KnownContents {
+  readonly #catalogue: Catalogue;
+  readonly #mountPoints: readonly Buffer[];
+  readonly #inFlight = new Map<string, Promise<Located>>();
+  readonly #groups = new Map<string, Promise<Located>>();
+  readonly #copies = new Map<string, Promise<Located>>();
+
+  /** @param mountPoints - identities of the file systems, by the entries' `filesystem` */
+  constructor(catalogue: Catalogue, mountPoints: readonly Buffer[]) {
+    this.#catalogue = catalogue;
+    this.#mountPoints = mountPoints;
+  }
+
+  /** The same inode, size and mtime under another name: a moved file. */
+  byInode(entry: Entry): Located | undefined {
+    const known = this.#catalogue.byInode(this.#keyOf(entry));
+    return known && { place: known, sha256: known.sha256, sizeBytes: entry.sizeBytes };
+  }
+
+  mayHaveSize(sizeBytes: number): boolean {
+    return this.#catalogue.hasSize(sizeBytes);
+  }
+
+  byContent({ sizeBytes, sha256 }: HashedEntry): Promise<Located> | Located | undefined {
+    const inFlight = this.#inFlight.get(contentKey(sizeBytes, sha256));
+    if (inFlight) return inFlight;
+    const place = this.#catalogue.byContent(sizeBytes, sha256);
+    return place && { place, sha256, sizeBytes };
+  }
+
+  /** An upload began: the same content that comes meanwhile waits for it, and other names of the same inode. */
+  sending(entry: HashedEntry, upload: Promise<Arrived>): void {
+    const key = contentKey(entry.sizeBytes, entry.sha256);
+    const located = upload.then(toLocated);
+    this.#inFlight.set(key, located);
+    this.startGroup(entry, located);
+    located.then(
+      () => this.#inFlight.delete(key),
+      () => this.#inFlight.delete(key),
+    );
+  }
+
+  add({ entry, place }: Arrived): void {
+    const key = this.#keyOf(entry);
+    // an unsettled file could change with its times unchanged: it must never be found by its inode
+    this.#catalogue.add({ ...key, inode: entry.unsettled ? 0n : key.inode, sha256: entry.sha256, ...place });
+  }
+
+  forget({ sizeBytes, sha256 }: Located): void {
+    this.#catalogue.forget(sizeBytes, sha256);
+  }
+
+  /** Another name of the same inode that is already on its way. */
+  group(entry: Entry): Promise<Located> | undefined {
+    return entry.linkCount > 1 ? this.#groups.get(groupKey(entry)) : undefined;
+  }
+
+  startGroup(entry: Entry, first: Promise<Located>): void {
+    if (entry.linkCount > 1) remember(this.#groups, groupKey(entry), first);
+  }
+
+  /** The copy that stands in for content whose inode is full. */
+  copyOf({ sizeBytes, sha256 }: Located): Promise<Located> | undefined {
+    return this.#copies.get(contentKey(sizeBytes, sha256));
+  }
+
+  startCopy({ sizeBytes, sha256 }: Located, copy: Promise<Arrived>): void {
+    remember(this.#copies, contentKey(sizeBytes, sha256), copy.then(toLocated));
+  }
+
+  #keyOf(entry: Entry) {
+    const filesystem = this.#mountPoints[entry.filesystem];
+    if (!filesystem) throw new Error(`entry of unknown file system ${entry.filesystem}`);
+    return { filesystem, inode: entry.inode, sizeBytes: entry.sizeBytes, mtimeNs: entry.mtimeNs };
+  }
+}
+
+export function toLocated({ entry, place }: Arrived): Located {
+  return { place, sha256: entry.sha256, sizeBytes: entry.sizeBytes };
+}
+
+function remember<T>(map: Map<string, Promise<T>>, key: string, value: Promise<T>): void {
+  value.catch(() => undefined); // whoever awaits it sees the failure
+  map.set(key, value);
+  if (map.size <= MAX_REMEMBERED) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
+}
+
+function groupKey(entry: Entry): string {
+  return `${entry.filesystem}:${entry.inode}`;
+}
+
+function contentKey(sizeBytes: number, sha256: Buffer): string {
+  return `${sizeBytes}:${sha256.toString('latin1')}`;
+}

@@ -1,0 +1,422 @@
+import type { Entry, JoinedPair } from '@bakker/impl-format';
+import { printableName } from '../printable-name.ts';
+import type { RunWriter } from '../ports/storage-account.ts';
+import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
+import { Budget } from './budget.ts';
+import { compareEntries, isMetadataEqual } from './compare.ts';
+import type { Difference } from './compare.ts';
+import { InOrder } from './in-order.ts';
+import type { Slot } from './in-order.ts';
+import { toLocated } from './known-content.ts';
+import type { KnownContents, Located } from './known-content.ts';
+import { chooseStored, storedPath } from './stored-place.ts';
+import type { Tally } from './tally.ts';
+import { Transfer, WHOLE_FILE_BYTES, isSourceError } from './transfer.ts';
+import type { Arrived, HashedEntry } from './transfer.ts';
+
+/** Small files in flight: more only cost memory (docs/performance.md). */
+const SMALL_FILES = { maxCount: 192, maxBytes: 32 * 1024 * 1024 };
+/** Large files in flight; each holds a window of pieces. */
+const LARGE_FILES = { maxCount: 4, maxBytes: Number.MAX_SAFE_INTEGER };
+/** Entries that may wait for the slowest one before them. */
+const WINDOW_ENTRIES = 16_384;
+/** How often the storage is asked for room, in entries. */
+const ENTRIES_A_CHECK = 64;
+
+export interface PusherOptions {
+  readonly writer: RunWriter;
+  readonly source: SourceTree;
+  readonly parent: string | undefined;
+  /** Opened when the first file needs it: a run in which nothing changed never does. */
+  readonly knownContents: () => Promise<KnownContents>;
+  /** Read all content, whatever the times say. */
+  readonly checksum: boolean;
+  readonly tally: Tally;
+  readonly onProblem: (problem: SourceProblem) => void;
+  readonly onWarning: (text: string) => void;
+}
+
+/**
+ * Puts every entry of the scan into the run by the cheapest way that is true: a link to the parent, a link to content
+ * that is known elsewhere, an upload. Entries come out complete and in order. What is in flight is bounded.
+ */
+export class Pusher {
+  readonly #options: PusherOptions;
+  readonly #transfer: Transfer;
+  readonly #entries = new InOrder<Entry>();
+  readonly #small = new Budget(SMALL_FILES);
+  readonly #large = new Budget(LARGE_FILES);
+  #known: KnownContents | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(options: PusherOptions) {
+    this.#options = options;
+    this.#transfer = new Transfer(options);
+  }
+
+  /**
+   * Takes the next batch of the merge-join: `left` the scan, `right` the parent.
+   * @returns entries that are done, in manifest order
+   * @throws the first failure of any request
+   */
+  async push(pairs: readonly JoinedPair<Entry>[]): Promise<readonly Entry[]> {
+    const { writer, tally } = this.#options;
+    let untilCheck = 0;
+    for (const { left: now, right: before } of pairs) {
+      if (before) tally.countBefore(before);
+      if (!now) {
+        if (before) tally.countVanished(before);
+        continue;
+      }
+      if (--untilCheck < 0) {
+        const ready = writer.ready();
+        if (ready) await ready;
+        this.#throwIfFailed();
+        untilCheck = ENTRIES_A_CHECK;
+      }
+      const waiting = this.#place(now, before);
+      if (waiting) await waiting;
+    }
+    return this.#takeUntil((waitingCount) => waitingCount < WINDOW_ENTRIES);
+  }
+
+  /** Waits for everything in flight. @returns the remaining entries */
+  finish(): Promise<readonly Entry[]> {
+    return this.#takeUntil((waitingCount) => waitingCount === 0);
+  }
+
+  /** Undefined, or a promise to wait for before the next entry. */
+  #place(scanned: Entry, before: Entry | undefined): Promise<void> | undefined {
+    const stored = chooseStored(scanned, this.#options.writer.maxPathBytes);
+    const now = stored === scanned.stored ? scanned : { ...scanned, stored };
+    switch (now.type) {
+      case 'directory':
+        return this.#placeFolder(now);
+      case 'symlink':
+        return this.#placeSymlink(now, before);
+      case 'file':
+        return this.#placeFile(now, before);
+      default:
+        this.#count(now, before, differenceOf(now, before));
+        return this.#fill(this.#entries.add(), now);
+    }
+  }
+
+  #placeFolder(now: Entry): undefined {
+    const slot = this.#entries.add();
+    if (now.unreadable) this.#options.tally.count(now, 'unreadable');
+    if (now.stored.kind === 'manifest') return this.#fill(slot, now);
+    this.#settle(this.#options.writer.directory(now.path).then(() => this.#fill(slot, now)));
+    return undefined;
+  }
+
+  #placeSymlink(now: Entry, before: Entry | undefined): undefined {
+    const { writer, parent } = this.#options;
+    const slot = this.#entries.add();
+    const difference = differenceOf(now, before);
+    this.#count(now, before, difference);
+    if (now.stored.kind === 'manifest') return this.#fill(slot, now);
+    const make = async () => {
+      const isStored = await writer.symlink(now.path, now.target ?? Buffer.alloc(0));
+      this.#fill(slot, isStored ? now : { ...now, stored: { kind: 'manifest' } });
+    };
+    const oldPath = before && difference !== 'content' ? storedPath(before) : undefined;
+    if (!oldPath || parent === undefined) this.#settle(make());
+    else {
+      const linked = writer.link(now.path, { folder: parent, path: oldPath }, 0);
+      this.#settle(linked.then((outcome) => (outcome === 'linked' ? this.#fill(slot, now) : make())));
+    }
+    return undefined;
+  }
+
+  #placeFile(now: Entry, before: Entry | undefined): Promise<void> | undefined {
+    const difference = differenceOf(now, before);
+    const isTrusted = (difference === 'same' || difference === 'metadata') && !this.#options.checksum;
+    const inParent = before && this.#inParent(before);
+    if (isTrusted && inParent) {
+      const slot = this.#entries.add();
+      this.#count(now, before, difference);
+      this.#linkOrSend(slot, now, inParent);
+      return undefined;
+    }
+    if (this.#known) return this.#placeUnknown(this.#known, now, before);
+    return this.#options.knownContents().then((known) => {
+      this.#known = known;
+      return this.#placeUnknown(known, now, before);
+    });
+  }
+
+  /** Content that the parent may not have under this path: found elsewhere, or read. */
+  #placeUnknown(known: KnownContents, now: Entry, before: Entry | undefined): Promise<void> | undefined {
+    if (now.sizeBytes > 0 && !this.#options.checksum) {
+      const group = known.group(now);
+      if (group) {
+        this.#placeByGroup({ slot: this.#entries.add(), known, now, before, group });
+        return undefined;
+      }
+      const moved = before?.inode === now.inode ? undefined : known.byInode(now);
+      if (moved) {
+        const slot = this.#entries.add();
+        this.#options.tally.count(now, before ? 'changed' : 'moved');
+        if (now.linkCount === 1) this.#options.tally.countMovedAway();
+        known.startGroup(now, Promise.resolve(moved));
+        this.#linkOrSend(slot, now, moved);
+        return undefined;
+      }
+    }
+    const room = (now.sizeBytes <= WHOLE_FILE_BYTES ? this.#small : this.#large).room();
+    const read = () => this.#read(this.#entries.add(), known, now, before);
+    return room ? room.then(read) : read();
+  }
+
+  /** Another name of an inode that is on its way: linked when it has arrived, if it is still the same. */
+  #placeByGroup(options: {
+    slot: Slot<Entry>;
+    known: KnownContents;
+    now: Entry;
+    before: Entry | undefined;
+    group: Promise<Located>;
+  }): void {
+    const { slot, known, now, before, group } = options;
+    this.#settle(
+      group.then(
+        (first) => {
+          if (first.sizeBytes !== now.sizeBytes) return this.#read(slot, known, now, before);
+          this.#options.tally.count(now, before ? 'changed' : 'new');
+          return this.#linkOrSend(slot, now, first);
+        },
+        () => this.#read(slot, known, now, before),
+      ),
+    );
+  }
+
+  /** Reads a file, and links or sends what it holds. */
+  #read(slot: Slot<Entry>, known: KnownContents, now: Entry, before: Entry | undefined): undefined {
+    if (now.sizeBytes <= WHOLE_FILE_BYTES) this.#readSmall(slot, known, now, before);
+    else this.#settle(this.#readLarge(slot, known, now, before));
+  }
+
+  #readSmall(slot: Slot<Entry>, known: KnownContents, now: Entry, before: Entry | undefined): void {
+    const whole = this.#trying(slot, now, () => this.#transfer.readWhole(now));
+    if (!whole) return;
+    const { entry, content } = whole;
+    if (this.#placeFound(slot, known, entry, before)) return;
+    this.#countRead(entry, before);
+    this.#small.take(content.length);
+    const upload = this.#transfer.sendWhole(entry, content).finally(() => this.#small.give(content.length));
+    known.sending(entry, upload);
+    this.#settle(upload.then((arrived) => this.#arrived(slot, known, arrived)));
+  }
+
+  /** Hashes a large file before it is sent where the account may have its content already. */
+  async #readLarge(
+    slot: Slot<Entry>,
+    known: KnownContents,
+    now: Entry,
+    before: Entry | undefined,
+  ): Promise<void> {
+    this.#large.take(0);
+    try {
+      if (before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
+        const hashed = await this.#transfer.hashLarge(now);
+        if (hashed && this.#placeFound(slot, known, hashed, before)) return;
+      }
+      const upload = this.#transfer.sendLarge(now);
+      known.startGroup(now, upload.then(toLocated));
+      const arrived = await upload;
+      this.#countRead(arrived.entry, before);
+      this.#arrived(slot, known, arrived);
+    } catch (error) {
+      this.#unreadableOrThrow(slot, now, error);
+    } finally {
+      this.#large.give(0);
+    }
+  }
+
+  /** Links content that was read and turns out to be in the account. False if it is not. */
+  #placeFound(
+    slot: Slot<Entry>,
+    known: KnownContents,
+    entry: HashedEntry,
+    before: Entry | undefined,
+  ): boolean {
+    const inParent = before && this.#inParent(before);
+    if (before && inParent?.sha256.equals(entry.sha256) && before.sizeBytes === entry.sizeBytes) {
+      this.#options.tally.count(entry, isMetadataEqual(entry, before) ? 'unchanged' : 'metadata');
+      known.startGroup(entry, Promise.resolve(inParent));
+      this.#linkOrSend(slot, entry, inParent);
+      return true;
+    }
+    const found = entry.sizeBytes === 0 ? undefined : known.byContent(entry);
+    if (!found) return false;
+    const isFromThisRun = found instanceof Promise || found.place.folder === this.#options.writer.folder;
+    this.#options.tally.count(entry, before ? 'changed' : isFromThisRun ? 'new' : 'moved');
+    const located = Promise.resolve(found);
+    known.startGroup(entry, located);
+    this.#settle(located.then((there) => this.#linkOrSend(slot, entry, there)));
+    return true;
+  }
+
+  /** The one way to link: from a copy made for a full inode, else from where it was found; else the source is sent. */
+  #linkOrSend(slot: Slot<Entry>, now: Entry, found: Located): undefined {
+    const copy = this.#known?.copyOf(found);
+    const fromCopy = copy?.then(
+      (copied) => this.#link(now, copied),
+      () => this.#link(now, found),
+    );
+    const outcome = fromCopy ?? this.#link(now, found);
+    this.#settle(
+      outcome.then((answer) => {
+        if (answer === 'linked') return this.#fill(slot, { ...now, sha256: found.sha256 });
+        return this.#sendInstead({ slot, now, found, usedCopy: copy, answer });
+      }),
+    );
+  }
+
+  async #link(now: Entry, { place, sizeBytes }: Located) {
+    const path = storedPath(now);
+    if (!path) throw new Error('only files that lie in the run are linked');
+    if (now.stored.kind === 'elsewhere') await this.#transfer.makeLongPathsFolder();
+    return this.#options.writer.link(path, place, sizeBytes);
+  }
+
+  /** The old file is gone or takes no more links: the source has the content still. */
+  async #sendInstead(options: {
+    slot: Slot<Entry>;
+    now: Entry;
+    found: Located;
+    usedCopy: Promise<Located> | undefined;
+    answer: 'missing' | 'refused';
+  }): Promise<void> {
+    const { slot, now, found, usedCopy, answer } = options;
+    const known = (this.#known ??= await this.#options.knownContents());
+    // many links of one full inode are refused at once: the first makes a copy, the others link to it
+    const copy = known.copyOf(found);
+    if (copy && copy !== usedCopy) return this.#linkOrSend(slot, now, found);
+    if (answer === 'missing') {
+      known.forget(found);
+      this.#options.onWarning(
+        `${printableName(found.place.path)} is missing from ${found.place.folder} on the storage; its content was sent again`,
+      );
+    }
+    const again = this.#sendAgain(now);
+    // only if the content is still the same may others link to it
+    known.startCopy(
+      found,
+      again.then((arrived) => {
+        if (arrived.entry.sha256.equals(found.sha256)) return arrived;
+        throw new Error('the source has changed since');
+      }),
+    );
+    try {
+      this.#arrived(slot, known, await again);
+    } catch (error) {
+      this.#unreadableOrThrow(slot, now, error);
+    }
+  }
+
+  async #sendAgain(now: Entry): Promise<Arrived> {
+    const isSmall = now.sizeBytes <= WHOLE_FILE_BYTES;
+    const budget = isSmall ? this.#small : this.#large;
+    const room = budget.room();
+    if (room) await room;
+    budget.take(now.sizeBytes);
+    try {
+      if (!isSmall) return await this.#transfer.sendLarge(now);
+      const { entry, content } = this.#transfer.readWhole(now);
+      return await this.#transfer.sendWhole(entry, content);
+    } finally {
+      budget.give(now.sizeBytes);
+    }
+  }
+
+  #arrived(slot: Slot<Entry>, known: KnownContents, arrived: Arrived): void {
+    known.add(arrived);
+    this.#options.tally.sentBytes += arrived.entry.sizeBytes;
+    this.#options.tally.storedBytes += arrived.entry.sizeBytes;
+    this.#fill(slot, arrived.entry);
+  }
+
+  #inParent(before: Entry): Located | undefined {
+    const { parent } = this.#options;
+    const path = storedPath(before);
+    if (parent === undefined || !path || before.type !== 'file' || !before.sha256) return undefined;
+    return { place: { folder: parent, path }, sha256: before.sha256, sizeBytes: before.sizeBytes };
+  }
+
+  #countRead(entry: Entry, before: Entry | undefined): void {
+    this.#options.tally.count(entry, before ? 'changed' : 'new');
+  }
+
+  #count(now: Entry, before: Entry | undefined, difference: Difference): void {
+    const outcomes = {
+      same: 'unchanged',
+      metadata: 'metadata',
+      look: 'changed',
+      content: 'changed',
+    } as const;
+    this.#options.tally.count(now, before ? outcomes[difference] : 'new');
+  }
+
+  #trying<T>(slot: Slot<Entry>, now: Entry, read: () => T): T | undefined {
+    try {
+      return read();
+    } catch (error) {
+      this.#unreadableOrThrow(slot, now, error);
+      return undefined;
+    }
+  }
+
+  #unreadableOrThrow(slot: Slot<Entry>, now: Entry, error: unknown): void {
+    if (!isSourceError(error)) throw error;
+    if (error.code === 'ENOENT') {
+      // deleted since its folder was read: as if it had been a moment earlier
+      slot.state = 'dropped';
+      this.#progressed();
+      return;
+    }
+    const { extents: _, ...entry } = now;
+    this.#options.tally.count(entry, 'unreadable');
+    this.#options.onProblem({ path: now.path, kind: 'unreadable', code: error.code, message: error.message });
+    this.#fill(slot, { ...entry, stored: { kind: 'manifest' }, unreadable: error.code });
+  }
+
+  #fill(slot: Slot<Entry>, entry: Entry): undefined {
+    slot.value = entry;
+    slot.state = 'filled';
+    this.#progressed();
+  }
+
+  /** Every promise of a request ends here: the first failure stops the run. */
+  #settle(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      this.#failure ??= { error };
+      this.#progressed();
+    });
+  }
+
+  #progressed(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  async #takeUntil(isEnough: (waitingCount: number) => boolean): Promise<readonly Entry[]> {
+    const taken: Entry[] = [];
+    for (;;) {
+      this.#throwIfFailed();
+      taken.push(...this.#entries.take());
+      if (isEnough(this.#entries.waitingCount)) return taken;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+
+  #throwIfFailed(): void {
+    if (this.#failure) throw this.#failure.error;
+  }
+}
+
+function differenceOf(now: Entry, before: Entry | undefined): Difference {
+  return before ? compareEntries(now, before) : 'content';
+}

@@ -1,0 +1,151 @@
+import { AgentError } from '../errors.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Progress } from '../ports/progress.ts';
+import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
+import type { SourceTree } from '../ports/source-tree.ts';
+import { parseRunName, runDateMs } from '@bakker/impl-format';
+import { chooseParent } from './choose-parent.ts';
+import type { BackupReport } from './report.ts';
+import { writeRun } from './write-run.ts';
+import type { WrittenRun } from './write-run.ts';
+
+export interface BackupOptions {
+  readonly config: Config;
+  readonly dryRun: boolean;
+  /** Run although the last one is younger than the interval. */
+  readonly force: boolean;
+  /** Read all content, whatever the times say. */
+  readonly checksum: boolean;
+  readonly allowEmpty: boolean;
+  /** This program's version, for the manifest. */
+  readonly version: string;
+  /** This server's name, for the manifest. */
+  readonly host: string;
+}
+
+export interface BackupPorts {
+  /** Opens the account anew at each call: after a cut the old connection is of no use. */
+  readonly openAccount: () => Promise<StorageAccount>;
+  readonly source: SourceTree;
+  readonly state: StateFolder;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Waits before the account is connected to again after a cut. */
+const RECONNECT_AFTER_MS = [1_000, 5_000, 15_000, 30_000, 60_000];
+
+/**
+ * Makes one run: `lock → parent → scan → compare → push → publish → clean up → report`. A cut connection is opened
+ * again, and what had arrived is not sent again.
+ *
+ * @throws AgentError with the documented codes; nothing is published then
+ */
+export async function runBackup(options: BackupOptions, ports: BackupPorts): Promise<BackupReport> {
+  using _lock = await ports.state.lock(options.dryRun ? 'backup --dry-run' : 'backup');
+  const startedAtMs = ports.clock.nowMs();
+  try {
+    const written = await untilUncut(options, ports);
+    if (!options.dryRun && written.report.run) await remember(ports, written, startedAtMs);
+    return written.report;
+  } catch (error) {
+    if (!options.dryRun) await rememberFailure(ports, error, startedAtMs).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<WrittenRun> {
+  for (let cuts = 0; ; cuts++) {
+    try {
+      return await attempt(options, ports, cuts);
+    } catch (error) {
+      const waitMs = RECONNECT_AFTER_MS[cuts];
+      if (!isCut(error) || waitMs === undefined || ports.signal.aborted) throw error;
+      ports.progress.warning(`${error.message}; connecting again in ${waitMs / 1000} s`);
+      await sleep(waitMs, ports.signal);
+    }
+  }
+}
+
+async function attempt(options: BackupOptions, ports: BackupPorts, cuts: number): Promise<WrittenRun> {
+  const { state, clock, progress } = ports;
+  const warnings: string[] = [];
+  const onWarning = (text: string) => {
+    warnings.push(text);
+    progress.warning(text);
+  };
+  progress.stage('connecting');
+  await using account = await ports.openAccount();
+  const runs = await account.listRuns();
+  const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
+  const parent = await chooseParent({ runs, account, state, onWarning });
+  const lastStartMs = parent?.receipt?.startedAtMs ?? (parent && runDateMs(parent.run));
+  const isDue =
+    lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= options.config.minIntervalMs;
+  if (!isDue && !hasUnfinished && !options.force && !options.dryRun && cuts === 0) {
+    return { report: skipped(parent?.run ?? null), finishedAtMs: clock.nowMs(), frozen: undefined };
+  }
+  return writeRun({ ...options, runs, parent, warnings, onWarning }, { ...ports, account });
+}
+
+function skipped(parent: string | null): BackupReport {
+  return {
+    run: null,
+    status: 'skipped',
+    parent,
+    files: { total: 0, new: 0, changed: 0, metadata: 0, moved: 0, unchanged: 0, gone: 0, unreadable: 0 },
+    bytes: { source: 0, sent: 0, stored: 0 },
+    seconds: 0,
+    warnings: [],
+  };
+}
+
+async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: number): Promise<void> {
+  const { report, finishedAtMs, frozen } = written;
+  const run = parseRunName(report.run ?? '');
+  if (!run || report.status === 'skipped')
+    throw new Error(`a report of an unknown run ${String(report.run)}`);
+  const before = await ports.state.lastRuns();
+  const last: LastRuns = {
+    lastSuccess: { run, status: report.status, startedAtMs, finishedAtMs },
+    lastAttempt: {
+      startedAtMs,
+      finishedAtMs,
+      exitStatus: report.status === 'partial' ? 3 : 0,
+      message: report.status,
+    },
+    // a frozen retention stays so until somebody thaws it
+    frozen: before.frozen ?? (frozen === undefined ? undefined : { reason: frozen, sinceRun: run }),
+  };
+  await ports.state.saveLastRuns(last);
+}
+
+async function rememberFailure(ports: BackupPorts, error: unknown, startedAtMs: number): Promise<void> {
+  const before = await ports.state.lastRuns();
+  const message = error instanceof Error ? error.message : String(error);
+  const exitStatus = error instanceof AgentError ? error.exitStatus : 1;
+  const lastAttempt = { startedAtMs, finishedAtMs: ports.clock.nowMs(), exitStatus, message };
+  await ports.state.saveLastRuns({ ...before, lastAttempt });
+}
+
+function isCut(error: unknown): error is AgentError {
+  return error instanceof AgentError && error.code === 'CONNECTION_LOST';
+}
+
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener(
+      'abort',
+      () => {
+        clearTimeout(timer);
+        resolve();
+      },
+      { once: true },
+    );
+  });
+  signal.throwIfAborted();
+}

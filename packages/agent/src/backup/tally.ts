@@ -1,0 +1,54 @@
+import type { Entry } from '@bakker/impl-format';
+import type { BackupReport } from './report.ts';
+
+/** How one path came into the run. */
+export type Outcome = 'new' | 'changed' | 'metadata' | 'moved' | 'unchanged' | 'unreadable';
+
+/** Counts of a run under way. */
+export class Tally {
+  readonly #counts = { new: 0, changed: 0, metadata: 0, moved: 0, unchanged: 0, unreadable: 0 };
+  #total = 0;
+  #vanished = 0;
+  #movedAway = 0;
+  #before = 0;
+  #sourceBytes = 0;
+  sentBytes = 0;
+  storedBytes = 0;
+
+  /** A path of this run that is no folder, or a folder that could not be read. */
+  count(entry: Entry, outcome: Outcome): void {
+    if (entry.type === 'directory' && outcome !== 'unreadable') return;
+    this.#counts[outcome]++;
+    this.#total++;
+    this.#sourceBytes += entry.type === 'file' && outcome !== 'unreadable' ? entry.sizeBytes : 0;
+  }
+
+  /** A path of the parent. */
+  countBefore(entry: Entry): void {
+    if (entry.type !== 'directory') this.#before++;
+  }
+
+  /** A path of the parent that this run has not. */
+  countVanished(entry: Entry): void {
+    if (entry.type !== 'directory') this.#vanished++;
+  }
+
+  /** An inode of the parent was found under another name: that its old name vanished is no loss. */
+  countMovedAway(): void {
+    this.#movedAway++;
+  }
+
+  get beforeCount(): number {
+    return this.#before;
+  }
+
+  get files(): BackupReport['files'] {
+    const { new: added, changed, metadata, moved, unchanged, unreadable } = this.#counts;
+    const gone = Math.max(0, this.#vanished - this.#movedAway);
+    return { total: this.#total, new: added, changed, metadata, moved, unchanged, gone, unreadable };
+  }
+
+  get bytes(): BackupReport['bytes'] {
+    return { source: this.#sourceBytes, sent: this.sentBytes, stored: this.storedBytes };
+  }
+}

@@ -1,0 +1,253 @@
+import { createManifestEncoder, mergeJoin, readManifest } from '@bakker/impl-format';
+import type { Entry, ManifestHeader, RunName } from '@bakker/impl-format';
+import { createHash } from 'node:crypto';
+import { printableName } from '../printable-name.ts';
+import type { Catalogue } from '../ports/state-folder.ts';
+import type { RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
+import type { ScanPlan, SourceProblem, SourceSurvey } from '../ports/source-tree.ts';
+import { AgentError } from '../errors.ts';
+import { openCatalogue } from './catalogue-session.ts';
+import type { Parent } from './choose-parent.ts';
+import { dryRunWriter } from './dry-run-writer.ts';
+import { SourceCounts, freezeReason, refuseLostMounts } from './guards.ts';
+import { KnownContents } from './known-content.ts';
+import { Pusher } from './pusher.ts';
+import type { BackupReport } from './report.ts';
+import type { BackupOptions, BackupPorts } from './run-backup.ts';
+import { Tally } from './tally.ts';
+
+/** Problems that are named one by one in the report; beyond it they are counted. */
+const MAX_NAMED_PROBLEMS = 100;
+
+export interface WriteRunOptions extends BackupOptions {
+  readonly runs: readonly StoredRun[];
+  readonly parent: Parent | undefined;
+  readonly warnings: string[];
+  readonly onWarning: (text: string) => void;
+}
+
+export interface WrittenRun {
+  readonly report: BackupReport;
+  readonly finishedAtMs: number;
+  /** Why retention should stand still from now on. */
+  readonly frozen: string | undefined;
+}
+
+/** Scans, compares and pushes against `parent`, and publishes. One attempt over one connection. */
+export async function writeRun(
+  options: WriteRunOptions,
+  ports: BackupPorts & { account: StorageAccount },
+): Promise<WrittenRun> {
+  const { config, parent, warnings, onWarning } = options;
+  const { account, state, clock, progress, signal, source } = ports;
+  const startedAtMs = clock.nowMs();
+  const problems = new Problems(onWarning);
+  const plan: ScanPlan = {
+    sources: await source.expand(config.sources, config.excludes),
+    onProblem: (problem) => problems.add(problem),
+  };
+  const survey = await source.survey(plan);
+  const before = parent && (await readManifest(parent.manifest(), { source: `${parent.run}.impl` }));
+  await using _before = before;
+  if (before && !options.allowEmpty) {
+    refuseLostMounts({ sources: plan.sources, filesystems: survey.filesystems, parent: before.header });
+  }
+  const complete = options.runs.filter((stored) => stored.state === 'complete').map((stored) => stored.run);
+  await using writer = options.dryRun
+    ? dryRunWriter(complete, startedAtMs)
+    : await account.begin({ nowMs: startedAtMs });
+  await using draft = await state.draft();
+  const header = makeHeader({ options, survey, run: writer.run, startedAtMs, plan });
+  using encoder = createManifestEncoder(header);
+  using catalogue = new LazyCatalogue(() =>
+    openCatalogue({ state, account, runs: complete, carried: writer.carriedFolders, parent }),
+  );
+  const tally = new Tally();
+  const counts = new SourceCounts(plan.sources.map(({ path }) => path));
+  const mountPoints = survey.filesystems.map(({ mountPoint }) => mountPoint);
+  const pusher = new Pusher({
+    writer,
+    source,
+    parent: parent?.run,
+    knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
+    checksum: options.checksum,
+    tally,
+    onProblem: (problem) => problems.add(problem),
+    onWarning,
+  });
+  const manifestHash = createHash('sha256');
+  const write = async (chunks: readonly Uint8Array[]) => {
+    for (const chunk of chunks) {
+      manifestHash.update(chunk);
+      await draft.write(chunk);
+    }
+  };
+  progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
+  const scan = source.scan(plan, survey, { signal });
+  for await (const pairs of mergeJoin<Entry, Entry>(scan, before?.batches() ?? nothing())) {
+    signal.throwIfAborted();
+    for (const { path, left, right } of pairs) counts.count(path, left !== undefined, right !== undefined);
+    const done = await pusher.push(pairs);
+    advance(progress, done);
+    if (done.length > 0) await write(await encoder.encode(done));
+  }
+  const rest = await pusher.finish();
+  advance(progress, rest);
+  await write(await encoder.encode(rest));
+  signal.throwIfAborted();
+  if (parent && !options.allowEmpty) counts.refuseEmptied(parent.run);
+
+  const finishedAtMs = clock.nowMs();
+  const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.storedBytes });
+  await write(chunks);
+  const status = tally.files.unreadable > 0 ? 'partial' : 'complete';
+  const frozen = parent && freezeReason(tally, config.freezeGoneShare);
+  if (frozen !== undefined) {
+    onWarning(
+      `${frozen} since ${parent?.run ?? ''}: retention stands still until you look (bakker retention --thaw)`,
+    );
+  }
+  problems.summarise();
+  const report: BackupReport = {
+    run: writer.run,
+    status,
+    parent: parent?.run ?? null,
+    files: tally.files,
+    bytes: tally.bytes,
+    seconds: (clock.nowMs() - startedAtMs) / 1000,
+    warnings,
+  };
+  if (options.dryRun) return { report, finishedAtMs, frozen };
+
+  progress.stage(`publishing ${writer.run}`);
+  const receipt = {
+    run: writer.run,
+    status,
+    startedAtMs,
+    finishedAtMs,
+    files: tally.files.total,
+    sourceBytes: tally.bytes.source,
+    addedBytes: tally.storedBytes,
+    manifestSha256: manifestHash.digest('hex'),
+    manifestDigest: trailer.digest,
+    ...(frozen === undefined ? {} : { frozen }),
+  } as const;
+  await publish(writer, { manifest: () => draft.read(), receipt, reopen: ports.openAccount });
+  await state.keepManifest(writer.run, draft.read());
+  const open = await catalogue.open();
+  open.renameFolder(writer.folder, writer.run);
+  open.setCovers(writer.run);
+  await tidy(writer, { signal, onWarning });
+  return { report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 }, finishedAtMs, frozen };
+}
+
+/** A connection that is cut just after the storage renamed the run must not make a second run of it. */
+async function publish(
+  writer: RunWriter,
+  options: {
+    manifest: () => AsyncIterable<Uint8Array>;
+    receipt: Parameters<RunWriter['publish']>[0]['receipt'];
+    reopen: () => Promise<StorageAccount>;
+  },
+): Promise<void> {
+  try {
+    await writer.publish({ manifest: options.manifest(), receipt: options.receipt });
+  } catch (error) {
+    if (!(error instanceof AgentError) || error.code !== 'CONNECTION_LOST') throw error;
+    await using again = await options.reopen().catch(() => {
+      throw error;
+    });
+    const isThere = (await again.listRuns()).some(
+      ({ run, state }) => run === writer.run && state === 'complete',
+    );
+    if (!isThere || (await again.receipt(writer.run))?.token !== writer.folder) throw error;
+  }
+}
+
+/** The run is published whatever happens here: what is left is removed by a later run. */
+async function tidy(
+  writer: RunWriter,
+  { signal, onWarning }: { signal: AbortSignal; onWarning: (text: string) => void },
+): Promise<void> {
+  try {
+    await writer.cleanUp({ signal });
+  } catch (error) {
+    if (signal.aborted) return;
+    const reason = error instanceof Error ? error.message : String(error);
+    onWarning(`what an unfinished run had left is not removed yet: ${reason}; the next run does it`);
+  }
+}
+
+function makeHeader(from: {
+  options: WriteRunOptions;
+  survey: SourceSurvey;
+  run: RunName;
+  startedAtMs: number;
+  plan: ScanPlan;
+}): ManifestHeader {
+  const { options, survey, run, startedAtMs, plan } = from;
+  return {
+    run,
+    parent: options.parent?.run ?? null,
+    parentDigest: options.parent?.digest ?? null,
+    host: options.host,
+    agent: `bakker ${options.version}`,
+    startedAtMs,
+    sources: plan.sources.map(({ path }) => path),
+    filesystems: survey.filesystems,
+  };
+}
+
+function advance(progress: BackupPorts['progress'], entries: readonly Entry[]): void {
+  let bytes = 0;
+  for (const entry of entries) bytes += entry.sizeBytes;
+  progress.advance({ files: entries.length, bytes });
+}
+
+async function* nothing(): AsyncGenerator<readonly Entry[]> {
+  // a first run has no parent
+}
+
+/** Opened by the first who needs it, closed with the run. */
+class LazyCatalogue implements Disposable {
+  readonly #open: () => Promise<Catalogue>;
+  #opening: Promise<Catalogue> | undefined;
+  #opened: Catalogue | undefined;
+
+  constructor(open: () => Promise<Catalogue>) {
+    this.#open = open;
+  }
+
+  open(): Promise<Catalogue> {
+    return (this.#opening ??= this.#open().then((catalogue) => (this.#opened = catalogue)));
+  }
+
+  [Symbol.dispose](): void {
+    this.#opened?.[Symbol.dispose]();
+  }
+}
+
+/** Says what could not be read or kept changing; the first ones by name. */
+class Problems {
+  readonly #onWarning: (text: string) => void;
+  #unnamed = 0;
+  #named = 0;
+
+  constructor(onWarning: (text: string) => void) {
+    this.#onWarning = onWarning;
+  }
+
+  add(problem: SourceProblem): void {
+    if (problem.kind === 'skipped') return;
+    if (++this.#named > MAX_NAMED_PROBLEMS) {
+      this.#unnamed++;
+      return;
+    }
+    const what = problem.kind === 'unreadable' ? `can't be read (${problem.code})` : problem.message;
+    this.#onWarning(`/${printableName(problem.path)} ${what}`);
+  }
+
+  summarise(): void {
+    if (this.#unnamed > 0) this.#onWarning(`${this.#unnamed} more paths could not be read or kept changing`);
+  }
+}
