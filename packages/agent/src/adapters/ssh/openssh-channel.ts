@@ -44,16 +44,17 @@ export class OpensshChannel extends Duplex {
   /**
    * Waits for the SFTP server, then times one request.
    *
-   * @returns the round trip in milliseconds; undefined if ssh ended instead, see `ended`
+   * @returns the round trip in milliseconds; or that ssh closes instead (see `ended`), or that what comes is no SFTP
    */
-  async greet(): Promise<number | undefined> {
+  async greet(): Promise<number | 'closing' | 'no SFTP'> {
     this.#child.stdin.write(SFTP_INIT);
-    this.#version = await this.#readPacket();
-    if (this.#version === undefined) return undefined;
+    const version = await this.#readPacket();
+    if (typeof version === 'string') return version;
+    this.#version = version;
     const startMs = performance.now();
     this.#child.stdin.write(SFTP_REALPATH);
     const reply = await this.#readPacket();
-    if (reply === undefined) return undefined;
+    if (typeof reply === 'string') return reply;
     const roundTripMs = performance.now() - startMs;
     this.#child.stdout.on('data', this.#receive).on('end', () => this.push(null));
     this.#child.stdout.pause();
@@ -88,10 +89,11 @@ export class OpensshChannel extends Duplex {
     done(error);
   }
 
-  /** Ends ssh at once. */
-  kill(): void {
+  /** Ends ssh at once; the consumer gets `reason` as an error, if there is one. */
+  kill(reason?: Error): void {
     this.#wasAsked = true;
     this.#child.kill('SIGKILL');
+    this.destroy(reason);
   }
 
   readonly #receive = (bytes: Buffer): void => {
@@ -99,18 +101,18 @@ export class OpensshChannel extends Duplex {
     if (!this.push(bytes)) this.#child.stdout.pause();
   };
 
-  async #readPacket(): Promise<Buffer | undefined> {
+  async #readPacket(): Promise<Buffer | 'closing' | 'no SFTP'> {
     const stdout = this.#child.stdout;
     for (;;) {
       const header: unknown = stdout.read(4);
       if (header instanceof Buffer && header.length === 4) {
         const lengthBytes = header.readUInt32BE(0);
         // A forced command that prints text instead of speaking SFTP.
-        if (lengthBytes > MAX_GREETING_BYTES) return undefined;
+        if (lengthBytes > MAX_GREETING_BYTES) return 'no SFTP';
         const body = await this.#readBytes(lengthBytes);
-        return body === undefined ? undefined : Buffer.concat([header, body]);
+        return body === undefined ? 'closing' : Buffer.concat([header, body]);
       }
-      if (!(await this.#moreToRead())) return undefined;
+      if (!(await this.#moreToRead())) return 'closing';
     }
   }
 

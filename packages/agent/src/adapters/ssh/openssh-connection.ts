@@ -38,6 +38,8 @@ class OpensshConnection implements SshConnection {
   readonly #channels = new Set<OpensshChannel>();
   readonly #resolveClosed: () => void;
   #past = { sent: 0, received: 0 };
+  /** Set once the connection is over: disposed of, or cut. */
+  #end: Pick<ChannelEnd, 'stderr'> | undefined;
   /** Made to see that the log-in works; the first consumer gets it. */
   #spare: OpensshChannel | undefined;
 
@@ -56,6 +58,8 @@ class OpensshConnection implements SshConnection {
   }
 
   async openSftpChannel(): Promise<Duplex> {
+    this.#signal.throwIfAborted();
+    if (this.#end !== undefined) throw this.#lost(this.#end);
     const spare = this.#spare;
     this.#spare = undefined;
     return spare !== undefined && !spare.destroyed ? spare : await this.#start();
@@ -72,6 +76,7 @@ class OpensshConnection implements SshConnection {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#signal.removeEventListener('abort', this.#abort);
+    this.#end ??= { stderr: '' };
     const channels = [...this.#channels];
     for (const channel of channels) channel.destroy();
     const timer = setTimeout(() => {
@@ -83,7 +88,8 @@ class OpensshConnection implements SshConnection {
   }
 
   readonly #abort = (): void => {
-    for (const channel of this.#channels) channel.kill();
+    const reason: unknown = this.#signal.reason;
+    for (const channel of this.#channels) channel.kill(reason instanceof Error ? reason : undefined);
     this.#resolveClosed();
   };
 
@@ -95,13 +101,13 @@ class OpensshConnection implements SshConnection {
       this.#channels.delete(channel);
       this.#past.sent += channel.sentBytes;
       this.#past.received += channel.receivedBytes;
-      if (!end.wasAsked && end.status !== 0) this.#resolveClosed();
+      if (end.wasAsked || end.status === 0) return;
+      this.#end ??= end;
+      this.#resolveClosed();
     });
     const roundTripMs = await channel.greet();
-    if (roundTripMs === undefined) {
-      // It may still run, and print what is no SFTP.
-      channel.destroy();
-      const end = await channel.ended;
+    if (typeof roundTripMs === 'string') {
+      const end = await settled(channel, roundTripMs);
       this.#signal.throwIfAborted();
       throw opensshFailure({ where: this.#where(), user: this.#address.user }, end);
     }
@@ -109,7 +115,7 @@ class OpensshConnection implements SshConnection {
     return channel;
   }
 
-  #lost(end: ChannelEnd): Error {
+  #lost(end: Pick<ChannelEnd, 'stderr'>): Error {
     if (this.#signal.aborted && this.#signal.reason instanceof Error) return this.#signal.reason;
     const said = lastLine(end.stderr);
     const detail = said === '' ? '' : `: ${said}`;
@@ -121,4 +127,21 @@ class OpensshConnection implements SshConnection {
   #where(): string {
     return hostAndPort(this.#address.host, this.#address.port);
   }
+}
+
+/** How an ssh that is no use ended; its exit status tells whose fault it was. */
+async function settled(
+  channel: OpensshChannel,
+  outcome: 'closing' | 'no SFTP',
+): Promise<Pick<ChannelEnd, 'status' | 'stderr'>> {
+  // It still runs, and prints what is no SFTP.
+  if (outcome === 'no SFTP') {
+    channel.kill();
+    const { stderr } = await channel.ended;
+    return { status: 0, stderr };
+  }
+  const timer = setTimeout(() => channel.kill(), CLOSE_TIMEOUT_MS);
+  const end = await channel.ended;
+  clearTimeout(timer);
+  return end;
 }

@@ -27,6 +27,11 @@ const FAILURES: readonly Failure[] = [
     hint: 'correct `ssh-options:`, or your ~/.ssh/config',
   },
   {
+    sign: /^spawn ssh ENOENT/,
+    code: 'CONFIG_INVALID',
+    hint: 'install openssh-client, or set `transport: ssh2`',
+  },
+  {
     sign: /subsystem request failed/,
     code: 'STORAGE_UNFIT',
     hint: 'its sshd_config needs `Subsystem sftp internal-sftp`',
