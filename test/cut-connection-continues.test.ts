@@ -1,0 +1,56 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { compareTrees } from './harness/compare-trees.ts';
+import { writeSampleTree } from './harness/sample-tree.ts';
+import { completeRuns, findBrokenPromises } from './harness/storage-check.ts';
+import { makeWorld } from './harness/world.ts';
+
+for (const kind of ['plain', 'openssh'] as const) {
+  t.test(`a line that is cut three times is taken up again by the same run (${kind})`, async (t) => {
+    await using world = await makeWorld({ kind, proxied: true });
+    const { proxy } = world;
+    if (proxy === undefined) throw new Error('no proxy');
+    const totalBytes = writeSampleTree(world.source, { files: 3000, maxBytes: 60_000 });
+    const running = world.bakker.start(['backup', '--json']);
+    for (const share of [0.25, 0.5, 0.75]) {
+      while (proxy.sentBytes() < totalBytes * share && running.process.exitCode === null) await delay(1);
+      proxy.cut();
+    }
+    const result = await running.finished;
+    t.equal(result.status, 0, result.stderr);
+    t.ok(proxy.connections() >= 4, `${proxy.connections()} connections`);
+    t.ok(proxy.sentBytes() < totalBytes * 1.6, `${proxy.sentBytes()} sent for ${totalBytes}`);
+    t.same(findBrokenPromises(world.storage), []);
+    t.same(await compareTrees(world.source, await world.restore()), []);
+  });
+}
+
+t.test('a restore goes on after a cut too', async (t) => {
+  await using world = await makeWorld({ proxied: true });
+  const { proxy } = world;
+  if (proxy === undefined) throw new Error('no proxy');
+  const totalBytes = writeSampleTree(world.source, { files: 2000, maxBytes: 60_000 });
+  await world.backup();
+  proxy.reset();
+  const restoring = world.restore();
+  while (proxy.receivedBytes() < totalBytes / 2) await delay(1);
+  proxy.cut();
+  t.same(await compareTrees(world.source, await restoring), []);
+});
+
+t.test('a line that stays dead ends the run with exit 10, and it can be resumed', async (t) => {
+  await using world = await makeWorld({ proxied: true });
+  const { proxy } = world;
+  if (proxy === undefined) throw new Error('no proxy');
+  const totalBytes = writeSampleTree(world.source, { files: 1000, maxBytes: 60_000 });
+  const running = world.bakker.start(['backup', '--json']);
+  while (proxy.sentBytes() < totalBytes / 2) await delay(1);
+  proxy.refuse(true);
+  proxy.cut();
+  const result = await running.finished;
+  t.equal(result.status, 10, result.stderr);
+  t.same(completeRuns(world.storage), []);
+  proxy.refuse(false);
+  t.equal((await world.backup()).status, 'complete');
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});

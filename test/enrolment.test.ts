@@ -1,0 +1,76 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import t from 'tap';
+import { installBakker } from './harness/bakker.ts';
+import { compareTrees } from './harness/compare-trees.ts';
+import { writeSampleTree } from './harness/sample-tree.ts';
+import { startSshd } from './harness/sshd.ts';
+
+t.test('init, backup, restore: from nothing to a restored tree by commands alone', async (t) => {
+  await using server = await startSshd();
+  const account = await server.addAccount({ chroot: true });
+  await using bakker = await installBakker();
+  const source = `${bakker.folder}/data`;
+  writeSampleTree(source, { files: 20 });
+  const init = ['init', account.address, '--identity', account.identityFile, '--source', source, '--yes'];
+
+  const wrong = await bakker.run([...init, '--host-key', `SHA256:${'A'.repeat(43)}`]);
+  t.equal(wrong.status, 10, wrong.stderr);
+  t.match(wrong.stderr, server.hostKeyFingerprint);
+  t.notOk(existsSync(bakker.configFile), 'nothing is written for a host that is not the one meant');
+  const unasked = await bakker.run(init);
+  t.not(unasked.status, 0, 'nobody is there to look at the fingerprint');
+  t.match(unasked.stderr, server.hostKeyFingerprint);
+
+  const made = await bakker.run([...init, '--host-key', server.hostKeyFingerprint]);
+  t.equal(made.status, 0, made.stderr);
+  t.match(made.stdout, /backup/, 'says the next step');
+  const text = readFileSync(bakker.configFile, 'utf8');
+  t.match(text, server.hostKeyFingerprint);
+  t.match(text, /^#/m, 'is commented');
+  t.same(
+    readdirSync(account.folder).filter((name) => name !== '.bakker'),
+    [],
+    'the trial left nothing',
+  );
+
+  const again = await bakker.run([...init, '--host-key', server.hostKeyFingerprint]);
+  t.equal(again.status, 0, again.stderr);
+  t.equal(readFileSync(bakker.configFile, 'utf8'), text, 'running it again changes nothing that works');
+
+  t.equal((await bakker.run(['backup'])).status, 0);
+  t.equal((await bakker.run(['init', account.address, '--yes', '--accept-host-key'])).status, 0);
+  const restored = await bakker.run(['restore', '--from', 'latest', '--to', `${bakker.folder}/out`]);
+  t.equal(restored.status, 0, restored.stderr);
+  t.same(await compareTrees(source, `${bakker.folder}/out${source}`), []);
+});
+
+t.test('init makes a key that nobody else can read, and says where its public half goes', async (t) => {
+  await using server = await startSshd();
+  const account = await server.addAccount({ authorised: false });
+  await using bakker = await installBakker();
+  const source = `${bakker.folder}/data`;
+  writeSampleTree(source, { files: 2 });
+  const init = ['init', account.address, '--accept-host-key', '--source', source, '--yes'];
+  const first = await bakker.run(init, { env: { HOME: bakker.folder } });
+  t.equal(first.status, 10, first.stderr);
+  const publicKey = /ssh-ed25519 [A-Za-z0-9+/=]+/.exec(first.stdout + first.stderr)?.[0];
+  t.ok(publicKey, 'shows the line for authorized_keys');
+  await account.authorise([publicKey ?? '']);
+  const second = await bakker.run(init);
+  t.equal(second.status, 0, second.stderr);
+  const identity = /^identity: (.*)$/m.exec(readFileSync(bakker.configFile, 'utf8'))?.[1] ?? '';
+  t.equal(statSync(identity.replaceAll('"', '')).mode & 0o777, 0o600);
+  t.match(readFileSync(`${identity.replaceAll('"', '')}.pub`, 'utf8'), publicKey);
+  t.equal((await bakker.run(['backup'])).status, 0);
+});
+
+t.test('init takes a local folder too', async (t) => {
+  await using bakker = await installBakker();
+  const source = `${bakker.folder}/data`;
+  writeSampleTree(source, { files: 2 });
+  const storage = `${bakker.folder}/disk/storage`;
+  const made = await bakker.run(['init', storage, '--source', source, '--yes']);
+  if (made.status !== 0) t.match(made.stderr, storage);
+  t.equal(made.status, 0, made.stderr);
+  t.equal((await bakker.run(['backup'])).status, 0);
+});

@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { compareTrees } from './harness/compare-trees.ts';
+import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
+import { makeWorld } from './harness/world.ts';
+
+const MIB = 1024 * 1024;
+
+t.test('a folder that was renamed costs no content on the wire', async (t) => {
+  await using world = await makeWorld({ proxied: true });
+  const totalBytes = writeSampleTree(world.source, { files: 1000, filesPerFolder: 100, maxBytes: 200_000 });
+  await world.backup();
+  world.proxy?.reset();
+  renameSync(`${world.source}/folder 3`, `${world.source}/renamed`);
+  const report = await world.backup();
+  t.match(report.files, { moved: 100, new: 0, changed: 0, gone: 0, unchanged: 900 });
+  t.equal(report.bytes.sent, 0);
+  t.ok(
+    (world.proxy?.sentBytes() ?? Infinity) < totalBytes / 20,
+    `${world.proxy?.sentBytes()} of ${totalBytes} bytes`,
+  );
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('content that the account holds is not sent again, wherever and however it comes back', async (t) => {
+  await using world = await makeWorld({ proxied: true });
+  const content = pseudoRandomBytes('once', 3 * MIB);
+  const small = pseudoRandomBytes('small', 20_000);
+  mkdirSync(`${world.source}/twins`);
+  for (let index = 0; index < 10; index += 1) {
+    writeFileSync(`${world.source}/twins/large ${index}`, content);
+    writeFileSync(`${world.source}/twins/small ${index}`, small);
+  }
+  const first = await world.backup();
+  t.ok(first.bytes.sent <= 3 * MIB + 20_000, `${first.bytes.sent} bytes of content sent in the first run`);
+  t.ok((world.proxy?.sentBytes() ?? Infinity) < 4 * MIB, 'within a run');
+
+  world.proxy?.reset();
+  writeFileSync(`${world.source}/copied later`, content);
+  t.equal((await world.backup()).bytes.sent, 0, 'from the run before');
+
+  rmSync(`${world.source}/twins`, { recursive: true });
+  rmSync(`${world.source}/copied later`);
+  writeFileSync(`${world.source}/other`, 'other');
+  await world.backup();
+  world.proxy?.reset();
+  writeFileSync(`${world.source}/came back`, content);
+  t.equal((await world.backup()).bytes.sent, 0, 'from a run before that');
+  t.ok((world.proxy?.sentBytes() ?? Infinity) < MIB);
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('metadata alone is never a reason to send content', async (t) => {
+  await using world = await makeWorld();
+  writeSampleTree(world.source, { files: 20 });
+  await world.backup();
+  chmodSync(`${world.source}/folder 0/file 1`, 0o4711);
+  execFileSync('setfacl', ['-m', 'u:daemon:r', `${world.source}/folder 0/file 2`]);
+  execFileSync('setfattr', ['-n', 'user.note', '-v', 'x', `${world.source}/folder 0/file 3`]);
+  execFileSync('chown', ['daemon', `${world.source}/folder 0/file 4`]);
+  const report = await world.backup();
+  t.match(report.files, { metadata: 4, changed: 0, new: 0 });
+  t.equal(report.bytes.sent, 0);
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('a touched file of the same content is not sent again either', async (t) => {
+  await using world = await makeWorld();
+  writeSampleTree(world.source, { files: 20 });
+  await world.backup();
+  utimesSync(`${world.source}/folder 0/file 1`, 1000, 2000);
+  const report = await world.backup();
+  t.equal(report.bytes.sent, 0);
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('--checksum finds what hides behind unchanged size and times', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 20 });
+  const disguised = `${world.source}/folder 0/file 1`;
+  const { size } = statSync(disguised);
+  await world.backup();
+  // Even the change time is put back: only the clock of the machine could tell, and it is set back too.
+  const disguise = `touch -r "$1" "$1.ref"; head -c ${size} /dev/zero > "$1"; touch -r "$1.ref" "$1"; rm "$1.ref"`;
+  execFileSync('sh', ['-c', disguise, 'sh', disguised]);
+  const report = await world.backup(['--checksum']);
+  t.match(report.files, { changed: 1 });
+  t.same(await compareTrees(world.source, await world.restore()), []);
+  const again = await world.backup(['--checksum']);
+  t.equal(again.files.changed, 0);
+  t.equal(again.files.unchanged, again.files.total);
+});

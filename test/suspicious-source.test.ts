@@ -1,0 +1,76 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { mountLoopFilesystem } from './harness/loop-fs.ts';
+import { writeSampleTree } from './harness/sample-tree.ts';
+import { completeRuns } from './harness/storage-check.ts';
+import { makeWorld } from './harness/world.ts';
+
+t.test('a source that vanished is not published as a good run', async (t) => {
+  await using world = await makeWorld();
+  writeSampleTree(world.source, { files: 20 });
+  const first = await world.backup();
+  rmSync(world.source, { recursive: true });
+  const refused = await world.expect(['backup', '--json'], 1);
+  t.match(refused.stderr, world.source);
+  t.match(refused.stderr, /--allow-empty/);
+  t.same(completeRuns(world.storage), [first.run]);
+});
+
+t.test('a source that is empty where it was not needs --allow-empty', async (t) => {
+  await using world = await makeWorld();
+  writeSampleTree(world.source, { files: 20 });
+  const first = await world.backup();
+  rmSync(world.source, { recursive: true });
+  mkdirSync(world.source);
+  const refused = await world.expect(['backup', '--json'], 1);
+  t.match(refused.stderr, /empty/);
+  t.match(refused.stderr, /--allow-empty/);
+  t.same(completeRuns(world.storage), [first.run]);
+  const allowed = await world.backup(['--allow-empty']);
+  t.equal(allowed.status, 'complete');
+  t.ok(allowed.files.gone >= 20);
+});
+
+t.test('one source of two being gone is noticed as well', async (t) => {
+  await using world = await makeWorld();
+  const other = `${world.bakker.folder}/other`;
+  mkdirSync(other);
+  writeFileSync(`${other}/file`, 'other');
+  writeSampleTree(world.source, { files: 20 });
+  await world.configure({ sources: [world.source, other] });
+  await world.backup();
+  rmSync(other, { recursive: true });
+  mkdirSync(other);
+  const refused = await world.expect(['backup', '--json'], 1);
+  t.match(refused.stderr, other);
+});
+
+t.test('a source whose disk is not mounted is not published as a good run', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  await using world = await makeWorld({ config: { sources: [disk.folder] } });
+  writeSampleTree(disk.folder, { files: 20 });
+  const first = await world.backup();
+  await disk.unmount();
+  const refused = await world.expect(['backup', '--json'], 1);
+  t.match(refused.stderr, /mount/);
+  // Something in the empty mount point does not make it the same source.
+  writeSampleTree(disk.folder, { files: 20, seed: 'other' });
+  t.match((await world.expect(['backup', '--json'], 1)).stderr, /mount/);
+  t.same(completeRuns(world.storage), [first.run]);
+  rmSync(`${disk.folder}/folder 0`, { recursive: true });
+  await disk.mount();
+  t.equal((await world.backup()).files.unchanged, first.files.total);
+});
+
+t.test('a source that never was there is a mistake in the configuration that is named', async (t) => {
+  await using world = await makeWorld({ config: { sources: ['/no/such/folder'] } });
+  const refused = await world.bakker.run(['backup', '--json']);
+  t.ok(refused.status === 1 || refused.status === 2, `status ${refused.status}`);
+  t.match(refused.stderr, '/no/such/folder');
+  t.same(completeRuns(world.storage), []);
+});
+
+t.test('the first backup of an empty folder is taken: there is nothing to lose', async (t) => {
+  await using world = await makeWorld();
+  t.equal((await world.backup()).status, 'complete');
+});

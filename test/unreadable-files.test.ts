@@ -1,0 +1,62 @@
+import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { compareTrees } from './harness/compare-trees.ts';
+import { writeSampleTree } from './harness/sample-tree.ts';
+import { makeWorld } from './harness/world.ts';
+
+const NOBODY = 65_534;
+const AS_NOBODY = ['setpriv', `--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups'];
+
+t.test('files that may not be read are named, the rest is published, and the run exits 3', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 10 });
+  for (const name of ['secret', 'also \x1b[31msecret']) {
+    writeFileSync(`${world.source}/${name}`, name);
+    chmodSync(`${world.source}/${name}`, 0o600);
+  }
+  mkdirSync(`${world.source}/closed`, { mode: 0o700 });
+  writeFileSync(`${world.source}/closed/inside`, 'inside');
+  mkdirSync(world.bakker.stateDir);
+  for (const folder of [world.storage, world.bakker.stateDir]) chownSync(folder, NOBODY, NOBODY);
+
+  const result = await world.expect(['backup', '--json'], 3, { through: AS_NOBODY });
+  const report = result.json<{ status: string; files: { unreadable: number }; warnings: string[] }>();
+  t.equal(report.status, 'partial');
+  t.equal(report.files.unreadable, 3);
+  const said = `${report.warnings.join('\n')}\n${result.stderr}`;
+  t.match(said, `${world.source}/secret`);
+  t.match(said, `${world.source}/closed`);
+  t.notMatch(result.stderr, '\x1b', 'no name reaches a terminal raw');
+  const [listed] = (await world.expect(['list', '--json'], 0, { through: AS_NOBODY })).json<
+    { status: string }[]
+  >();
+  t.equal(listed?.status, 'partial');
+
+  chmodSync(`${world.source}/secret`, 0o644);
+  chmodSync(`${world.source}/also \x1b[31msecret`, 0o644);
+  chmodSync(`${world.source}/closed`, 0o755);
+  const second = await world.expect(['backup', '--json'], 0, { through: AS_NOBODY });
+  t.match(second.json(), { status: 'complete', files: { unreadable: 0 } });
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test(
+  'a user without root backs up and restores what is his, and is told what could not be set',
+  async (t) => {
+    await using world = await makeWorld({ kind: 'local' });
+    writeSampleTree(world.source, { files: 10 });
+    chownSync(`${world.source}/folder 0/file 3`, 1, 1);
+    mkdirSync(world.bakker.stateDir);
+    mkdirSync(`${world.bakker.folder}/out`);
+    for (const name of ['storage', 'state', 'out'])
+      chownSync(`${world.bakker.folder}/${name}`, NOBODY, NOBODY);
+    await world.expect(['backup', '--json'], 0, { through: AS_NOBODY });
+    const target = `${world.bakker.folder}/out/tree`;
+    const restored = await world.bakker.run(['restore', '--from', 'latest', '--to', target], {
+      through: AS_NOBODY,
+    });
+    t.ok(restored.status === 0 || restored.status === 3, `status ${restored.status}\n${restored.stderr}`);
+    t.match(restored.stdout + restored.stderr, /owner/i);
+    t.same(await compareTrees(world.source, `${target}${world.source}`, { owners: false }), []);
+  },
+);
