@@ -21,6 +21,10 @@ export interface CommandContext {
   readonly isInteractive: boolean;
   config(): Promise<Config>;
   account(): Promise<StorageAccount>;
+  /** Opens the account anew at each call, for a backup that goes on after a cut; the caller closes it. */
+  reopenAccount(): Promise<StorageAccount>;
+  /** This server's name. */
+  readonly host: string;
   state(): Promise<StateFolder>;
   source(): Promise<SourceTree>;
   target(): Promise<RestoreTarget>;

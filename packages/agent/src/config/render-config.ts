@@ -1,4 +1,3 @@
-import { stringify } from 'yaml';
 import { formatAccountAddress } from './account-address.ts';
 import type { AccountAddress } from './config.ts';
 import { DEFAULTS } from './defaults.ts';
@@ -60,7 +59,7 @@ function renderSource(source: string): string {
   return `  - ${scalar(source)}`;
 }
 
-/** Quoted where YAML would read something else, on one line whatever is in it. */
+/** Plain where no reader of YAML could take it for anything else, quoted otherwise; always one line. */
 function scalar(text: string): string {
-  return stringify(text, { lineWidth: 0, defaultStringType: 'PLAIN', blockQuote: false }).trimEnd();
+  return /^[\w/][\w/.@:+*-]*[\w/*]$/.test(text) && /[/@]/.test(text) ? text : JSON.stringify(text);
 }

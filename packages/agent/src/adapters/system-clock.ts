@@ -1,0 +1,4 @@
+import type { Clock } from '../ports/clock.ts';
+
+/** This machine's wall clock. */
+export const systemClock: Clock = { nowMs: () => Date.now() };

@@ -1,0 +1,203 @@
+import { escapeText } from '../cli/escape-name.ts';
+import { formatBytes, formatCount, formatCounted, formatDuration } from '../cli/format.ts';
+import type { Progress } from '../ports/progress.ts';
+
+const REDRAW_MS = 100;
+const QUIET_LINE_MS = 30_000;
+/** The rate is that of this long, so that it follows the line but does not flicker. */
+const RATE_WINDOW_MS = 10_000;
+const BAR_CELLS = 24;
+const CLEAR_LINE = '\r\x1b[2K';
+
+/** Standard error, as much as is needed of it. */
+export interface ProgressStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** Progress that can make way for other output; disposing takes the bar away for good. */
+export interface VisibleProgress extends Progress, Disposable {
+  /** Takes the bar away until the next redraw, before something else is written to the terminal. */
+  clear(): void;
+}
+
+/**
+ * A bar on a terminal, redrawn at most ten times a second; elsewhere a line for each stage, and one each 30 s.
+ *
+ * @param options.isQuiet - only warnings
+ */
+export function openTerminalProgress(options: {
+  stream: ProgressStream;
+  isQuiet: boolean;
+  nowMs: () => number;
+}): VisibleProgress {
+  return new TerminalProgress(options.stream, options.isQuiet, options.nowMs);
+}
+
+interface Sample {
+  readonly atMs: number;
+  readonly files: number;
+  readonly bytes: number;
+}
+
+class TerminalProgress implements VisibleProgress {
+  readonly #stream: ProgressStream;
+  readonly #isQuiet: boolean;
+  readonly #isTerminal: boolean;
+  readonly #nowMs: () => number;
+  #timer: NodeJS.Timeout | undefined;
+  #isShown = false;
+  #stage = '';
+  #files = 0;
+  #bytes = 0;
+  #expectedFiles: number | undefined;
+  #expectedBytes: number | undefined;
+  #samples: Sample[] = [];
+
+  constructor(stream: ProgressStream, isQuiet: boolean, nowMs: () => number) {
+    this.#stream = stream;
+    this.#isQuiet = isQuiet;
+    this.#isTerminal = stream.isTTY === true;
+    this.#nowMs = nowMs;
+  }
+
+  stage(text: string): void {
+    this.#stage = escapeText(text);
+    this.#files = 0;
+    this.#bytes = 0;
+    this.#expectedFiles = undefined;
+    this.#expectedBytes = undefined;
+    this.#samples = [];
+    if (this.#isQuiet) return;
+    this.#timer ??= setInterval(
+      () => {
+        this.#tick();
+      },
+      this.#isTerminal ? REDRAW_MS : QUIET_LINE_MS,
+    ).unref();
+    if (this.#isTerminal) this.#draw();
+    else this.#stream.write(`${this.#stage}\n`);
+  }
+
+  expect(total: { files?: number; bytes?: number }): void {
+    this.#expectedFiles = total.files ?? this.#expectedFiles;
+    this.#expectedBytes = total.bytes ?? this.#expectedBytes;
+  }
+
+  advance(done: { files?: number; bytes?: number }): void {
+    this.#files += done.files ?? 0;
+    this.#bytes += done.bytes ?? 0;
+  }
+
+  message(text: string): void {
+    if (!this.#isQuiet) this.#line(text);
+  }
+
+  warning(text: string): void {
+    this.#line(`warning: ${text}`);
+  }
+
+  clear(): void {
+    if (this.#isShown) this.#stream.write(CLEAR_LINE);
+    this.#isShown = false;
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.clear();
+  }
+
+  #line(text: string): void {
+    this.clear();
+    this.#stream.write(`${escapeText(text)}\n`);
+  }
+
+  #tick(): void {
+    if (this.#isTerminal) this.#draw();
+    else this.#stream.write(`${[this.#stage, ...this.#facts()].join(', ')}\n`);
+  }
+
+  #draw(): void {
+    const columns = this.#stream.columns ?? 80;
+    const share = this.#share();
+    const facts = this.#facts();
+    const bar =
+      share === undefined ? '' : `${drawBar(share)} ${String(Math.floor(share * 100)).padStart(3)} %  `;
+    const line = [this.#stage, ...facts].join('  ');
+    // The last column stays empty: some terminals wrap once it is written.
+    const shown = displayWidth(bar + line) < columns ? bar + line : fit(line, columns - 1);
+    this.#stream.write(`${CLEAR_LINE}${shown}`);
+    this.#isShown = true;
+  }
+
+  #facts(): string[] {
+    const { filesPerS, bytesPerS } = this.#rate();
+    const facts: string[] = [];
+    if (this.#expectedFiles !== undefined) {
+      facts.push(`${formatCount(this.#files)} of ${formatCounted(this.#expectedFiles, 'file')}`);
+    } else if (this.#files > 0) facts.push(formatCounted(this.#files, 'file'));
+    if (this.#expectedBytes !== undefined) {
+      facts.push(`${formatBytes(this.#bytes)} of ${formatBytes(this.#expectedBytes)}`);
+    } else if (this.#bytes > 0) facts.push(formatBytes(this.#bytes));
+    if (bytesPerS > 0) facts.push(`${formatBytes(bytesPerS)}/s`);
+    else if (filesPerS > 0) facts.push(`${formatCount(filesPerS)} files/s`);
+    const left = longest(
+      leftMs(this.#expectedBytes, this.#bytes, bytesPerS),
+      leftMs(this.#expectedFiles, this.#files, filesPerS),
+    );
+    if (left !== undefined) facts.push(`${formatDuration(left)} left`);
+    return facts;
+  }
+
+  /** How much is done, 0 to 1, by what lags behind more. */
+  #share(): number | undefined {
+    const shares: number[] = [];
+    if (this.#expectedBytes) shares.push(this.#bytes / this.#expectedBytes);
+    if (this.#expectedFiles) shares.push(this.#files / this.#expectedFiles);
+    return shares.length === 0 ? undefined : Math.min(1, ...shares);
+  }
+
+  #rate(): { filesPerS: number; bytesPerS: number } {
+    const now: Sample = { atMs: this.#nowMs(), files: this.#files, bytes: this.#bytes };
+    this.#samples.push(now);
+    while ((this.#samples[1]?.atMs ?? Infinity) < now.atMs - RATE_WINDOW_MS) this.#samples.shift();
+    const first = this.#samples[0] ?? now;
+    const seconds = (now.atMs - first.atMs) / 1000;
+    if (seconds < 0.5) return { filesPerS: 0, bytesPerS: 0 };
+    return { filesPerS: (now.files - first.files) / seconds, bytesPerS: (now.bytes - first.bytes) / seconds };
+  }
+}
+
+function leftMs(expected: number | undefined, done: number, perS: number): number | undefined {
+  if (expected === undefined || perS <= 0 || done >= expected) return undefined;
+  return ((expected - done) / perS) * 1000;
+}
+
+function longest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
+}
+
+function drawBar(share: number): string {
+  const full = Math.round(share * BAR_CELLS);
+  return `[${'#'.repeat(full)}${'-'.repeat(BAR_CELLS - full)}]`;
+}
+
+function fit(text: string, width: number): string {
+  let shown = '';
+  let used = 0;
+  for (const character of text) {
+    used += displayWidth(character);
+    if (used > width) break;
+    shown += character;
+  }
+  return shown;
+}
+
+/** Cells on a terminal: East Asian characters and most pictures take two. Counts rather one too many than one too few. */
+function displayWidth(text: string): number {
+  let width = 0;
+  for (const character of text) width += (character.codePointAt(0) ?? 0) >= 0x1100 ? 2 : 1;
+  return width;
+}

@@ -1,0 +1,72 @@
+import type { BackupReport } from '../backup/report.ts';
+import { EXIT_STATUS } from '../errors.ts';
+import type { Command } from './command.ts';
+import { formatBytes, formatCount, formatCounted, formatDuration } from './format.ts';
+import { VERSION } from './version.ts';
+
+interface BackupArgs {
+  readonly dryRun: boolean;
+  readonly force: boolean;
+  readonly checksum: boolean;
+  readonly allowEmpty: boolean;
+}
+
+interface Backup {
+  readonly report: BackupReport;
+  readonly isDryRun: boolean;
+}
+
+export const backup: Command<BackupArgs, Backup> = {
+  usage: 'backup',
+  summary: 'Back this machine up',
+  examples: [
+    ['bakker backup', 'make a run, unless the last one is younger than "interval"'],
+    ['bakker backup --dry-run', 'say what a run would send'],
+    ['bakker backup --force --checksum', 'make a run now, and read every file'],
+  ],
+  positionals: {},
+  flags: {
+    'dry-run': { type: 'boolean', describe: 'compare and count, send nothing' },
+    force: { type: 'boolean', describe: 'make a run even if the last one is younger than "interval"' },
+    checksum: { type: 'boolean', describe: 'read every file instead of trusting size, times and inode' },
+    'allow-empty': { type: 'boolean', describe: 'accept sources that are empty where they were not' },
+  },
+  async run(context, args) {
+    const { runBackup } = await import('../backup/run-backup.ts');
+    const { dryRun, force, checksum, allowEmpty } = args;
+    const { host, reopenAccount: openAccount, clock, progress, signal } = context;
+    const config = await context.config();
+    const report = await runBackup(
+      { config, dryRun, force, checksum, allowEmpty, version: VERSION, host },
+      { openAccount, source: await context.source(), state: await context.state(), clock, progress, signal },
+    );
+    return { report, isDryRun: dryRun };
+  },
+  json: ({ report }) => report,
+  render({ report, isDryRun }, screen) {
+    screen.line(summarise(report, isDryRun));
+  },
+  exitStatus: ({ report }) => (report.status === 'partial' ? EXIT_STATUS.SOME_UNREADABLE : 0),
+};
+
+/** The closing words: one line that says what is safe now. */
+export function summarise(report: BackupReport, isDryRun: boolean): string {
+  const { files, bytes, status } = report;
+  if (status === 'skipped') return `Nothing to do: ${report.warnings[0] ?? 'the last run is young enough'}.`;
+  const changes: readonly (readonly [number, string])[] = [
+    [files.new, 'new'],
+    [files.changed, 'changed'],
+    [files.metadata, 'with new attributes'],
+    [files.moved, 'moved'],
+    [files.unchanged, 'unchanged'],
+    [files.gone, 'gone'],
+  ];
+  const told = changes.filter(([count]) => count > 0).map(([count, word]) => `${formatCount(count)} ${word}`);
+  const whole = `${formatCounted(files.total, 'file')} (${formatBytes(bytes.source)})`;
+  const list = told.length === 0 ? whole : `${whole}; ${told.join(', ')}`;
+  const time = formatDuration(report.seconds * 1000);
+  if (isDryRun) return `A run would hold ${list}. Looking took ${time}; nothing was sent.`;
+  const sent = `Sent ${formatBytes(bytes.sent)} in ${time}.`;
+  if (status === 'complete') return `Run ${report.run ?? ''} is complete: ${list}. ${sent}`;
+  return `Run ${report.run ?? ''} is published without ${formatCounted(files.unreadable, 'file')} that could not be read: ${list}. ${sent}`;
+}

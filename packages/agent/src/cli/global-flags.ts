@@ -1,0 +1,29 @@
+import type { Options } from 'yargs';
+
+/** Taken by every command. */
+export const GLOBAL_FLAGS = {
+  config: {
+    type: 'string',
+    requiresArg: true,
+    default: '/etc/bakker/bakker.yaml',
+    describe: 'configuration FILE',
+  },
+  state: {
+    type: 'string',
+    requiresArg: true,
+    default: '/var/lib/bakker',
+    describe: "DIR that holds this machine's lock and memory between runs",
+  },
+  json: { type: 'boolean', describe: 'print one JSON value on standard output' },
+  quiet: { type: 'boolean', describe: 'no progress on standard error, only warnings' },
+  help: { type: 'boolean', alias: 'h', describe: 'show what a command does and takes' },
+  version: { type: 'boolean', describe: 'show the version' },
+} as const satisfies Record<string, Options>;
+
+/** Their values. */
+export interface GlobalValues {
+  readonly configFile: string;
+  readonly stateDir: string;
+  readonly json: boolean;
+  readonly quiet: boolean;
+}

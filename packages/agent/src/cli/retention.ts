@@ -1,0 +1,64 @@
+import type { RetentionOutcome } from '../retain/apply-retention.ts';
+import type { Command } from './command.ts';
+import { escapeText } from './escape-name.ts';
+import { formatCounted } from './format.ts';
+
+interface RetentionArgs {
+  readonly dryRun: boolean;
+  readonly explain: boolean;
+  readonly thaw: boolean;
+}
+
+interface Retention extends RetentionOutcome {
+  readonly isDryRun: boolean;
+  readonly isExplained: boolean;
+}
+
+export const retention: Command<RetentionArgs, Retention> = {
+  usage: 'retention',
+  summary: 'Remove the runs that are old enough to go',
+  examples: [
+    ['bakker retention --dry-run --explain', 'say of every run whether it stays, and why'],
+    ['bakker retention --thaw', 'go on after a run that lost many files was looked at'],
+  ],
+  positionals: {},
+  flags: {
+    'dry-run': { type: 'boolean', describe: 'remove nothing' },
+    explain: { type: 'boolean', describe: 'say of every run why it stays' },
+    thaw: { type: 'boolean', describe: 'go on although a run lost many files: you have looked at it' },
+  },
+  async run(context, { dryRun, explain, thaw }) {
+    const { applyRetention } = await import('../retain/apply-retention.ts');
+    const { clock, progress, signal } = context;
+    const { retention: policy } = await context.config();
+    const state = await context.state();
+    const account = await context.account();
+    const outcome = await applyRetention(
+      { policy, dryRun, thaw },
+      { account, state, clock, progress, signal },
+    );
+    return { ...outcome, isDryRun: dryRun, isExplained: explain };
+  },
+  json: ({ verdicts }) => verdicts.map(({ run, keep, reasons }) => ({ run, keep, reasons })),
+  render({ verdicts, frozen, isDryRun, isExplained }, screen) {
+    if (isExplained) {
+      const width = Math.max(0, ...verdicts.map(({ run }) => run.length));
+      for (const { run, keep, reasons } of verdicts) {
+        const word = keep ? 'stays' : isDryRun ? 'would go' : 'gone';
+        screen.line(`${run.padEnd(width)}  ${word.padEnd(8)}  ${escapeText(reasons.join(', '))}`.trimEnd());
+      }
+    }
+    if (frozen !== undefined) {
+      screen.line(`Retention is frozen: ${escapeText(frozen)}. Every run stays.`);
+      screen.line('Look at that run; if it is right, bakker retention --thaw goes on.');
+      return;
+    }
+    const gone = verdicts.filter(({ keep }) => !keep).map(({ run }) => run);
+    const stay = `${formatCounted(verdicts.length - gone.length, 'run')} ${verdicts.length - gone.length === 1 ? 'stays' : 'stay'}`;
+    if (gone.length === 0) screen.line(`Nothing to remove: ${stay}.`);
+    else
+      screen.line(
+        `${isDryRun ? 'Would remove' : 'Removed'} ${formatCounted(gone.length, 'run')}: ${gone.join(', ')}. ${stay}.`,
+      );
+  },
+};

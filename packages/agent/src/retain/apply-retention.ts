@@ -1,0 +1,124 @@
+import { runDateMs } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import { planRetention, PolicyError } from '@bakker/retention';
+import type { RetainedRun, Verdict } from '@bakker/retention';
+import type { RetentionSettings } from '../config/config.ts';
+import { AgentError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Progress } from '../ports/progress.ts';
+import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
+import type { Receipt, StorageAccount } from '../ports/storage-account.ts';
+import { readPublishedRuns } from './published-runs.ts';
+import type { PublishedRun } from './published-runs.ts';
+
+const DAY_MS = 86_400_000;
+
+export interface RetentionOptions {
+  readonly policy: RetentionSettings;
+  /** Plan only. */
+  readonly dryRun: boolean;
+  /** A person has looked at why retention stood still: it goes on. */
+  readonly thaw: boolean;
+}
+
+export interface RetentionPorts {
+  readonly account: StorageAccount;
+  readonly state: StateFolder;
+  readonly clock: Clock;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+export interface RetentionOutcome {
+  /** Newest first. */
+  readonly verdicts: readonly Verdict[];
+  /** Why nothing was removed. */
+  readonly frozen: string | undefined;
+}
+
+/**
+ * Removes the runs that the policy does not keep, oldest first. A run is removed whole or not at all; cut off, the next
+ * call goes on.
+ *
+ * @throws AgentError LOCKED while a backup is under way, RUN_FAILED when the clock can't be right
+ * @see docs/retention.md
+ */
+export async function applyRetention(
+  options: RetentionOptions,
+  ports: RetentionPorts,
+): Promise<RetentionOutcome> {
+  if (options.dryRun) return (await plan(options, ports)).outcome;
+  using _lock = await ports.state.lock('retention');
+  const { outcome, runs } = await plan(options, ports);
+  if (options.thaw) await thaw(ports.state);
+  await removeRuns(runs, outcome.verdicts, ports);
+  return outcome;
+}
+
+async function plan(
+  { policy, thaw }: RetentionOptions,
+  { account, state, clock, progress, signal }: RetentionPorts,
+): Promise<{ outcome: RetentionOutcome; runs: readonly PublishedRun[] }> {
+  progress.stage(`looking at the runs of ${account.address}`);
+  const runs = await readPublishedRuns(account, { signal });
+  const frozen = thaw ? undefined : whyFrozen(await state.lastRuns(), runs);
+  const verdicts = judge(runs.map(asRetained), { ...policy, frozen }, clock.nowMs());
+  return { outcome: { verdicts, frozen }, runs };
+}
+
+/** This machine remembers a freeze; where its memory is lost, the receipts beside the runs do. */
+function whyFrozen(last: LastRuns, runs: readonly PublishedRun[]): string | undefined {
+  if (last.frozen !== undefined) return `${last.frozen.reason} (since run ${last.frozen.sinceRun})`;
+  if (last.lastSuccess !== undefined) return undefined;
+  const marked = runs.findLast(({ receipt }) => receipt?.frozen !== undefined);
+  return marked && `${marked.receipt?.frozen ?? ''} (since run ${marked.run})`;
+}
+
+function judge(
+  runs: readonly RetainedRun[],
+  policy: Parameters<typeof planRetention>[1],
+  nowMs: number,
+): Verdict[] {
+  try {
+    return planRetention(runs, policy, nowMs);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    const isClock = error.code === 'CLOCK_INVALID';
+    throw new AgentError(isClock ? 'RUN_FAILED' : 'CONFIG_INVALID', `retention: ${error.message}`, {
+      hint: isClock ? "set this machine's clock" : 'correct "retention" in the configuration',
+      cause: error,
+    });
+  }
+}
+
+function asRetained({ run, receipt, isDamaged }: PublishedRun): RetainedRun {
+  // Names are made from the date, and the end of that day is the latest that it can mean.
+  const receivedAtMs = receipt?.finishedAtMs ?? runDateMs(run) + DAY_MS - 1;
+  return { run, receivedAtMs, state: isDamaged ? 'damaged' : stateOf(receipt) };
+}
+
+/** Without its receipt nobody can say that a run had everything: it is good, but no better than a partial one. */
+function stateOf(receipt: Receipt | undefined): 'complete' | 'partial' {
+  return receipt?.status ?? 'partial';
+}
+
+async function thaw(state: StateFolder): Promise<void> {
+  const last = await state.lastRuns();
+  if (last.frozen !== undefined) await state.saveLastRuns({ ...last, frozen: undefined });
+}
+
+async function removeRuns(
+  runs: readonly PublishedRun[],
+  verdicts: readonly Verdict[],
+  { account, progress, signal }: RetentionPorts,
+): Promise<void> {
+  const going = new Set<string>(verdicts.filter(({ keep }) => !keep).map(({ run }) => run));
+  const doomed: RunName[] = runs.map(({ run }) => run).filter((run) => going.has(run));
+  for (const run of doomed) {
+    signal.throwIfAborted();
+    progress.stage(`removing ${run}`);
+    await account.removeRun(run, { signal });
+  }
+  signal.throwIfAborted();
+  await account.emptyTrash({ signal });
+}
