@@ -85,9 +85,9 @@ export class SftpClient {
     return this.#channel.below(maxPending);
   }
 
-  /** Sends what is queued and ends our side. Requests under way may still be answered; later ones reject. */
-  end(): void {
-    this.#channel.end();
+  /** Takes no more requests, and ends our side of the duplex once those under way are answered. Never rejects. */
+  end(): Promise<void> {
+    return this.#channel.end();
   }
 
   /** @param flags - of `OPEN`, or-ed */

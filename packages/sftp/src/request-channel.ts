@@ -65,9 +65,14 @@ export class RequestChannel {
     return ended === undefined ? this.#room.below(maxPending) : Promise.reject(ended);
   }
 
-  end(): void {
-    this.#connection.end();
+  /** Lets what is under way be answered, then ends our side: OpenSSH's server forgets unsent replies when its input ends. */
+  async end(): Promise<void> {
+    // Now, because `finish` throws away what the writer holds once this has ended.
+    this.#connection.flush();
     this.#ended = true;
+    // Refused when the connection ends by itself, which is all the same here.
+    await this.#room.below(1).catch(() => undefined);
+    this.#connection.end();
   }
 
   #whyEnded(): SftpConnectionError | undefined {
