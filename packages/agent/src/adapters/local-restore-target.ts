@@ -1,0 +1,67 @@
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { AgentError } from '../errors.ts';
+import type { RestoreTarget, TargetFolder, TargetTree } from '../ports/restore-target.ts';
+import { openFolder, openFolderBeneath, type FolderHandle } from './linux/beneath.ts';
+import { hasCode } from './linux/libc.ts';
+import { openNameService } from './linux/names.ts';
+import { OpenFolder, type Shared } from './restore/open-folder.ts';
+import { WrittenFilesystems } from './restore/written-filesystems.ts';
+
+/** This machine's file system and its users and groups. */
+export function openRestoreTarget(): RestoreTarget {
+  const names = openNameService();
+  return {
+    open: openTree,
+    userId: (name) => names.userId(name),
+    groupId: (name) => names.groupId(name),
+  };
+}
+
+function openTree(path: string, { create }: { readonly create: boolean }): TargetTree | undefined {
+  const absolute = resolve(path);
+  try {
+    if (create) mkdirSync(absolute, { recursive: true });
+    return new LocalTree(absolute, openFolder(Buffer.from(absolute)));
+  } catch (error) {
+    if (!create && hasCode(error, 'ENOENT')) return undefined;
+    throw new AgentError('RESTORE_FAILED', `can't restore into ${absolute}: ${reasonOf(error)}`, {
+      hint: 'name a folder that this user may write to with --to',
+      cause: error,
+    });
+  }
+}
+
+/** The one folder that the operator named; everything else is reached through its descriptor. */
+class LocalTree implements TargetTree {
+  readonly path: string;
+  readonly root: TargetFolder;
+  readonly #handle: FolderHandle;
+  readonly #shared: Shared = { umask: process.umask(), filesystems: new WrittenFilesystems() };
+
+  constructor(path: string, handle: FolderHandle) {
+    this.path = path;
+    this.#handle = handle;
+    this.root = new OpenFolder(handle, { isNew: false, inheritsAcl: false, shared: this.#shared });
+  }
+
+  folderAt(path: Buffer): TargetFolder {
+    const made = { isNew: false, inheritsAcl: false, shared: this.#shared };
+    return new OpenFolder(openFolderBeneath(this.#handle, path), made);
+  }
+
+  flush(): void {
+    this.#shared.filesystems.flush();
+  }
+
+  [Symbol.dispose](): void {
+    this.#shared.filesystems[Symbol.dispose]();
+    this.#handle[Symbol.dispose]();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (hasCode(error, 'EACCES', 'EPERM')) return 'permission denied';
+  if (hasCode(error, 'ENOTDIR', 'EEXIST')) return 'it is not a folder';
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,374 @@
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  type BigIntStats,
+} from 'node:fs';
+import type {
+  Attributes,
+  Placing,
+  Refusal,
+  TargetFile,
+  TargetFolder,
+  TargetItem,
+} from '../../ports/restore-target.ts';
+import { FolderHandle } from '../linux/beneath.ts';
+import { LibcError, hasCode } from '../linux/libc.ts';
+import { makeNode } from '../linux/nodes.ts';
+import { getXattr } from '../linux/xattrs.ts';
+import {
+  ACCESS_ACL,
+  chmodNoFollow,
+  DEFAULT_ACL,
+  hasAttributes,
+  pin,
+  removeAcl,
+  setAttributes,
+  type Subject,
+} from './attributes.ts';
+import { LargeFile } from './large-file.ts';
+import { checkName, isTemporaryName, temporaryName } from './names.ts';
+import { itemOf } from './target-item.ts';
+import { writeContent } from './write-content.ts';
+import type { WrittenFilesystems } from './written-filesystems.ts';
+
+type Node = Parameters<TargetFolder['placeNode']>[1];
+type Content = Parameters<TargetFolder['placeFile']>[1];
+
+/** What all folders of one restore share. */
+export interface Shared {
+  readonly umask: number;
+  readonly filesystems: WrittenFilesystems;
+}
+
+interface Making {
+  readonly isNew: boolean;
+  /** Whether the folder above gives a default ACL to what is made in it. */
+  readonly inheritsAcl: boolean;
+  readonly shared: Shared;
+}
+
+/** A folder reached through its descriptor: `/proc/self/fd/N/name` is in it wherever it is moved to, and whatever its path says. */
+export class OpenFolder implements TargetFolder {
+  readonly isNew: boolean;
+  readonly item: TargetItem;
+  readonly #handle: FolderHandle;
+  readonly #shared: Shared;
+  /** A default ACL here would be given to everything that is made in it. */
+  #inheritsAcl: boolean;
+  /** Owner that new files get here: told by the first one. */
+  #newOwner: { readonly uid: number; readonly gid: number } | undefined;
+
+  constructor(handle: FolderHandle, made: Making) {
+    this.#handle = handle;
+    this.#shared = made.shared;
+    this.isNew = made.isNew;
+    try {
+      this.item = itemOf(fstatSync(handle.fd, { bigint: true }));
+      this.#shared.filesystems.note(this.item.filesystem, handle);
+      this.#inheritsAcl = made.isNew ? made.inheritsAcl : this.#hasDefaultAcl();
+      if (made.isNew) this.#dropInherited();
+    } catch (error) {
+      handle[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  inspect(name: Buffer): TargetItem | undefined {
+    const stats = lstatSync(this.#at(name), { bigint: true, throwIfNoEntry: false });
+    return stats === undefined ? undefined : itemOf(stats);
+  }
+
+  names(): Buffer[] {
+    return this.#list().filter((name) => !isTemporaryName(name));
+  }
+
+  removeLeftovers(): void {
+    for (const name of this.#list()) {
+      if (isTemporaryName(name) && this.inspect(name)?.type !== 'directory') unlinkSync(this.#at(name));
+    }
+  }
+
+  has(
+    attributes: Attributes,
+    { name, item }: { readonly name?: Buffer; readonly item: TargetItem },
+  ): boolean {
+    return hasAttributes(name === undefined ? this.#handle.at(SELF) : this.#at(name), item, attributes);
+  }
+
+  enter(name: Buffer): OpenFolder {
+    return this.#open(name, { isNew: false, inheritsAcl: false, shared: this.#shared });
+  }
+
+  makeFolder(name: Buffer): OpenFolder {
+    mkdirSync(this.#at(name), 0o700);
+    return this.#open(name, { isNew: true, inheritsAcl: this.#inheritsAcl, shared: this.#shared });
+  }
+
+  openUp(): void {
+    if (process.geteuid?.() === 0 || (this.item.mode & 0o700) === 0o700) return;
+    try {
+      fchmodSync(this.#handle.fd, this.item.mode | 0o700);
+    } catch (error) {
+      if (!hasCode(error, 'EPERM')) throw error; // another user's: what can't be written says so itself
+    }
+  }
+
+  setOwnAttributes(attributes: Attributes): readonly Refusal[] {
+    const now = itemOf(fstatSync(this.#handle.fd, { bigint: true }));
+    const subject = { path: this.#handle.at(SELF), fd: this.#handle.fd, ...ownership(now) };
+    return setAttributes({ ...subject, type: 'directory', mayCarryMore: !this.isNew }, attributes);
+  }
+
+  setAttributes(name: Buffer, item: TargetItem, attributes: Attributes): readonly Refusal[] {
+    const subject: Subject = {
+      path: this.#at(name),
+      type: item.type,
+      ...ownership(item),
+      mayCarryMore: true,
+    };
+    if (item.type === 'symlink' || (item.mode & 0o200) !== 0 || process.geteuid?.() === 0)
+      return setAttributes(subject, attributes);
+    try {
+      chmodNoFollow(subject, item.mode | 0o200); // extended attributes can't be set on a read-only file
+    } catch (error) {
+      if (!hasCode(error, 'EPERM')) throw error;
+      return setAttributes(subject, attributes);
+    }
+    return setAttributes({ ...subject, mode: item.mode | 0o200 }, attributes);
+  }
+
+  placeFile(name: Buffer, content: Content, placing: Placing): readonly Refusal[] {
+    return this.#place(name, placing, (path) => {
+      const mode = this.#firstMode(placing.attributes);
+      const fd = openSync(path, NEW_FILE, mode);
+      try {
+        this.#newOwner ??= ownerOf(fd);
+        writeContent(fd, content);
+        return setAttributes(this.#madeFile(path, { fd, mode }), placing.attributes);
+      } catch (error) {
+        discard(path);
+        throw error;
+      } finally {
+        closeSync(fd);
+      }
+    });
+  }
+
+  openFile(name: Buffer): TargetFile {
+    checkName(name);
+    const temporary = this.#at(temporaryName());
+    const fd = openSync(temporary, NEW_FILE, 0o600);
+    return new LargeFile({
+      fd,
+      temporary,
+      final: this.#at(name),
+      subject: { ...this.#madeFile(temporary, { fd, mode: 0o600 }), ...ownerOf(fd) },
+    });
+  }
+
+  placeSymlink(name: Buffer, target: Buffer, placing: Placing): readonly Refusal[] {
+    return this.#place(name, placing, (path) => {
+      symlinkSync(target, path);
+      return attributesOrDiscard({ path, type: 'symlink', mayCarryMore: false }, placing.attributes);
+    });
+  }
+
+  placeNode(name: Buffer, { type, device }: Node, placing: Placing): readonly Refusal[] {
+    return this.#place(name, placing, (path) => {
+      makeNode(path, { type, mode: 0o600, ...(device === undefined ? {} : { device }) });
+      return attributesOrDiscard({ path, type, mayCarryMore: this.#inheritsAcl }, placing.attributes);
+    });
+  }
+
+  placeLink(
+    name: Buffer,
+    from: { readonly folder: TargetFolder; readonly name: Buffer },
+    placing: Pick<Placing, 'replaces'>,
+  ): void {
+    const { folder } = from;
+    if (!(folder instanceof OpenFolder)) throw new Error('a link between two kinds of target');
+    this.#place(name, placing, (path) => {
+      linkSync(folder.#at(from.name), path);
+    });
+  }
+
+  readLink(name: Buffer): Buffer {
+    return readlinkSync(this.#at(name), { encoding: 'buffer' });
+  }
+
+  *read(name: Buffer): Generator<Buffer> {
+    const fd = openSync(this.#at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const piece = Buffer.allocUnsafe(READ_BYTES);
+      for (;;) {
+        const lengthBytes = readSync(fd, piece);
+        if (lengthBytes === 0) return;
+        yield piece.subarray(0, lengthBytes);
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  count(name: Buffer): number {
+    if (this.inspect(name)?.type !== 'directory') return 1;
+    using folder = this.enter(name);
+    if (folder.item.filesystem !== this.item.filesystem) return 0;
+    return folder.names().reduce((sum, below) => sum + folder.count(below), 1);
+  }
+
+  remove(name: Buffer, { onlyEmpty = false }: { readonly onlyEmpty?: boolean } = {}): number {
+    const item = this.inspect(name);
+    if (item === undefined) return 0;
+    if (item.type !== 'directory') {
+      unlinkSync(this.#at(name));
+      return 1;
+    }
+    let removed = 1;
+    if (!onlyEmpty) {
+      using folder = this.enter(name);
+      if (folder.item.filesystem !== this.item.filesystem) throw new LibcError('rmdir', EXDEV, name);
+      folder.openUp();
+      for (const below of folder.#list()) removed += folder.remove(below);
+    }
+    rmdirSync(this.#at(name));
+    return removed;
+  }
+
+  [Symbol.dispose](): void {
+    this.#handle[Symbol.dispose]();
+  }
+
+  #list(): Buffer[] {
+    return readdirSync(this.#handle.at(SELF), { encoding: 'buffer' });
+  }
+
+  #at(name: Buffer): Buffer {
+    checkName(name);
+    return this.#handle.at(name);
+  }
+
+  /** O_NOFOLLOW and O_DIRECTORY: a symlink that was put there meanwhile is refused. */
+  #open(name: Buffer, made: Making): OpenFolder {
+    const path = this.#at(name);
+    let fd: number;
+    try {
+      fd = openSync(path, FOLDER);
+    } catch (error) {
+      if (!hasCode(error, 'EACCES')) throw error;
+      fd = openUnreadable(path);
+    }
+    return new OpenFolder(new FolderHandle(fd), made);
+  }
+
+  /** Makes it under its own name if that is free, else beside it and by rename, so that the name is never missing or half. */
+  #place<Result>(
+    name: Buffer,
+    { replaces }: Pick<Placing, 'replaces'>,
+    make: (path: Buffer) => Result,
+  ): Result {
+    const final = this.#at(name);
+    if (!replaces) return make(final);
+    const temporary = this.#at(temporaryName());
+    const result = make(temporary);
+    try {
+      renameSync(temporary, final);
+    } catch (error) {
+      discard(temporary);
+      throw error;
+    }
+    return result;
+  }
+
+  /**
+   * The final permission bits at once where nobody could use them wrongly before the owner is set: the group's bits
+   * must be no more than everyone's.
+   */
+  #firstMode({ mode, acl, xattrs }: Attributes): number {
+    const isPlain = (mode & 0o7000) === 0 && acl === undefined && xattrs.length === 0;
+    const isGroupHarmless = ((mode >> 3) & ~mode & 0o7) === 0;
+    return isPlain && isGroupHarmless && (mode & 0o600) === 0o600 ? mode : 0o600;
+  }
+
+  #madeFile(path: Buffer, { fd, mode }: { fd: number; mode: number }): Subject {
+    const known = this.#inheritsAcl ? undefined : mode & ~this.#shared.umask;
+    return { path, fd, type: 'file', ...this.#newOwner, mode: known, mayCarryMore: this.#inheritsAcl };
+  }
+
+  #hasDefaultAcl(): boolean {
+    try {
+      return getXattr(this.#handle.at(SELF), DEFAULT_ACL) !== undefined;
+    } catch (error) {
+      if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) return false;
+      throw error;
+    }
+  }
+
+  #dropInherited(): void {
+    if (this.#inheritsAcl) {
+      removeAcl(this.#handle.at(SELF), DEFAULT_ACL);
+      removeAcl(this.#handle.at(SELF), ACCESS_ACL);
+      this.#inheritsAcl = false;
+    }
+    if (this.item.mode !== 0o700) fchmodSync(this.#handle.fd, 0o700); // setgid comes from the folder above
+  }
+}
+
+const SELF = Buffer.from('.');
+const READ_BYTES = 262_144;
+const EXDEV = 18;
+const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** A folder of this user's that forbids even him to read it: pinned first, then opened up. */
+function openUnreadable(path: Buffer): number {
+  const pinned = pin(path);
+  try {
+    const stats: BigIntStats = fstatSync(pinned, { bigint: true });
+    if (!stats.isDirectory()) throw new LibcError('open', 20, path);
+    chmodNoFollow({ path, fd: undefined }, Number(stats.mode & 0o7777n) | 0o700);
+    return openSync(`/proc/self/fd/${pinned}/.`, FOLDER);
+  } finally {
+    closeSync(pinned);
+  }
+}
+
+function ownership({ uid, gid, mode }: TargetItem): { uid: number; gid: number; mode: number } {
+  return { uid, gid, mode };
+}
+
+function ownerOf(fd: number): { uid: number; gid: number } {
+  const { uid, gid } = fstatSync(fd);
+  return { uid, gid };
+}
+
+function attributesOrDiscard(subject: Subject, attributes: Attributes): readonly Refusal[] {
+  try {
+    return setAttributes(subject, attributes);
+  } catch (error) {
+    discard(subject.path);
+    throw error;
+  }
+}
+
+/** What failed is reported by the error that is on its way. */
+function discard(path: Buffer): void {
+  try {
+    unlinkSync(path);
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error;
+  }
+}

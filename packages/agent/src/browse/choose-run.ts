@@ -1,0 +1,103 @@
+import { parseRunName, runDateMs, type RunName } from '@bakker/impl-format';
+import { AgentError } from '../errors.ts';
+import type { StorageAccount, StoredRun } from '../ports/storage-account.ts';
+import { openManifest } from './open-manifest.ts';
+
+/**
+ * The complete run that `from` stands for: `latest`, a run's name, or a date in ISO 8601 (UTC unless it says otherwise):
+ * the newest run that had started by then; a date alone means the end of that day.
+ *
+ * @throws AgentError RUN_NOT_FOUND, MANIFEST_DAMAGED if that run has no manifest, USAGE if `from` is none of these
+ */
+export async function chooseRun(account: StorageAccount, from: string): Promise<RunName> {
+  const runs = (await account.listRuns()).filter(({ state }) => state === 'complete');
+  if (runs.length === 0) {
+    throw new AgentError('RUN_NOT_FOUND', `${account.address} holds no complete run yet`, {
+      hint: 'make one with: bakker backup',
+    });
+  }
+  const chosen = await find(account, { runs, from });
+  if (chosen.manifestSizeBytes === undefined) {
+    throw new AgentError('MANIFEST_DAMAGED', `the manifest of ${chosen.run} is missing from the storage`, {
+      hint: 'choose another run: bakker list',
+    });
+  }
+  return chosen.run;
+}
+
+type Choice = { readonly runs: readonly StoredRun[]; readonly from: string };
+
+const DATE = /^\d{4}-\d{2}-\d{2}$/;
+const DATE_AND_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/;
+const DAY_MS = 86_400_000;
+
+async function find(account: StorageAccount, { runs, from }: Choice): Promise<StoredRun> {
+  if (from === 'latest') {
+    const latest = await account.latest();
+    // Without a usable link the newest name is the newest run all the same.
+    return runs.find(({ run }) => run === latest) ?? newest(runs, from);
+  }
+  const name = parseRunName(from);
+  if (name !== undefined) return runs.find(({ run }) => run === name) ?? notFound(runs, from);
+  if (DATE.test(from)) {
+    const endMs = timeOf(from) + DAY_MS;
+    return newest(
+      runs.filter(({ run }) => runDateMs(run) < endMs),
+      from,
+      runs,
+    );
+  }
+  if (DATE_AND_TIME.test(from)) return await newestAt(account, { runs, from });
+  throw new AgentError('USAGE', `${JSON.stringify(from)} is neither a run nor a date`, {
+    hint: 'latest, a run as bakker list shows it (2024_04_19_01), or a date (2024-04-19, 2024-04-19T13:00)',
+  });
+}
+
+/** By the start of each run: names tell the day only. */
+async function newestAt(account: StorageAccount, { runs, from }: Choice): Promise<StoredRun> {
+  const timeMs = timeOf(/(Z|[+-]\d{2}:\d{2})$/.test(from) ? from : `${from}Z`);
+  for (const stored of runs.filter(({ run }) => runDateMs(run) <= timeMs).toReversed()) {
+    const startedAtMs = await startOf(account, stored);
+    if (startedAtMs !== undefined && startedAtMs <= timeMs) return stored;
+  }
+  return notFound(runs, from);
+}
+
+/** Undefined where neither receipt nor manifest tells. */
+async function startOf(account: StorageAccount, { run }: StoredRun): Promise<number | undefined> {
+  const receipt = await account.receipt(run);
+  if (receipt !== undefined) return receipt.startedAtMs;
+  try {
+    await using manifest = await openManifest(account, run);
+    return manifest.header.startedAtMs;
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'MANIFEST_DAMAGED') return undefined;
+    throw error;
+  }
+}
+
+function newest(candidates: readonly StoredRun[], from: string, runs = candidates): StoredRun {
+  return candidates.at(-1) ?? notFound(runs, from);
+}
+
+function notFound(runs: readonly StoredRun[], from: string): never {
+  const first = runs[0]?.run ?? '';
+  const last = runs.at(-1)?.run ?? '';
+  const isName = parseRunName(from) !== undefined;
+  throw new AgentError(
+    'RUN_NOT_FOUND',
+    isName ? `there is no complete run ${from}` : `there is no run as old as ${from}`,
+    {
+      hint: `the oldest is ${first}, the newest ${last}; all of them: bakker list`,
+    },
+  );
+}
+
+function timeOf(text: string): number {
+  const timeMs = Date.parse(text);
+  // Date.parse takes 30 February for 1 March.
+  const isReal = !Number.isNaN(timeMs) && !Number.isNaN(Date.parse(`${text.slice(0, 10)}T00:00Z`));
+  const day = text.slice(0, 10);
+  if (isReal && new Date(`${day}T00:00Z`).toISOString().startsWith(day)) return timeMs;
+  throw new AgentError('USAGE', `${JSON.stringify(text)} is no date`, { hint: 'write it as 2024-04-19' });
+}

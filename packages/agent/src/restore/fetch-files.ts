@@ -1,0 +1,133 @@
+import type { Entry } from '@bakker/impl-format';
+import { hash } from 'node:crypto';
+import { Budget } from '../backup/budget.ts';
+import { ContentHash } from '../backup/content-hash.ts';
+import { storedPath } from '../backup/stored-place.ts';
+import { damageOf, dataExtents, DIFFERENT, SMALL_BYTES } from '../browse/stored-content.ts';
+import { AgentError } from '../errors.ts';
+import type { TargetFile } from '../ports/restore-target.ts';
+import type { RestoreContext } from './restore-job.ts';
+
+/** Content that is what the manifest says: in memory, or written to a file that has no name yet. */
+export type Fetched = { readonly bytes: Buffer } | { readonly file: TargetFile };
+
+/** What becomes of one file; exactly one of the last three is called. */
+export interface FetchHandlers {
+  /** Where a large file is written to. */
+  open(): TargetFile;
+  onContent(content: Fetched): void;
+  onDamage(reason: string): void;
+  onLocalFailure(error: unknown): void;
+}
+
+/** Brings contents from the storage: 256 small files or 32 MiB at once, and four large ones. */
+export class FileFetcher {
+  readonly #context: RestoreContext;
+  readonly #small = new Budget({ maxCount: 256, maxBytes: 32 * 1024 * 1024 });
+  readonly #large = new Budget({ maxCount: 4, maxBytes: Number.POSITIVE_INFINITY });
+  #inFlight = 0;
+  #onIdle: (() => void) | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(context: RestoreContext) {
+    this.#context = context;
+  }
+
+  room(): Promise<void> | undefined {
+    if (this.#failure !== undefined || this.#context.ports.signal.aborted) return this.idle();
+    return this.#small.room() ?? this.#large.room();
+  }
+
+  /** Resolves when nothing is in flight. Rejects with what ended the restore. */
+  async idle(): Promise<void> {
+    while (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#context.ports.signal.aborted) {
+      throw new AgentError('INTERRUPTED', 'the restore was interrupted', {
+        hint: 'run it again: what is right already is not fetched a second time',
+      });
+    }
+  }
+
+  fetch(entry: Entry, handlers: FetchHandlers): void {
+    const path = storedPath(entry);
+    const isEmpty = dataExtents(entry).length === 0;
+    if (path === undefined && !isEmpty) handlers.onDamage('its content was never stored');
+    else if (entry.sizeBytes > SMALL_BYTES)
+      this.#run(this.#large, 0, () => this.#fetchLarge(entry, path, handlers));
+    else if (path === undefined || isEmpty) this.#check(entry, Buffer.alloc(entry.sizeBytes), handlers);
+    else this.#run(this.#small, entry.sizeBytes, () => this.#fetchSmall(entry, path, handlers));
+  }
+
+  #run(budget: Budget, bytes: number, work: () => Promise<void>): void {
+    budget.take(bytes);
+    this.#inFlight++;
+    const end = () => {
+      this.#inFlight--;
+      budget.give(bytes);
+      if (this.#inFlight > 0) return;
+      this.#onIdle?.();
+      this.#onIdle = undefined;
+    };
+    work().then(end, (error: unknown) => {
+      this.#failure ??= { error };
+      end();
+    });
+  }
+
+  async #fetchSmall(entry: Entry, path: Buffer, handlers: FetchHandlers): Promise<void> {
+    const { ports, job } = this.#context;
+    let bytes: Buffer;
+    try {
+      bytes = await ports.account.readFile(job.run, path, entry.sizeBytes);
+    } catch (error) {
+      handlers.onDamage(damageOf(error));
+      return;
+    }
+    this.#check(entry, bytes, handlers);
+  }
+
+  #check(entry: Entry, bytes: Buffer, handlers: FetchHandlers): void {
+    if (bytes.length !== entry.sizeBytes) {
+      handlers.onDamage(`it has ${bytes.length} bytes on the storage instead of ${entry.sizeBytes}`);
+      return;
+    }
+    const content = entry.extents === undefined ? bytes : withHoles(bytes, entry.extents);
+    if (entry.sha256 === undefined || hash('sha256', content, 'buffer').equals(entry.sha256))
+      handlers.onContent({ bytes: content });
+    else handlers.onDamage(DIFFERENT);
+  }
+
+  async #fetchLarge(entry: Entry, path: Buffer | undefined, handlers: FetchHandlers): Promise<void> {
+    const { ports, job } = this.#context;
+    let isLocal = true;
+    try {
+      using file = handlers.open();
+      const sum = new ContentHash();
+      isLocal = false;
+      const extents = dataExtents(entry);
+      const pieces = path === undefined ? [] : ports.account.readExtents(job.run, path, extents);
+      for await (const { offsetBytes, bytes } of pieces) {
+        sum.update(offsetBytes, bytes);
+        isLocal = true;
+        await file.write(offsetBytes, bytes);
+        isLocal = false;
+        if (ports.signal.aborted || this.#failure !== undefined) return;
+      }
+      const digest = sum.finish(entry.sizeBytes);
+      if (entry.sha256 === undefined || digest.equals(entry.sha256)) handlers.onContent({ file });
+      else handlers.onDamage(DIFFERENT);
+    } catch (error) {
+      if (isLocal) handlers.onLocalFailure(error);
+      else handlers.onDamage(damageOf(error));
+    }
+  }
+}
+
+/** What lies in holes is zeros, whatever the storage says: so the hash tells if the manifest is wrong about them. */
+function withHoles(bytes: Buffer, extents: readonly { offsetBytes: number; lengthBytes: number }[]): Buffer {
+  const content = Buffer.alloc(bytes.length);
+  for (const { offsetBytes, lengthBytes } of extents)
+    bytes.copy(content, offsetBytes, offsetBytes, offsetBytes + lengthBytes);
+  return content;
+}

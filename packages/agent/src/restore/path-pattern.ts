@@ -1,0 +1,48 @@
+import { AgentError } from '../errors.ts';
+import { isGlobSpecial, wildmatch } from '../source/wildmatch.ts';
+
+/** A path or glob that the operator named, ready to be asked about the paths of a run. */
+export interface PathPattern {
+  /** As it was given, for messages. */
+  readonly text: string;
+  /** @param path - bytes, relative to `/` */
+  matches(path: Buffer): boolean;
+}
+
+/**
+ * Reads an absolute path as it was on the server, or a glob (`*`, `?`, `**`, `[…]`) of one. A path that has exactly these
+ * bytes matches too, and so does one that bakker prints so: `\xff` stands for that byte. Pure.
+ *
+ * @throws AgentError USAGE if it is not absolute or has `..` in it
+ */
+export function parsePathPattern(text: string): PathPattern {
+  const relative = relativeText(text);
+  const literals = [Buffer.from(relative), unescaped(relative)];
+  const glob = Buffer.from(relative);
+  const isGlob = glob.some(isGlobSpecial);
+  return {
+    text,
+    matches: (path) =>
+      literals.some((literal) => literal.equals(path)) ||
+      (isGlob && wildmatch(glob, path)) ||
+      relative === '',
+  };
+}
+
+function relativeText(text: string): string {
+  const components = text.split('/').filter((component) => component !== '' && component !== '.');
+  if (!text.startsWith('/') || components.includes('..')) {
+    throw new AgentError('USAGE', `${JSON.stringify(text)} is no absolute path`, {
+      hint: 'name paths as they were on the server: /etc/passwd, /home, "/var/log/*.log"',
+    });
+  }
+  return components.join('/');
+}
+
+function unescaped(text: string): Buffer {
+  const bytes = Buffer.from(text).toString('latin1');
+  const plain = bytes.replace(/\\x([0-9a-f]{2})/gi, (_, hex: string) =>
+    String.fromCharCode(parseInt(hex, 16)),
+  );
+  return Buffer.from(plain, 'latin1');
+}
