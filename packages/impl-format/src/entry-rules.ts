@@ -48,7 +48,14 @@ export function checkEntry(entry: Entry, filesystemCount: number): void {
     if (type !== 'file') refuse(`a ${type} has a sha256`);
     if (entry.sha256.length !== SHA256_BYTES) refuse('sha256 is not 32 bytes long');
   }
-  if (type !== 'file' || entry.extents !== undefined) checkTypeDetails(entry);
+  if (
+    type !== 'file' ||
+    entry.extents !== undefined ||
+    entry.device !== undefined ||
+    entry.target !== undefined
+  ) {
+    checkTypeDetails(entry);
+  }
   if (entry.acl !== undefined) checkAcl(entry);
   if (entry.xattrs !== undefined) checkXattrs(entry.xattrs);
   if (entry.stored.kind === 'elsewhere') {
@@ -115,6 +122,7 @@ function checkAcl({ acl, type }: Entry): void {
     if (entry.id !== undefined && !isCount(entry.id, MAX_UINT32))
       refuse('the id of an ACL entry is out of range');
     if (!named && entry.name !== undefined) refuse(`an ACL entry ${entry.tag} has a name`);
+    if (entry.name?.isWellFormed() === false) refuse('the name in an ACL entry has a lone surrogate');
   }
 }
 
