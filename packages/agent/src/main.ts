@@ -122,11 +122,11 @@ function createContext({ globals, progress, opened }: Session): CommandContext {
     source: once(async () => (await import('./adapters/local-source-tree.ts')).openSourceTree()),
     target: once(async () => (await import('./adapters/local-restore-target.ts')).openRestoreTarget()),
     enrolment: once(async () => {
-      throw new Error('enrolment is not wired in yet');
+      const { linuxEnrolment } = await import('./adapters/ssh/enrolment.ts');
+      const { openAccount } = await import('./adapters/open-account.ts');
+      return linuxEnrolment({ openAccount: (made) => openAccount(made, { signal, progress }), signal });
     }),
-    machine: once(async () => {
-      throw new Error('the machine is not wired in yet');
-    }),
+    machine: once(async () => (await import('./adapters/ssh/machine.ts')).linuxMachine({ signal })),
     async confirm(question) {
       if (!isInteractive) {
         throw new AgentError('NOT_CONFIRMED', `${question} Nobody is there to answer`, {

@@ -1,5 +1,6 @@
 import type { BackupReport } from '../backup/report.ts';
 import { EXIT_STATUS } from '../errors.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Command } from './command.ts';
 import { formatBytes, formatCount, formatCounted, formatDuration } from './format.ts';
 import { VERSION } from './version.ts';
@@ -34,7 +35,8 @@ export const backup: Command<BackupArgs, Backup> = {
   async run(context, args) {
     const { runBackup } = await import('../backup/run-backup.ts');
     const { dryRun, force, checksum, allowEmpty } = args;
-    const { host, reopenAccount: openAccount, clock, progress, signal } = context;
+    const openAccount = (): Promise<StorageAccount> => context.reopenAccount();
+    const { host, clock, progress, signal } = context;
     const config = await context.config();
     const report = await runBackup(
       { config, dryRun, force, checksum, allowEmpty, version: VERSION, host },

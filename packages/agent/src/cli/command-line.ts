@@ -41,7 +41,10 @@ export async function readCommandLine(
     if (asksHelp) return { kind: 'help', command: undefined };
     const stray = before.find((word) => word.startsWith('-') && !isGlobal(word));
     if (stray !== undefined) throw unknownFlag(stray, Object.keys(GLOBAL_FLAGS), 'bakker');
-    throw new AgentError('USAGE', 'no command given', { hint: 'bakker --help lists the commands' });
+    const names = commands.map((command) => command.name).join(', ');
+    throw new AgentError('USAGE', 'no command given', {
+      hint: `give one of ${names}; bakker --help says more`,
+    });
   }
   const command = findCommand(name, commands);
   if (asksHelp) return { kind: 'help', command };

@@ -8,13 +8,15 @@ export function completion(
   commands: () => readonly ListedCommand[],
 ): Command<{ shell: 'bash' | 'zsh' }, string> {
   return {
-    usage: 'completion <shell>',
+    usage: 'completion [shell]',
     summary: 'Print a completion script for bash or zsh',
     examples: [
-      ['source <(bakker completion bash)', 'in ~/.bashrc'],
+      ['source <(bakker completion)', 'in ~/.bashrc'],
       ['source <(bakker completion zsh)', 'in ~/.zshrc, after compinit'],
     ],
-    positionals: { shell: { type: 'string', choices: ['bash', 'zsh'], describe: 'bash or zsh' } },
+    positionals: {
+      shell: { type: 'string', choices: ['bash', 'zsh'], default: 'bash', describe: 'bash or zsh' },
+    },
     flags: {},
     run: async (_context, { shell }) => (shell === 'bash' ? bashScript(commands()) : zshScript(commands())),
     json: (script) => script,

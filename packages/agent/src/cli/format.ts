@@ -21,7 +21,7 @@ export function formatCounted(count: number, singular: string, plural = `${singu
   return `${formatCount(count)} ${count === 1 ? singular : plural}`;
 }
 
-/** The two largest units: `3 s`, `2 min 5 s`, `1 h 20 min`, `3 d 4 h`. Never negative. */
+/** The two largest units: `3 s`, `2 min 5 s`, `1 h 20 min`, `3 d 4 h`; `less than 1 s` for none and below. */
 export function formatDuration(durationMs: number): string {
   const seconds = Math.max(0, Math.round(durationMs / 1000));
   const units: readonly (readonly [number, string])[] = [
@@ -31,7 +31,7 @@ export function formatDuration(durationMs: number): string {
     [1, 's'],
   ];
   const first = units.findIndex(([length]) => seconds >= length);
-  if (first === -1) return '0 s';
+  if (first === -1) return 'less than 1 s';
   const [length, name] = units[first] ?? [1, 's'];
   const shown = `${Math.floor(seconds / length)} ${name}`;
   const next = units[first + 1];

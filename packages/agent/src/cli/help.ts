@@ -47,6 +47,7 @@ export async function renderCommandHelp(command: ListedCommand): Promise<string>
         builder.positional(name, positional);
       return builder;
     })
+    .group(Object.keys(command.positionals), 'Positionals:')
     .options({ ...command.flags, ...GLOBAL_FLAGS })
     .group(Object.keys(command.flags), 'Flags:')
     .group(Object.keys(GLOBAL_FLAGS), 'Flags of every command:');

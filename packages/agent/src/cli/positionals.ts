@@ -30,12 +30,12 @@ export function bindPositionals(command: ListedCommand, words: readonly string[]
     if (isRequired && rest.length === 0) {
       throw new AgentError('USAGE', `${command.name}: ${name.toUpperCase()} is missing`, { hint });
     }
-    const value: unknown = isList ? rest.splice(0) : rest.shift();
+    const value = isList ? rest.splice(0) : rest.shift();
     const positional = command.positionals[name];
     bound[name] = value ?? positional?.default;
     const allowed = positional?.choices;
     if (value === undefined || allowed === undefined || allowed.some((choice) => choice === value)) continue;
-    const given = escapeText(String(value));
+    const given = escapeText(value.toString());
     throw new AgentError(
       'USAGE',
       `${command.name}: ${name.toUpperCase()} is one of ${allowed.join(', ')}, not ${given}`,
