@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+export interface Measured {
+  readonly seconds: number;
+  /** Largest resident set of the started process itself, from /proc. */
+  readonly peakBytes: number;
+}
+
+export interface Invocation {
+  readonly argv: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** Runs a command to its end. @throws with what it printed if it fails */
+export async function measure({ argv, env = {}, cwd }: Invocation): Promise<Measured> {
+  const [program = '', ...args] = argv;
+  const startedMs = performance.now();
+  const child = spawn(program, args, {
+    env: { ...process.env, LC_ALL: 'C', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+  let said = '';
+  const listen = (bytes: Buffer): void => {
+    said = (said + bytes.toString()).slice(-4000);
+  };
+  child.stdout.on('data', listen);
+  child.stderr.on('data', listen);
+  let peakBytes = 0;
+  const poll = setInterval(() => {
+    peakBytes = Math.max(peakBytes, readPeakBytes(child.pid));
+  }, 20);
+  try {
+    const status = await new Promise<number | null>((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', resolve);
+    });
+    const seconds = (performance.now() - startedMs) / 1000;
+    if (status !== 0) throw new Error(`${argv.join(' ')} ended with status ${String(status)}\n${said}`);
+    return { seconds, peakBytes };
+  } finally {
+    clearInterval(poll);
+  }
+}
+
+/** The kernel keeps the peak itself, so that looking seldom misses only growth at the very end. */
+function readPeakBytes(pid: number | undefined): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? NaN) + upper) / 2;
+}
