@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { mkdir, symlink } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import t from 'tap';
 import { runTool } from '../../../../test/harness/processes.ts';
@@ -104,21 +104,31 @@ for (const transport of TRANSPORTS) {
       }
     });
 
-    t.test('a connection cut in mid-request rejects at once and says so', async (t) => {
-      await using server = await startSshd();
-      const account = await server.addAccount();
-      await using connection = await connect(server, account, { transport });
-      const channel = await connection.openSftpChannel();
-      await greet(channel);
-      const failed = once(channel, 'error');
-      channel.on('data', () => undefined);
-      for (let id = 1; id < 5_000; id += 1) channel.write(realpathRequest(id, '.'));
-      await server.killConnections();
-      const [error] = await failed;
-      t.match(error, { code: 'CONNECTION_LOST', exitStatus: 10 });
-      await connection.closed;
-      await t.rejects(connection.openSftpChannel(), AgentError);
-    });
+    for (const compress of [false, true])
+      t.test(
+        `a connection cut in mid-request rejects at once and says so, compressed: ${compress}`,
+        async (t) => {
+          await using server = await startSshd();
+          const account = await server.addAccount();
+          await using connection = await connect(server, account, { transport, compress });
+          const channel = await connection.openSftpChannel();
+          await greet(channel);
+          const failed = once(channel, 'error');
+          channel.on('data', () => undefined);
+          for (let id = 1; id < 5_000; id += 1) channel.write(realpathRequest(id, '.'));
+          await server.killConnections();
+          const [error] = await failed;
+          t.match(error, { code: 'CONNECTION_LOST', exitStatus: 10 });
+          // What a consumer may do who has not noticed yet.
+          channel.write(realpathRequest(1, '.'));
+          channel.read();
+          channel.end();
+          channel.destroy();
+          await connection.closed;
+          channel.destroy();
+          await t.rejects(connection.openSftpChannel(), AgentError);
+        },
+      );
 
     t.test('an aborted signal closes an open connection, with its reason', async (t) => {
       await using server = await startSshd();
@@ -142,7 +152,7 @@ for (const transport of TRANSPORTS) {
       const { port } = silent.address() as AddressInfo;
       const stop = new AbortController();
       const connecting = connect(server, account, { transport, signal: stop.signal, address: { port } });
-      const [socket] = await once(silent, 'connection');
+      const [socket] = (await once(silent, 'connection')) as [Socket];
       const reason = new AgentError('INTERRUPTED', 'interrupted');
       stop.abort(reason);
       t.equal(await failureOf(connecting), reason);
@@ -153,12 +163,16 @@ for (const transport of TRANSPORTS) {
     t.test('disposing ends it, twice is fine, and open channels see no failure', async (t) => {
       await using server = await startSshd();
       const account = await server.addAccount();
-      const connection = await connect(server, account, { transport });
+      const connection = await connect(server, account, { transport, compress: true });
       const channel = await connection.openSftpChannel();
       await greet(channel);
+      const seen: unknown[] = [];
+      channel.on('error', (error) => seen.push(error));
       await connection[Symbol.asyncDispose]();
       await connection[Symbol.asyncDispose]();
       await connection.closed;
+      channel.destroy();
+      t.same(seen, []);
       await t.rejects(connection.openSftpChannel(), AgentError);
     });
 

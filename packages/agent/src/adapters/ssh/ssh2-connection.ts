@@ -143,10 +143,12 @@ class Ssh2Connection implements SshConnection {
     this.#signal = parts.options.signal;
     this.#client.on('error', (error) => (this.#cause ??= error));
     this.closed = new Promise((resolve) => {
-      // Before ssh2's own listener, which ends the channels as if the far side had said good-bye.
+      // Before ssh2's own listeners: they end the channels as if the far side had said good-bye, and take the
+      // compression away under whoever writes or reads on.
+      this.#socket.prependListener('end', () => this.#endChannels());
       this.#socket.prependListener('close', () => {
         this.#signal.removeEventListener('abort', this.#abort);
-        this.#failChannels();
+        this.#endChannels();
         resolve();
       });
     });
@@ -172,6 +174,7 @@ class Ssh2Connection implements SshConnection {
     });
     this.#channels.add(channel);
     channel.stderr.resume();
+    keepQuietWithout(this.#socket, channel);
     // Also an error that comes after the consumer has let go of the channel must not end the process.
     channel.on('error', () => undefined);
     channel.on('close', () => this.#channels.delete(channel));
@@ -207,10 +210,10 @@ class Ssh2Connection implements SshConnection {
     return performance.now() - startMs;
   }
 
-  #failChannels(): void {
+  #endChannels(): void {
     const reason = this.#signal.aborted ? toError(this.#signal.reason) : this.#lost();
     for (const channel of this.#channels) {
-      channel.emit('error', reason);
+      if (!this.#isEnding) channel.emit('error', reason);
       // ssh2 overrides destroy() with a polite close, which needs a connection.
       Duplex.prototype.destroy.call(channel);
     }
@@ -233,6 +236,18 @@ class Ssh2Connection implements SshConnection {
       cause: error,
     });
   }
+}
+
+/** A channel that is let go of after the connection must not try to say so on it: with compression, that throws. */
+function keepQuietWithout(socket: Socket, channel: ClientChannel): void {
+  const eof = channel.eof.bind(channel);
+  const close = channel.close.bind(channel);
+  channel.eof = () => {
+    if (socket.writable) eof();
+  };
+  channel.close = () => {
+    if (socket.writable) close();
+  };
 }
 
 function noSftp(where: string, cause?: Error): AgentError {
