@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
-import { getSystemErrorName } from 'node:util';
 import type * as Koffi from 'koffi';
+import { errnoName } from './errno.ts';
+
+export { hasCode } from './errno.ts';
 
 /** `dirfd` that stands for the working folder; absolute paths pass over it. */
 export const AT_FDCWD = -100;
@@ -16,7 +18,7 @@ export class LibcError extends Error {
   readonly syscall: string;
 
   constructor(syscall: string, errno: number, path?: Buffer) {
-    const code = errno > 0 ? getSystemErrorName(-errno) : 'EIO';
+    const code = errno > 0 ? errnoName(errno) : 'EIO';
     super(
       path === undefined ? `${code}: ${syscall}` : `${code}: ${syscall} ${JSON.stringify(path.toString())}`,
     );
@@ -95,11 +97,6 @@ export function cString(bytes: Uint8Array | string): Buffer {
   if (result.indexOf(0) !== length)
     throw new LibcError('a path with a NUL byte', EINVAL, result.subarray(0, length));
   return result;
-}
-
-/** Whether `error` is a system error (Node's or ours) with one of the errno names. */
-export function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
 const EINVAL = 22;

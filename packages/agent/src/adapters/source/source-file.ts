@@ -3,7 +3,8 @@ import { promisify } from 'node:util';
 import type { Entry } from '@bakker/impl-format';
 import type { OpenSourceFile, SourcePiece, WholeFile } from '../../ports/source-tree.ts';
 import { openBeneath, type FolderHandle } from '../linux/beneath.ts';
-import { hasCode, LibcError } from '../linux/libc.ts';
+import { errnoOf, hasCode } from '../linux/errno.ts';
+import { LibcError } from '../linux/libc.ts';
 import type { NameService } from '../linux/names.ts';
 import { dataExtents } from '../linux/sparse.ts';
 import { describe, readAttributes, type Attributes } from './describe.ts';
@@ -90,7 +91,7 @@ class HeldFile implements OpenSourceFile {
           offsetBytes,
         );
         this.#reading = reading;
-        const { bytesRead, buffer } = await reading;
+        const { bytesRead, buffer } = await reading.catch(rethrow);
         if (bytesRead === 0) return; // cut off meanwhile: `isUnchanged` says so
         yield { offsetBytes, lengthBytes: bytesRead, bytes: buffer.subarray(0, bytesRead) };
         offsetBytes += bytesRead;
@@ -150,11 +151,27 @@ function readContent(fd: number, sizeBytes: number): Buffer {
   const content = Buffer.allocUnsafe(sizeBytes);
   let filledBytes = 0;
   while (filledBytes < sizeBytes) {
-    const bytesRead = readSync(fd, content, filledBytes, sizeBytes - filledBytes, filledBytes);
+    const bytesRead = named(() => readSync(fd, content, filledBytes, sizeBytes - filledBytes, filledBytes));
     if (bytesRead === 0) break;
     filledBytes += bytesRead;
   }
   return content.subarray(0, filledBytes);
+}
+
+/** Runs a read of Node's, and gives its error a proper name. */
+function named<Value>(read: () => Value): Value {
+  try {
+    return read();
+  } catch (error) {
+    return rethrow(error);
+  }
+}
+
+function rethrow(error: unknown): never {
+  if (error instanceof Error && 'code' in error && error.code !== errnoOf(error) && 'errno' in error) {
+    throw new LibcError('read', Math.abs(Number(error.errno)));
+  }
+  throw error;
 }
 
 /** The same entry if it still says the truth, else a new one. */
@@ -179,7 +196,7 @@ function attributesOf(fd: number, names: NameService): Attributes {
   try {
     return readAttributes(fd, names);
   } catch (error) {
-    if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) return {};
+    if (hasCode(error, 'ENOTSUP')) return {};
     throw error;
   }
 }

@@ -1,6 +1,6 @@
-import { getSystemErrorName } from 'node:util';
 import type { SourceRules } from '../../ports/source-tree.ts';
 import { showPath } from '../../source/show-path.ts';
+import { errnoName } from '../linux/errno.ts';
 import { AT_FDCWD, cString } from '../linux/libc.ts';
 import { statAt, type FileStat } from './file-stat.ts';
 import { FilesystemTable } from './filesystem-table.ts';
@@ -47,7 +47,7 @@ function checkSource(path: Buffer): void {
 function look(path: Buffer): FileStat {
   const stat = statAt(AT_FDCWD, cString(path));
   if (typeof stat !== 'number') return stat;
-  const code = getSystemErrorName(-stat);
+  const code = errnoName(stat);
   throw code === 'ENOENT'
     ? suspicious(path, 'is not there', {
         hint: 'see that its name is right and that its file system is mounted',

@@ -1,11 +1,11 @@
 import { closeSync, constants, readlinkSync } from 'node:fs';
-import { getSystemErrorName } from 'node:util';
 import type { Entry } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
 import type { ScanPlan } from '../../ports/source-tree.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import { openBeneath, openFolder, type FolderHandle } from '../linux/beneath.ts';
-import { hasCode, LibcError } from '../linux/libc.ts';
+import { errnoName, errnoOf, hasCode } from '../linux/errno.ts';
+import { LibcError } from '../linux/libc.ts';
 import type { NameService } from '../linux/names.ts';
 import { dataExtents } from '../linux/sparse.ts';
 import { listXattrsOf } from '../linux/xattrs.ts';
@@ -118,7 +118,8 @@ export class TreeWalk implements Disposable {
       if (node !== undefined && node.below.size > 0) throw vanished(path);
       return this.#leaf({ frame, folder, name, path, stat, source });
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error) || error instanceof AgentError) throw error;
+      if (!(error instanceof Error) || errnoOf(error) === undefined || error instanceof AgentError)
+        throw error;
       this.#missed(path, { errno: error, isSource: node !== undefined });
       return undefined;
     }
@@ -183,8 +184,8 @@ export class TreeWalk implements Disposable {
           source = undefined;
         }
       } catch (error) {
-        if (!(error instanceof Error && 'code' in error)) throw error;
-        unreadable = String(error.code);
+        unreadable = errnoOf(error);
+        if (unreadable === undefined) throw error;
         source = undefined;
         this.#problem(path, unreadable, 'the names in this folder could not be read');
       }
@@ -225,7 +226,7 @@ export class TreeWalk implements Disposable {
         if (listXattrsOf(this.#cPath).length === 0) return {};
       }
     } catch (error) {
-      if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) {
+      if (hasCode(error, 'ENOTSUP')) {
         this.#withoutXattrs.add(stat.device);
         return {};
       }
@@ -234,9 +235,10 @@ export class TreeWalk implements Disposable {
     try {
       return readAttributes(cPathIn(folder, name), this.#names);
     } catch (error) {
-      if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) return {};
-      if (hasCode(error, 'ENOENT') || !(error instanceof Error && 'code' in error)) throw error;
-      this.#problem(path, String(error.code), 'its ACLs and extended attributes could not be read');
+      const code = errnoOf(error);
+      if (code === 'ENOTSUP') return {};
+      if (code === undefined || code === 'ENOENT') throw error;
+      this.#problem(path, code, 'its ACLs and extended attributes could not be read');
       return {};
     }
   }
@@ -262,8 +264,7 @@ export class TreeWalk implements Disposable {
 
   /** A name that can't be looked at. That it went away since its folder was read is nothing to speak of, unless it is a source. */
   #missed(path: Buffer, { errno, isSource }: { errno: number | Error; isSource: boolean }): void {
-    const code =
-      typeof errno === 'number' ? getSystemErrorName(-errno) : 'code' in errno ? String(errno.code) : 'EIO';
+    const code = typeof errno === 'number' ? errnoName(errno) : (errnoOf(errno) ?? 'EIO');
     if (isSource) throw vanished(path, typeof errno === 'number' ? undefined : errno);
     if (code !== 'ENOENT') this.#problem(path, code, 'could not be looked at');
   }

@@ -1,0 +1,89 @@
+import { execFileSync } from 'node:child_process';
+import * as fs from 'node:fs';
+import t from 'tap';
+import { scan, source, temporaryFolder } from './tree.ts';
+
+/** A file system of its own at a path, taken down again. */
+function mounted(path: string, argv: readonly string[]): Disposable {
+  fs.mkdirSync(path, { recursive: true });
+  execFileSync('mount', [...argv, path]);
+  return { [Symbol.dispose]: () => execFileSync('umount', [path]) };
+}
+
+t.test(
+  'a mount point is an empty folder, unless crossing is allowed; the kernel’s own are never entered',
+  async (t) => {
+    using folder = temporaryFolder('mounts');
+    const root = folder.path;
+    using _tmpfs = mounted(`${root}/a b\\c`, ['-t', 'tmpfs', 'tmpfs']);
+    using _proc = mounted(`${root}/proc`, ['-t', 'proc', 'proc']);
+    fs.writeFileSync(`${root}/a b\\c/inside`, 'x');
+    const one = await scan([source(root)]);
+    t.same(one.below(root), [`${root}/a b\\c`, `${root}/proc`]);
+    const all = await scan([source(root, { oneFilesystem: false })]);
+    t.same(all.below(root), [`${root}/a b\\c`, `${root}/a b\\c/inside`, `${root}/proc`]);
+    t.ok(all.mountPoints.includes(`${root}/a b\\c`));
+    t.not(all.entry(`${root}/a b\\c/inside`).filesystem, all.entry(root).filesystem);
+    t.equal(all.mountPoints[all.entry(`${root}/a b\\c/inside`).filesystem], `${root}/a b\\c`);
+    const itself = await scan([source(`${root}/a b\\c`)]);
+    t.ok(itself.has(`${root}/a b\\c/inside`), 'a tmpfs that is a source is data');
+    const both = await scan([source(root), source(`${root}/a b\\c`)]);
+    t.same(both.below(root), [`${root}/a b\\c`, `${root}/a b\\c/inside`, `${root}/proc`]);
+    await t.rejects(scan([source(`${root}/proc`)]), { code: 'SOURCE_SUSPICIOUS' });
+  },
+);
+
+t.test('the same folder by a bind mount comes twice, as one file system', async (t) => {
+  using folder = temporaryFolder('bind');
+  const root = folder.path;
+  fs.mkdirSync(`${root}/real`);
+  fs.writeFileSync(`${root}/real/file`, 'x');
+  using _bind = mounted(`${root}/again`, ['--bind', `${root}/real`]);
+  const scanned = await scan([source(root)]);
+  t.ok(scanned.has(`${root}/again/file`));
+  t.equal(scanned.entry(`${root}/again/file`).inode, scanned.entry(`${root}/real/file`).inode);
+  t.equal(scanned.entry(`${root}/again/file`).filesystem, scanned.entry(`${root}/real/file`).filesystem);
+});
+
+t.test('on XFS holes, ACLs and times are read as on ext4', async (t) => {
+  using folder = temporaryFolder('xfs');
+  const image = `${folder.path}/image`;
+  fs.writeFileSync(image, '');
+  fs.truncateSync(image, 320 * 1024 * 1024);
+  execFileSync('mkfs.xfs', ['-q', image]);
+  const root = `${folder.path}/xfs`;
+  using _xfs = mounted(root, ['-o', 'loop', image]);
+  const fd = fs.openSync(`${root}/sparse`, 'w');
+  fs.ftruncateSync(fd, 1_048_576);
+  fs.writeSync(fd, Buffer.alloc(4096, 1), 0, 4096, 524_288);
+  fs.closeSync(fd);
+  execFileSync('sync', ['-f', root]);
+  execFileSync('setfacl', ['-m', 'u:33:r', `${root}/sparse`]);
+  const scanned = await scan([source(root)]);
+  const entry = scanned.entry(`${root}/sparse`);
+  t.same(entry.extents, [{ offsetBytes: 524_288, lengthBytes: 4096 }]);
+  t.equal(entry.acl?.access?.length, 5);
+  t.equal(scanned.mountPoints[entry.filesystem], root);
+});
+
+t.test('subvolumes of btrfs are file systems of their own, and their inodes never mix', async (t) => {
+  using folder = temporaryFolder('btrfs');
+  const image = `${folder.path}/image`;
+  fs.writeFileSync(image, '');
+  fs.truncateSync(image, 128 * 1024 * 1024);
+  execFileSync('mkfs.btrfs', ['-q', image]);
+  const root = `${folder.path}/btrfs`;
+  using _btrfs = mounted(root, ['-o', 'loop', image]);
+  for (const name of ['one', 'two']) {
+    execFileSync('btrfs', ['-q', 'subvolume', 'create', `${root}/${name}`]);
+    fs.writeFileSync(`${root}/${name}/file`, name);
+    fs.linkSync(`${root}/${name}/file`, `${root}/${name}/link`);
+  }
+  t.equal(fs.statSync(`${root}/one/file`).ino, fs.statSync(`${root}/two/file`).ino);
+  const one = await scan([source(root)]);
+  t.same(one.below(root), [`${root}/one`, `${root}/two`]);
+  const all = await scan([source(root, { oneFilesystem: false })]);
+  const inode = (path: string) => all.entry(`${root}/${path}`).inode;
+  t.equal(inode('one/file'), inode('one/link'));
+  t.not(inode('one/file'), inode('two/file'));
+});
