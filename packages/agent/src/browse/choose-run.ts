@@ -10,19 +10,31 @@ import { openManifest } from './open-manifest.ts';
  * @throws AgentError RUN_NOT_FOUND, MANIFEST_DAMAGED if that run has no manifest, USAGE if `from` is none of these
  */
 export async function chooseRun(account: StorageAccount, from: string): Promise<RunName> {
-  const runs = (await account.listRuns()).filter(({ state }) => state === 'complete');
-  if (runs.length === 0) {
-    throw new AgentError('RUN_NOT_FOUND', `${account.address} holds no complete run yet`, {
-      hint: 'make one with: bakker backup',
-    });
-  }
-  const chosen = await find(account, { runs, from });
+  const chosen = await findRun(account, from);
   if (chosen.manifestSizeBytes === undefined) {
     throw new AgentError('MANIFEST_DAMAGED', `the manifest of ${chosen.run} is missing from the storage`, {
       hint: 'choose another run: bakker list',
     });
   }
   return chosen.run;
+}
+
+/** Like `chooseRun`, whatever state its manifest is in. */
+export async function findRun(account: StorageAccount, from: string): Promise<StoredRun> {
+  const runs = (await account.listRuns()).filter(({ state }) => state === 'complete');
+  if (runs.length === 0) {
+    throw new AgentError('RUN_NOT_FOUND', `${account.address} holds no complete run yet`, {
+      hint: 'make one with: bakker backup',
+    });
+  }
+  return find(account, { runs, from });
+}
+
+/** Every complete run, oldest first, for `all`; else the one that `from` stands for. */
+export async function chooseRuns(account: StorageAccount, from: string): Promise<readonly RunName[]> {
+  if (from !== 'all') return [(await findRun(account, from)).run];
+  const runs = await account.listRuns();
+  return runs.filter(({ state }) => state === 'complete').map(({ run }) => run);
 }
 
 type Choice = { readonly runs: readonly StoredRun[]; readonly from: string };

@@ -17,7 +17,7 @@ export interface PathPattern {
  */
 export function parsePathPattern(text: string): PathPattern {
   const relative = relativeText(text);
-  const literals = [Buffer.from(relative), unescaped(relative)];
+  const literals = literalPaths(text);
   const glob = Buffer.from(relative);
   const isGlob = glob.some(isGlobSpecial);
   return {
@@ -27,6 +27,18 @@ export function parsePathPattern(text: string): PathPattern {
       (isGlob && wildmatch(glob, path)) ||
       relative === '',
   };
+}
+
+/**
+ * The bytes, relative to `/`, that an absolute path may stand for: its own, and those that its escapes (`\\xff`) say.
+ *
+ * @throws AgentError USAGE
+ */
+export function literalPaths(text: string): readonly Buffer[] {
+  const relative = relativeText(text);
+  const own = Buffer.from(relative);
+  const plain = unescaped(relative);
+  return plain.equals(own) ? [own] : [own, plain];
 }
 
 function relativeText(text: string): string {

@@ -1,0 +1,93 @@
+import { checkManifestBytes, manifestName, type ManifestTrailer, type RunName } from '@bakker/impl-format';
+import { createHash } from 'node:crypto';
+import { AgentError } from '../errors.ts';
+import type { Receipt, StorageAccount, StoredRun } from '../ports/storage-account.ts';
+import { manifestFailure, openManifest } from './open-manifest.ts';
+
+/** A run as `list` shows it. Times are Unix milliseconds; null where nothing tells them. */
+export interface RunSummary {
+  readonly run: RunName;
+  /** `partial`: complete but for files that could not be read. `damaged`: its manifest can't be trusted. */
+  readonly status: 'complete' | 'partial' | 'damaged' | 'incomplete';
+  readonly startedAtMs: number | null;
+  readonly finishedAtMs: number | null;
+  readonly files: number | null;
+  readonly sourceBytes: number | null;
+  readonly addedBytes: number | null;
+  readonly isLatest: boolean;
+}
+
+const RUNS_AT_ONCE = 4;
+
+/**
+ * All runs, oldest first, each with its manifest checked: by the SHA-256 in the receipt, or without a receipt by what
+ * it says of itself. Manifests are streamed, four at a time.
+ */
+export async function listRuns(account: StorageAccount): Promise<readonly RunSummary[]> {
+  const runs = await account.listRuns();
+  const latest = await account.latest();
+  const summaries: RunSummary[] = [];
+  for (let start = 0; start < runs.length; start += RUNS_AT_ONCE) {
+    const some = runs.slice(start, start + RUNS_AT_ONCE);
+    summaries.push(
+      ...(await Promise.all(
+        some.map(async (stored) => ({
+          ...(await summarise(account, stored)),
+          isLatest: stored.run === latest,
+        })),
+      )),
+    );
+  }
+  return summaries;
+}
+
+type Summary = Omit<RunSummary, 'isLatest'>;
+
+const UNKNOWN = { startedAtMs: null, finishedAtMs: null, files: null, sourceBytes: null, addedBytes: null };
+
+async function summarise(
+  account: StorageAccount,
+  { run, state, manifestSizeBytes }: StoredRun,
+): Promise<Summary> {
+  if (state === 'incomplete') return { run, status: 'incomplete', ...UNKNOWN };
+  const receipt = await account.receipt(run);
+  if (manifestSizeBytes === undefined) return { run, status: 'damaged', ...figuresOf(receipt) };
+  try {
+    if (receipt === undefined) return await summariseManifest(account, run);
+    const isTrue = (await sha256Of(account.manifest(run))) === receipt.manifestSha256;
+    return { run, status: isTrue ? receipt.status : 'damaged', ...figuresOf(receipt) };
+  } catch (error) {
+    const failure = manifestFailure(error, run);
+    if (!(failure instanceof AgentError) || failure.code !== 'MANIFEST_DAMAGED') throw error;
+    return { run, status: 'damaged', ...figuresOf(receipt) };
+  }
+}
+
+function figuresOf(receipt: Receipt | undefined): Omit<Summary, 'run' | 'status'> {
+  if (receipt === undefined) return UNKNOWN;
+  const { startedAtMs, finishedAtMs, files, sourceBytes, addedBytes } = receipt;
+  return { startedAtMs, finishedAtMs, files, sourceBytes, addedBytes };
+}
+
+async function summariseManifest(account: StorageAccount, run: RunName): Promise<Summary> {
+  const trailer: ManifestTrailer = await checkManifestBytes(account.manifest(run), {
+    source: manifestName(run),
+  });
+  await using manifest = await openManifest(account, run);
+  const { counts } = trailer;
+  return {
+    run,
+    status: counts.unreadable > 0 ? 'partial' : 'complete',
+    startedAtMs: manifest.header.startedAtMs,
+    finishedAtMs: trailer.finishedAtMs,
+    files: counts.files + counts.symlinks + counts.others,
+    sourceBytes: counts.bytes,
+    addedBytes: trailer.addedBytes,
+  };
+}
+
+async function sha256Of(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  const sum = createHash('sha256');
+  for await (const piece of bytes) sum.update(piece);
+  return sum.digest('hex');
+}

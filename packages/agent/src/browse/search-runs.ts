@@ -1,0 +1,107 @@
+import { baseName, comparePaths, type Entry, type RunName } from '@bakker/impl-format';
+import { AgentError } from '../errors.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
+import { literalPaths } from '../restore/path-pattern.ts';
+import { wildmatch } from '../source/wildmatch.ts';
+import { changeOf } from './compare-entries.ts';
+import { openManifest } from './open-manifest.ts';
+
+export interface Hit {
+  readonly run: RunName;
+  readonly entry: Entry;
+}
+
+/**
+ * Paths that match: a pattern without a slash is a name; with one, a path from `/` on, or if it does not begin with a
+ * slash, the end of one. Yields run by run in path order. Each manifest is read once.
+ *
+ * @param onDamaged - told of each run whose manifest can't be read; the others are searched
+ */
+export async function* findInRuns(
+  account: StorageAccount,
+  options: {
+    readonly runs: readonly RunName[];
+    readonly pattern: string;
+    readonly signal: AbortSignal;
+    readonly onDamaged: (error: AgentError) => void;
+  },
+): AsyncGenerator<Hit> {
+  const matches = matcher(options.pattern);
+  for (const run of options.runs) {
+    try {
+      await using manifest = await openManifest(account, run);
+      for await (const batch of manifest.batches()) {
+        if (options.signal.aborted) throw new AgentError('INTERRUPTED', 'the search was interrupted');
+        for (const entry of batch) if (matches(entry.path)) yield { run, entry };
+      }
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== 'MANIFEST_DAMAGED') throw error;
+      options.onDamaged(error);
+    }
+  }
+}
+
+/** A path in one run, against the run before that had it. */
+export interface HistoryStep {
+  readonly run: RunName;
+  readonly change: 'first' | 'content' | 'metadata' | 'same' | 'absent' | 'damaged';
+  readonly entry: Entry | undefined;
+}
+
+/** A path through the runs, as given. Reads each manifest no further than the path. */
+export async function historyOf(
+  account: StorageAccount,
+  {
+    runs,
+    path,
+    signal,
+  }: { readonly runs: readonly RunName[]; readonly path: string; readonly signal: AbortSignal },
+): Promise<readonly HistoryStep[]> {
+  const candidates = literalPaths(path);
+  const steps: HistoryStep[] = [];
+  let before: Entry | undefined;
+  for (const run of runs) {
+    if (signal.aborted) throw new AgentError('INTERRUPTED', 'the search was interrupted');
+    try {
+      const entry = await entryAt(account, { run, candidates });
+      steps.push({ run, entry, change: stepOf(before, entry) });
+      before = entry ?? before;
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== 'MANIFEST_DAMAGED') throw error;
+      steps.push({ run, entry: undefined, change: 'damaged' });
+    }
+  }
+  return steps;
+}
+
+function stepOf(before: Entry | undefined, entry: Entry | undefined): HistoryStep['change'] {
+  if (entry === undefined) return 'absent';
+  return before === undefined ? 'first' : (changeOf(before, entry) ?? 'same');
+}
+
+async function entryAt(
+  account: StorageAccount,
+  { run, candidates }: { readonly run: RunName; readonly candidates: readonly Buffer[] },
+): Promise<Entry | undefined> {
+  await using manifest = await openManifest(account, run);
+  for await (const batch of manifest.batches()) {
+    for (const entry of batch) {
+      if (candidates.some((candidate) => candidate.equals(entry.path))) return entry;
+      if (candidates.every((candidate) => comparePaths(entry.path, candidate) > 0)) return undefined;
+    }
+  }
+  return undefined;
+}
+
+function matcher(pattern: string): (path: Buffer) => boolean {
+  if (!pattern.includes('/')) {
+    const glob = Buffer.from(pattern);
+    return (path) => {
+      const name = baseName(path);
+      return glob.equals(name) || wildmatch(glob, name);
+    };
+  }
+  const text = pattern.startsWith('/') ? pattern.replace(/^\/+/, '') : `**/${pattern}`;
+  const glob = Buffer.from(text.replace(/\/+$/, ''));
+  return (path) => glob.equals(path) || wildmatch(glob, path);
+}

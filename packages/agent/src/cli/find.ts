@@ -1,0 +1,44 @@
+import { pathJson } from '../browse/path-text.ts';
+import type { Hit } from '../browse/search-runs.ts';
+import type { Command } from './command.ts';
+import { entryJson, longLines } from './entry-lines.ts';
+
+interface FindArgs {
+  readonly pattern: string;
+  readonly from: string;
+}
+
+export const find: Command<FindArgs, readonly Hit[]> = {
+  usage: 'find <pattern>',
+  summary: 'Look for names in the runs',
+  examples: [
+    ['bakker find "*.kdbx"', 'by name, in all runs'],
+    ['bakker find "/home/*/.ssh/*" --from latest', 'by path, in one'],
+  ],
+  positionals: {
+    pattern: { type: 'string', describe: 'a name or a path; * ? ** and [...] are globs' },
+  },
+  flags: {
+    from: { type: 'string', requiresArg: true, default: 'all', describe: 'all, latest, a run, or a date' },
+  },
+  async run(context, { pattern, from }) {
+    const { findInRuns } = await import('../browse/search-runs.ts');
+    const { chooseRuns } = await import('../browse/choose-run.ts');
+    const { progress, signal } = context;
+    const account = await context.account();
+    const runs = await chooseRuns(account, from);
+    const onDamaged = (error: Error) => {
+      progress.warning(error.message);
+    };
+    return Array.fromAsync(findInRuns(account, { runs, pattern, signal, onDamaged }));
+  },
+  json: (hits) => hits.map(({ run, entry }) => ({ run, ...pathJson(entry.path), ...entryJson(entry) })),
+  render(hits, screen) {
+    for (const [run, found] of Map.groupBy(hits, (hit) => hit.run)) {
+      screen.line(`${run}:`);
+      const entries = found.map(({ entry }) => entry);
+      for (const line of longLines(entries, screen, { paths: true })) screen.line(`  ${line}`);
+    }
+    if (hits.length === 0) screen.line('Nothing found.');
+  },
+};

@@ -1,0 +1,51 @@
+import type { RunSummary } from '../browse/list-runs.ts';
+import type { Command } from './command.ts';
+import { formatBytes, formatCount, formatDate, formatDuration } from './format.ts';
+import { tableLines } from './table.ts';
+
+export const list: Command<object, readonly RunSummary[]> = {
+  usage: 'list',
+  summary: 'Show the runs',
+  examples: [['bakker list', 'oldest first, with what each added']],
+  positionals: {},
+  flags: {},
+  async run(context) {
+    const { listRuns } = await import('../browse/list-runs.ts');
+    return listRuns(await context.account());
+  },
+  json: (runs) =>
+    runs.map(({ run, status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes }) => ({
+      run,
+      status,
+      startedAt: iso(startedAtMs),
+      finishedAt: iso(finishedAtMs),
+      files,
+      bytes: { source: sourceBytes, added: addedBytes },
+    })),
+  render(runs, screen) {
+    if (runs.length === 0) {
+      screen.line('There is no run yet: bakker backup');
+      return;
+    }
+    const rows = runs.map((run) => [
+      run.run,
+      run.status,
+      run.startedAtMs === null ? '-' : formatDate(run.startedAtMs),
+      run.startedAtMs === null || run.finishedAtMs === null
+        ? '-'
+        : formatDuration(run.finishedAtMs - run.startedAtMs),
+      run.files === null ? '-' : formatCount(run.files),
+      run.sourceBytes === null ? '-' : formatBytes(run.sourceBytes),
+      run.addedBytes === null ? '-' : formatBytes(run.addedBytes),
+      run.isLatest ? 'latest' : '',
+    ]);
+    const lines = tableLines([['run', 'status', 'started', 'took', 'files', 'size', 'added', ''], ...rows], {
+      rightAligned: [4, 5, 6],
+    });
+    for (const line of lines) screen.line(line);
+  },
+};
+
+function iso(timeMs: number | null): string | null {
+  return timeMs === null ? null : new Date(timeMs).toISOString();
+}

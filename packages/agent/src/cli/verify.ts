@@ -1,0 +1,92 @@
+import { pathJson } from '../browse/path-text.ts';
+import { EXIT_STATUS } from '../errors.ts';
+import type { RunVerdict } from '../verify/verify-run.ts';
+import type { Command } from './command.ts';
+import { formatCounted } from './format.ts';
+
+interface VerifyArgs {
+  readonly from: string;
+  readonly data: boolean;
+  readonly sample?: string;
+  readonly seed?: string;
+}
+
+interface Verified {
+  readonly runs: readonly RunVerdict[];
+  /** Undefined unless a sample was read. */
+  readonly seed: string | undefined;
+}
+
+export const verify: Command<VerifyArgs, Verified> = {
+  usage: 'verify',
+  summary: 'Compare runs on the storage with their manifests',
+  examples: [
+    ['bakker verify', 'every file of every run is there, with its size and its hard links'],
+    ['bakker verify --from latest --data', 'read all contents of the newest run and compare their hashes'],
+    ['bakker verify --sample 5%', 'read one file in twenty, others each time'],
+  ],
+  positionals: {},
+  flags: {
+    from: { type: 'string', requiresArg: true, default: 'all', describe: 'all, latest, a run, or a date' },
+    data: { type: 'boolean', describe: 'read all contents and compare their hashes' },
+    sample: { type: 'string', requiresArg: true, describe: 'read the contents of a share of the files: 5%' },
+    seed: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'choose the same files as the run that printed this seed',
+    },
+  },
+  async run(context, args) {
+    const { chooseRuns } = await import('../browse/choose-run.ts');
+    const { verifyRun } = await import('../verify/verify-run.ts');
+    const { parseShare } = await import('../verify/sample.ts');
+    const share = args.data ? 1 : args.sample === undefined ? 0 : parseShare(args.sample);
+    const seed = args.seed ?? (await randomSeed());
+    const sample = share === 0 ? undefined : { share, seed };
+    const { progress, signal } = context;
+    const account = await context.account();
+    const runs: RunVerdict[] = [];
+    for (const run of await chooseRuns(account, args.from)) {
+      progress.stage(`verifying ${run}`);
+      runs.push(await verifyRun({ run, sample }, { account, progress, signal }));
+    }
+    return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };
+  },
+  json: ({ runs, seed }) => ({
+    runs: runs.map((verdict) => ({
+      run: verdict.run,
+      checked: verdict.checked,
+      damaged: [
+        ...(verdict.manifestProblem === undefined
+          ? []
+          : [{ path: `${verdict.run}.impl`, reason: verdict.manifestProblem }]),
+        ...verdict.damaged.items.map(({ path, reason }) => ({ ...pathJson(path), reason })),
+      ],
+    })),
+    ...(seed === undefined ? {} : { seed }),
+  }),
+  render({ runs, seed }, screen) {
+    for (const verdict of runs) {
+      if (verdict.manifestProblem !== undefined) screen.line(`${verdict.run}: ${verdict.manifestProblem}`);
+      for (const { path, reason } of verdict.damaged.items)
+        screen.line(`${verdict.run}: /${screen.name(path)}: ${reason}`);
+      const rest = verdict.damaged.count - verdict.damaged.items.length;
+      if (rest > 0) screen.line(`${verdict.run}: and ${rest} more`);
+      const read = verdict.read > 0 ? `, contents of ${formatCounted(verdict.read, 'file')} read` : '';
+      const state = isDamaged(verdict) ? 'DAMAGED' : 'sound';
+      screen.line(`${verdict.run}: ${state}; ${formatCounted(verdict.checked, 'path')} compared${read}.`);
+    }
+    if (runs.length === 0) screen.line('There is no complete run yet.');
+    if (seed !== undefined) screen.line(`The same files again: --seed ${seed}`);
+  },
+  exitStatus: ({ runs }) => (runs.some(isDamaged) ? EXIT_STATUS.VERIFY_DAMAGED : 0),
+};
+
+function isDamaged({ damaged, manifestProblem }: RunVerdict): boolean {
+  return damaged.count > 0 || manifestProblem !== undefined;
+}
+
+async function randomSeed(): Promise<string> {
+  const { randomBytes } = await import('node:crypto');
+  return randomBytes(8).toString('hex');
+}
