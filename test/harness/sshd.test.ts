@@ -11,7 +11,8 @@ async function listBySftp(server: SshServer, account: SshAccount): Promise<strin
   const target = `${account.user}@${server.host}:${account.path}`;
   const args = ['-q', '-b', '-', ...options, '-i', account.identityFile, '-P', String(server.port), target];
   const running = execute('sftp', args);
-  running.child.stdin?.end('mkdir made\nls\n');
+  // It may have ended already, which its exit status tells.
+  running.child.stdin?.on('error', () => undefined).end('mkdir made\nls\n');
   return (await running).stdout;
 }
 
@@ -46,4 +47,23 @@ t.test('it comes back on its port after a stop, and with another host key if ask
   t.match(await listBySftp(server, account), /made/);
   await server.restart({ newHostKey: true });
   t.not(server.hostKeyFingerprint, hostKeyFingerprint);
+});
+
+t.test('what a killed process left is removed by the next one', async (t) => {
+  const module = new URL('./sshd.ts', import.meta.url).href;
+  const script = [
+    `const { startSshd } = await import(${JSON.stringify(module)});`,
+    'const server = await startSshd();',
+    'const account = await server.addAccount();',
+    'process.stdout.write(JSON.stringify({ user: account.user, folder: account.folder, port: server.port }));',
+    "process.kill(process.pid, 'SIGKILL');",
+  ].join('\n');
+  const killed = execute(process.execPath, ['--disable-warning=ExperimentalWarning', '-e', script]);
+  const { stdout } = await killed.catch((error: unknown) => error as { stdout: string });
+  const left: unknown = JSON.parse(stdout);
+  if (typeof left !== 'object' || left === null) throw new Error('it said nothing');
+  const { user, folder } = left as { user: string; folder: string };
+  await using _next = await startSshd();
+  await t.rejects(access(folder), { code: 'ENOENT' });
+  t.notMatch(await readFile('/etc/passwd', 'utf8'), user);
 });

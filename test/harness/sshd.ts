@@ -1,15 +1,19 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, rmSync } from 'node:fs';
-import { chmod, chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { descendantsOf, killAndWait, runTool } from './processes.ts';
+import { descendantsOf, isAlive, killAndWait, runTool } from './processes.ts';
 import { addUser, reapLeftUsers, removeUser, removeUserSync } from './unix-users.ts';
 
 const HOST = '127.0.0.1';
 const SSHD = '/usr/sbin/sshd';
+/** With our process id, so that what a killed process left can be told. */
+const FOLDER_NAME = `bakker-sshd-${process.pid}-`;
+/** Nobody but root writes here, as a chroot needs it; /tmp would not do. */
+const ROOT_FOLDER = '/var/lib';
 
 export interface SshdOptions {
   readonly maxSessions?: number;
@@ -74,7 +78,8 @@ export interface SshServer extends AsyncDisposable {
  */
 export async function startSshd(options: SshdOptions = {}): Promise<SshServer> {
   await reapLeftUsers();
-  const folder = await mkdtemp(join(tmpdir(), 'bakker-sshd-'));
+  await reapLeftFolders();
+  const folder = await mkdtemp(join(tmpdir(), FOLDER_NAME));
   try {
     // sshd reads authorized_keys as the user who logs in.
     await chmod(folder, 0o755);
@@ -272,10 +277,20 @@ async function makeAccountsFolder(folder: string): Promise<string> {
   }
   // Privilege separation needs this folder; the Debian package makes it only when its service starts.
   if (!existsSync('/run/sshd')) await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
-  // A chroot's parents must not be writable by others, and /tmp is.
-  const made = await mkdtemp('/var/lib/bakker-sshd-');
+  const made = await mkdtemp(join(ROOT_FOLDER, FOLDER_NAME));
   await chmod(made, 0o755);
   return made;
+}
+
+/** Removes the folders of processes that were killed before they could. */
+async function reapLeftFolders(): Promise<void> {
+  for (const parent of [tmpdir(), ...(isRoot() ? [ROOT_FOLDER] : [])]) {
+    for (const name of await readdir(parent)) {
+      const pid = /^bakker-sshd-(\d+)-/.exec(name)?.[1];
+      if (pid === undefined || (await isAlive(Number(pid)))) continue;
+      await rm(join(parent, name), { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
 }
 
 async function makeHostKey(folder: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAlive, runTool } from './processes.ts';
 
@@ -27,11 +27,9 @@ export function removeUserSync(name: string): void {
 /** Removes users whose process was killed before it could. */
 export async function reapLeftUsers(): Promise<void> {
   if (process.getuid?.() !== 0) return;
-  for (const { name, comment, home } of await passwd()) {
+  for (const { name, comment } of await passwd()) {
     if (!comment.startsWith(`${MARK}-`) || (await isAlive(Number(comment.slice(MARK.length + 1))))) continue;
     spawnSync('userdel', ['-f', name], { stdio: 'ignore' });
-    const accounts = /^\/var\/lib\/bakker-sshd-[^/]+/.exec(home)?.[0];
-    if (accounts !== undefined) await rm(accounts, { recursive: true, force: true });
   }
 }
 
@@ -48,12 +46,10 @@ async function withRetry(change: () => Promise<unknown>): Promise<void> {
   }
 }
 
-async function passwd(): Promise<
-  { name: string; uid: number; gid: number; comment: string; home: string }[]
-> {
+async function passwd(): Promise<{ name: string; uid: number; gid: number; comment: string }[]> {
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').filter((line) => line !== '');
   return lines.map((line) => {
-    const [name = '', , uid, gid, comment = '', home = ''] = line.split(':');
-    return { name, uid: Number(uid), gid: Number(gid), comment, home };
+    const [name = '', , uid, gid, comment = ''] = line.split(':');
+    return { name, uid: Number(uid), gid: Number(gid), comment };
   });
 }

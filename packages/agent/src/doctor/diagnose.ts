@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { EXIT_STATUS } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Progress } from '../ports/progress.ts';
@@ -70,10 +71,13 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
     return ok('storage', `${account.address} answers`);
   });
   const reached = findings.at(-1)?.result === 'ok' ? account : undefined;
+  // An account that wants more channels than there are is refused, and this says why; one that can't be reached is not
+  // worth a second try.
+  const isReachable = findings.at(-1)?.exitStatus !== EXIT_STATUS.STORAGE_UNREACHABLE;
+  if (isSsh && isReachable) await look('channels', () => checkChannels(known, machine));
   if (reached === undefined) return findings;
   await look('storage abilities', () => checkAbilitiesAndClock(reached));
   await look('runs', () => checkRuns(reached));
   await look('storage space', () => checkSpace(reached));
-  if (isSsh) await look('channels', () => checkChannels(known, machine));
   return findings;
 }
