@@ -88,7 +88,8 @@ async function attempt(options: BackupOptions, ports: BackupPorts, cuts: number)
   if (!isDue && !hasUnfinished && !options.force && !options.dryRun && cuts === 0) {
     return { report: skipped(parent?.run ?? null), finishedAtMs: clock.nowMs(), frozen: undefined };
   }
-  return writeRun({ ...options, runs, parent, warnings, onWarning }, { ...ports, account });
+  // Awaited here: the account must outlive the run.
+  return await writeRun({ ...options, runs, parent, warnings, onWarning }, { ...ports, account });
 }
 
 function skipped(parent: string | null): BackupReport {
