@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { ByteWriter } from './byte-writer.ts';
 import type { Entry, ManifestHeader, ManifestTrailer } from './entry.ts';
 import { EntryCounter } from './entry-counter.ts';
 import { encodeEntryLine } from './entry-encode.ts';
@@ -11,7 +12,9 @@ import { encodeTrailerLine } from './trailer-line.ts';
 import { ZstdCompressor } from './zstd.ts';
 
 /** Text is handed to the compressor in pieces of about this size: streams cost by the piece. */
-const PIECE_CHARACTERS = 256 * 1024;
+const PIECE_BYTES = 256 * 1024;
+/** Room for the line that makes a piece long enough. */
+const BUFFER_BYTES = PIECE_BYTES + 16 * 1024;
 
 /** What the writer can't know before the end. */
 export interface ManifestFinish {
@@ -63,7 +66,7 @@ class Encoder implements ManifestEncoder {
   readonly #compressor = new ZstdCompressor();
   readonly #hash = createHash('sha256');
   readonly #counter = new EntryCounter();
-  #text: string;
+  readonly #out = new ByteWriter(BUFFER_BYTES);
   #previous: Entry | undefined;
   #line = 1;
   #state: 'open' | 'failed' | 'finished' = 'open';
@@ -71,7 +74,7 @@ class Encoder implements ManifestEncoder {
   constructor(header: ManifestHeader) {
     this.#filesystemCount = header.filesystems.length;
     try {
-      this.#text = `${encodeHeaderLine(header)}\n`;
+      this.#out.text(`${encodeHeaderLine(header)}\n`);
     } catch (error) {
       this.#compressor[Symbol.dispose]();
       throw this.#fail(error);
@@ -82,7 +85,7 @@ class Encoder implements ManifestEncoder {
     if (this.#state !== 'open') throw new Error(`the manifest is ${this.#state}: nothing can be added`);
     for (const entry of entries) {
       this.#add(entry);
-      if (this.#text.length >= PIECE_CHARACTERS) await this.#flush();
+      if (this.#out.length >= PIECE_BYTES) await this.#flush();
     }
     return this.#compressor.take();
   }
@@ -108,14 +111,13 @@ class Encoder implements ManifestEncoder {
     try {
       checkEntry(entry, this.#filesystemCount);
       if (this.#previous !== undefined) checkOrder(entry, this.#previous);
-      const line = encodeEntryLine(entry);
-      // A character is at most three bytes: only then is it worth while to count.
-      if (line.length > MAX_LINE_BYTES / 4 && Buffer.byteLength(line) >= MAX_LINE_BYTES) {
+      const start = this.#out.length;
+      encodeEntryLine(entry, this.#out);
+      if (this.#out.length - start > MAX_LINE_BYTES) {
         throw new FormatProblem('MALFORMED', `the line is longer than ${MAX_LINE_BYTES} bytes`);
       }
       this.#counter.add(entry);
       this.#previous = entry;
-      this.#text += `${line}\n`;
     } catch (error) {
       this.#state = 'failed';
       throw this.#fail(error, entry.path);
@@ -132,8 +134,7 @@ class Encoder implements ManifestEncoder {
   }
 
   async #flush(): Promise<void> {
-    const piece = Buffer.from(this.#text, 'utf8');
-    this.#text = '';
+    const piece = this.#out.take();
     this.#hash.update(piece);
     await this.#compressor.write(piece);
   }
