@@ -1,56 +1,48 @@
-import type { SftpClient } from '@bakker/sftp';
 import { parentPath } from '@bakker/impl-format';
+import type { SftpClient } from '@bakker/sftp';
 
 /**
  * Spreads requests over SFTP channels so that none has to wait for an answer it does not need.
  *
- * A server answers one channel's requests in order: whatever is asked below a new folder on the channel that made the
- * folder needs no wait. So each folder has its channel; a subfolder may take another one once its parent is there.
- * Only the folders from the root to the newest one are remembered; a request for another one comes after its answer.
+ * A server answers one channel's requests in order: whatever is asked below a new folder on the channel that makes the
+ * folder needs no wait. Once a folder is known to be there, any channel will do. Only folders whose answer is still to
+ * come are remembered.
  */
 export class SftpLanes {
   readonly #clients: readonly SftpClient[];
-  readonly #open: Folder[] = [];
+  readonly #inTheMaking = new Map<string, { readonly client: SftpClient; readonly made: Promise<void> }>();
 
+  /** @param clients - at least one */
   constructor(clients: readonly SftpClient[]) {
     this.#clients = clients;
   }
 
-  /** The channel on which requests for names directly below the parent of `path` are in order. */
+  /** The channel on which a request for a name comes after the making of its folder. */
   forPath(path: Buffer): SftpClient {
-    return this.#folderOf(path)?.client ?? this.#quietest();
+    const only = this.#clients.length === 1 ? this.#clients[0] : undefined;
+    return only ?? this.#folderOf(path)?.client ?? this.#quietest();
   }
 
-  /** Resolved once the folder that `path` lies in is known to be there: for requests on another connection. */
+  /** Undefined if the folder that `path` lies in is there; else resolves when it is: for requests on another connection. */
   parentReady(path: Buffer): Promise<void> | undefined {
-    const folder = this.#folderOf(path);
-    return folder && !folder.isMade ? folder.made : undefined;
+    return this.#folderOf(path)?.made;
   }
 
   /** Makes a folder by `make` on the channel chosen for it. */
   mkdir(path: Buffer, make: (client: SftpClient) => Promise<void>): Promise<void> {
-    const parent = this.#folderOf(path);
-    const client = parent && !parent.isMade ? parent.client : this.#quietest();
+    const client = this.forPath(path);
     const made = make(client);
-    for (let top = this.#open.at(-1); top && !isBelow(path, top.path); top = this.#open.at(-1))
-      this.#open.pop();
-    const folder: Folder = { path, client, made, isMade: false };
-    made.then(
-      () => (folder.isMade = true),
-      () => undefined, // the caller sees it; requests below fail by themselves
-    );
-    this.#open.push(folder);
+    const key = path.toString('latin1');
+    this.#inTheMaking.set(key, { client, made });
+    const forget = () => {
+      this.#inTheMaking.delete(key);
+    };
+    made.then(forget, forget);
     return made;
   }
 
-  /** Looks without forgetting: a late request for an earlier folder must not disturb the newest ones. */
-  #folderOf(path: Buffer): Folder | undefined {
-    const parent = parentPath(path);
-    for (let index = this.#open.length - 1; index >= 0; index--) {
-      const folder = this.#open[index];
-      if (folder?.path.equals(parent)) return folder;
-    }
-    return undefined;
+  #folderOf(path: Buffer) {
+    return this.#inTheMaking.size === 0 ? undefined : this.#inTheMaking.get(parentPath(path).toString('latin1'));
   }
 
   #quietest(): SftpClient {
@@ -59,19 +51,4 @@ export class SftpLanes {
     if (!best) throw new Error('no SFTP channel');
     return best;
   }
-}
-
-interface Folder {
-  readonly path: Buffer;
-  readonly client: SftpClient;
-  readonly made: Promise<void>;
-  isMade: boolean;
-}
-
-function isBelow(path: Buffer, folder: Buffer): boolean {
-  return (
-    path.length > folder.length &&
-    path[folder.length] === 0x2f &&
-    path.compare(folder, 0, folder.length, 0, folder.length) === 0
-  );
 }
