@@ -154,18 +154,23 @@ async function tryAccount(config: Config, request: EnrolRequest, tools: EnrolToo
     ) {
       throw error;
     }
-    throw await notYetAuthorized(error, { config, identityFile, request, enrolment });
+    throw await notYetAuthorized(error, { config, identityFile, request, tools });
   }
 }
 
 /** The usual end of a first call: the storage does not know the key yet. */
 async function notYetAuthorized(
   cause: AgentError,
-  about: { config: Config; identityFile: string; request: EnrolRequest; enrolment: Enrolment },
+  about: { config: Config; identityFile: string; request: EnrolRequest; tools: EnrolTools },
 ): Promise<AgentError> {
-  const line = await about.enrolment.authorizedKeysLine(about.identityFile);
+  const { identityFile, request, tools } = about;
+  const user = request.account.kind === 'ssh' ? request.account.user : '';
+  // On a line of its own, to be copied.
+  const line = await tools.enrolment.authorizedKeysLine(identityFile);
+  tools.progress.message(`add this line to the authorized_keys of ${user} on the storage:`);
+  tools.progress.message(line);
   return new AgentError('AUTHENTICATION_FAILED', cause.message, {
-    hint: `add this line to the authorized_keys of that user on the storage:\n\n${line}\n\nthen run: ${again(about)}`,
+    hint: `let ${user} log in with it (${identityFile}.pub, with restrict,command="internal-sftp" before it), then run: ${again(about)}`,
     cause,
   });
 }

@@ -89,7 +89,7 @@ t.test('a fresh server: key, question, line to add, and on the second call all i
   t.equal((await stat(key)).mode & 0o777, 0o600);
   t.same((await readdir(join(configFile, '..'))).sort(), ['id_ed25519', 'id_ed25519.pub']);
 
-  const line = /^restrict,.*$/m.exec(refused.hint ?? '')?.[0] ?? '';
+  const line = person.told.find((text) => text.startsWith('restrict,')) ?? '';
   await storage.authorise([line]);
   const keyBefore = await readFile(key);
   const result = await person.enrol({ account, configFile, hostKey: server.hostKeyFingerprint });
