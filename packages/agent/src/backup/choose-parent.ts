@@ -70,5 +70,6 @@ async function checkedParent(options: {
     receipt?.manifestSha256 === kept.sha256
       ? receipt.manifestDigest
       : (await checkManifestBytes(kept.read(), { source: manifestName(run) })).digest;
-  return { run, digest, receipt, manifest: kept.read };
+  const { read } = kept;
+  return { run, digest, receipt, manifest: () => read() };
 }

@@ -250,8 +250,13 @@ export class Pusher {
     }
     const found = entry.sizeBytes === 0 ? undefined : known.byContent(entry);
     if (!found) return false;
-    const isFromThisRun = found instanceof Promise || found.place.folder === this.#options.writer.folder;
-    this.#options.tally.count(entry, before ? 'changed' : isFromThisRun ? 'new' : 'moved');
+    const { folder, carriedFolders } = this.#options.writer;
+    const isNew =
+      found instanceof Promise ||
+      found.place.folder === folder ||
+      carriedFolders.includes(found.place.folder);
+    this.#options.tally.count(entry, before ? 'changed' : isNew ? 'new' : 'moved');
+    if (!isNew && !before) this.#options.tally.countMovedFrom(found.place.path);
     const located = Promise.resolve(found);
     known.startGroup(entry, located);
     this.#settle(located.then((there) => this.#linkOrSend(slot, entry, there)));

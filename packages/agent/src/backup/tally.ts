@@ -4,12 +4,17 @@ import type { BackupReport } from './report.ts';
 /** How one path came into the run. */
 export type Outcome = 'new' | 'changed' | 'metadata' | 'moved' | 'unchanged' | 'unreadable';
 
+/** Paths remembered to tell a move from a loss; beyond it a move by content counts as one of each. */
+const MAX_PATHS = 50_000;
+
 /** Counts of a run under way. */
 export class Tally {
   readonly #counts = { new: 0, changed: 0, metadata: 0, moved: 0, unchanged: 0, unreadable: 0 };
   #total = 0;
   #vanished = 0;
   #movedAway = 0;
+  readonly #vanishedPaths = new Set<string>();
+  readonly #movedFrom = new Set<string>();
   #before = 0;
   #sourceBytes = 0;
   sentBytes = 0;
@@ -30,7 +35,14 @@ export class Tally {
 
   /** A path of the parent that this run has not. */
   countVanished(entry: Entry): void {
-    if (entry.type !== 'directory') this.#vanished++;
+    if (entry.type === 'directory') return;
+    this.#vanished++;
+    note(this.#vanishedPaths, entry.path);
+  }
+
+  /** Content of this path of an older run was found under a new name: if the path vanished, it was moved. */
+  countMovedFrom(path: Buffer): void {
+    note(this.#movedFrom, path);
   }
 
   /** An inode of the parent was found under another name: that its old name vanished is no loss. */
@@ -44,11 +56,16 @@ export class Tally {
 
   get files(): BackupReport['files'] {
     const { new: added, changed, metadata, moved, unchanged, unreadable } = this.#counts;
-    const gone = Math.max(0, this.#vanished - this.#movedAway);
+    const movedByContent = this.#movedFrom.intersection(this.#vanishedPaths).size;
+    const gone = Math.max(0, this.#vanished - this.#movedAway - movedByContent);
     return { total: this.#total, new: added, changed, metadata, moved, unchanged, gone, unreadable };
   }
 
   get bytes(): BackupReport['bytes'] {
     return { source: this.#sourceBytes, sent: this.sentBytes, stored: this.storedBytes };
   }
+}
+
+function note(paths: Set<string>, path: Buffer): void {
+  if (paths.size < MAX_PATHS) paths.add(path.toString('latin1'));
 }

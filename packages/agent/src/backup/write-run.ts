@@ -2,7 +2,7 @@ import { createManifestEncoder, mergeJoin, readManifest } from '@bakker/impl-for
 import type { Entry, ManifestHeader, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import { printableName } from '../printable-name.ts';
-import type { Catalogue } from '../ports/state-folder.ts';
+import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
 import type { RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceProblem, SourceSurvey } from '../ports/source-tree.ts';
 import { AgentError } from '../errors.ts';
@@ -133,10 +133,8 @@ export async function writeRun(
     ...(frozen === undefined ? {} : { frozen }),
   } as const;
   await publish(writer, { manifest: () => draft.read(), receipt, reopen: ports.openAccount });
+  await noteContents({ catalogue, state, account, writer, parent });
   await state.keepManifest(writer.run, draft.read());
-  const open = await catalogue.open();
-  open.renameFolder(writer.folder, writer.run);
-  open.setCovers(writer.run);
   await tidy(writer, { signal, onWarning });
   return { report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 }, finishedAtMs, frozen };
 }
@@ -162,6 +160,25 @@ async function publish(
     );
     if (!isThere || (await again.receipt(writer.run))?.token !== writer.folder) throw error;
   }
+}
+
+/** What the run brought is found under its name from now on, and all of its content is known. */
+async function noteContents(from: {
+  catalogue: LazyCatalogue;
+  state: StateFolder;
+  account: StorageAccount;
+  writer: RunWriter;
+  parent: Parent | undefined;
+}): Promise<void> {
+  const { writer, parent } = from;
+  if (from.catalogue.opened) {
+    from.catalogue.opened.renameFolder(writer.folder, writer.run);
+    from.catalogue.opened.setCovers(writer.run);
+    return;
+  }
+  // nothing was new: what covered the parent covers this run
+  using catalogue = await from.state.catalogue(await from.account.identity());
+  if (parent && catalogue.covers() === parent.run) catalogue.setCovers(writer.run);
 }
 
 /** The run is published whatever happens here: what is left is removed by a later run. */
@@ -212,18 +229,18 @@ async function* nothing(): AsyncGenerator<readonly Entry[]> {
 class LazyCatalogue implements Disposable {
   readonly #open: () => Promise<Catalogue>;
   #opening: Promise<Catalogue> | undefined;
-  #opened: Catalogue | undefined;
+  opened: Catalogue | undefined;
 
   constructor(open: () => Promise<Catalogue>) {
     this.#open = open;
   }
 
   open(): Promise<Catalogue> {
-    return (this.#opening ??= this.#open().then((catalogue) => (this.#opened = catalogue)));
+    return (this.#opening ??= this.#open().then((catalogue) => (this.opened = catalogue)));
   }
 
   [Symbol.dispose](): void {
-    this.#opened?.[Symbol.dispose]();
+    this.opened?.[Symbol.dispose]();
   }
 }
 

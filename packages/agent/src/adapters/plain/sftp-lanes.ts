@@ -42,7 +42,9 @@ export class SftpLanes {
   }
 
   #folderOf(path: Buffer) {
-    return this.#inTheMaking.size === 0 ? undefined : this.#inTheMaking.get(parentPath(path).toString('latin1'));
+    return this.#inTheMaking.size === 0
+      ? undefined
+      : this.#inTheMaking.get(parentPath(path).toString('latin1'));
   }
 
   #quietest(): SftpClient {
