@@ -162,8 +162,8 @@ export class FolderPlacer implements WalkEvents {
     const attributes = attributesOf(node.entry, { names: ports.target, numericOwner: job.numericOwner });
     try {
       if (!node.isTouched && folder.has(attributes, { item: folder.item })) return;
+      if (!node.isTouched) report.mended++;
       if (job.isDryRun) {
-        report.mended++;
         report.plan(node.path, 'attributes');
         return;
       }

@@ -1,0 +1,150 @@
+import t from 'tap';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { openRestoreTarget } from '../../src/adapters/local-restore-target.ts';
+import type { StorageAccount } from '../../src/ports/storage-account.ts';
+import { fingerprintTree } from '../../../../test/harness/compare-trees.ts';
+import { altered } from './altered-account.ts';
+import { World } from './world.ts';
+
+const DEPTH = ['one', 'two', 'three'];
+
+async function deepWorld(): Promise<World> {
+  const world = new World();
+  const folder = `${world.source}/${DEPTH.join('/')}`;
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(`${folder}/file`, 'recorded');
+  writeFileSync(`${folder}/large`, Buffer.alloc(3_000_000, 1));
+  symlinkSync('/etc/passwd', `${folder}/link`);
+  await world.backUp();
+  return world;
+}
+
+for (let level = 0; level <= DEPTH.length; level++) {
+  const below = DEPTH.slice(0, level);
+  const place = below.length === 0 ? 'in place of the first folder' : `at level ${level}`;
+  for (const overwrite of ['if-changed', 'if-newer', 'never'] as const) {
+    t.test(`a symlink ${place} is not followed with ${overwrite}`, async (t) => {
+      await using world = await deepWorld();
+      const victim = `${world.folder}/victim`;
+      const rest = [...DEPTH.slice(level)].join('/');
+      mkdirSync(`${victim}/${rest}`, { recursive: true });
+      writeFileSync(`${victim}/${rest}/file`, 'not yours');
+      const before = await fingerprintTree(victim);
+      const at = [world.restored, ...below].join('/');
+      mkdirSync(at.slice(0, at.lastIndexOf('/')), { recursive: true });
+      symlinkSync(victim, at);
+      const { report } = await world.restore({ overwrite, deletes: true });
+      t.equal(await fingerprintTree(victim), before);
+      t.equal(lstatSync(at).isSymbolicLink(), overwrite !== 'if-changed');
+      if (overwrite === 'if-changed')
+        t.equal(readFileSync(`${world.restored}/${DEPTH.join('/')}/file`, 'utf8'), 'recorded');
+      else t.match(report.warnings()[0], /a symlink stands where the folder should be/);
+    });
+  }
+}
+
+t.test('a symlink in place of a file is replaced itself', async (t) => {
+  await using world = await deepWorld();
+  const victim = `${world.folder}/victim`;
+  const folder = `${world.restored}/${DEPTH.join('/')}`;
+  mkdirSync(folder, { recursive: true });
+  for (const name of ['file', 'large']) {
+    writeFileSync(victim + name, 'not yours');
+    symlinkSync(victim + name, `${folder}/${name}`);
+  }
+  await world.restore({ verifies: true });
+  for (const name of ['file', 'large']) {
+    t.equal(readFileSync(victim + name, 'utf8'), 'not yours');
+    t.ok(lstatSync(`${folder}/${name}`).isFile());
+  }
+});
+
+t.test(
+  'a folder that is swapped for a symlink while contents are on their way is not followed',
+  async (t) => {
+    await using world = await deepWorld();
+    const victim = `${world.folder}/victim`;
+    mkdirSync(victim);
+    await using account = await world.account();
+    const folder = `${world.restored}/${DEPTH.join('/')}`;
+    let swaps = 0;
+    const swap = () => {
+      if (swaps++ > 0) return;
+      renameSync(folder, `${folder}-away`);
+      symlinkSync(victim, folder);
+    };
+    const swapping: StorageAccount = altered(account, {
+      readFile: async (...args) => {
+        const bytes = await account.readFile(...args);
+        swap();
+        return bytes;
+      },
+    });
+    await world.restore({}, swapping);
+    t.equal(swaps > 0, true);
+    t.same(readdirSync(victim), []);
+    t.equal(readFileSync(`${folder}-away/file`, 'utf8'), 'recorded', 'it went to the folder that was opened');
+  },
+);
+
+t.test('a hard link is not made through a symlink that took the place of the first name', async (t) => {
+  await using world = new World();
+  mkdirSync(`${world.source}/a`, { recursive: true });
+  mkdirSync(`${world.source}/z`);
+  writeFileSync(`${world.source}/a/file`, 'shared');
+  execFileSync('ln', [`${world.source}/a/file`, `${world.source}/z/file`]);
+  writeFileSync(`${world.source}/b`, 'between');
+  await world.backUp();
+  const victim = `${world.folder}/victim`;
+  mkdirSync(victim);
+  writeFileSync(`${victim}/file`, 'secret of another user');
+  await using account = await world.account();
+  const swapping = altered(account, {
+    readFile: async (...args) => {
+      const bytes = await account.readFile(...args);
+      if (args[1].toString().endsWith('/b')) {
+        const { promise, resolve } = Promise.withResolvers<undefined>();
+        setImmediate(resolve);
+        await promise;
+        rmSync(`${world.restored}/a`, { recursive: true, force: true });
+        symlinkSync(victim, `${world.restored}/a`);
+      }
+      return bytes;
+    },
+  });
+  await world.restore({ paths: [`${world.source}/a`, `${world.source}/b`] }, swapping);
+  await world.restore({ paths: [`${world.source}/z`] });
+  t.equal(readFileSync(`${world.restored}/z/file`, 'utf8'), 'shared');
+  t.equal(lstatSync(`${victim}/file`).nlink, 1);
+});
+
+t.test('the target itself refuses every name that is not one component', async (t) => {
+  await using world = new World();
+  using tree = openRestoreTarget().open(world.back, { create: true });
+  if (tree === undefined) throw new Error('it was to be created');
+  const attributes = { uid: 0, gid: 0, mode: 0o644, mtimeNs: 0n, xattrs: [] };
+  for (const name of ['..', '.', '', 'a/b', '/etc/bakker-was-here', 'a\0b']) {
+    const bytes = Buffer.from(name);
+    const placing = { attributes, replaces: false };
+    t.throws(() => tree.root.placeFile(bytes, { bytes: Buffer.alloc(1) }, placing), { code: 'EINVAL' });
+    t.throws(() => tree.root.makeFolder(bytes), { code: 'EINVAL' });
+    t.throws(() => tree.root.remove(bytes), { code: 'EINVAL' });
+    t.throws(() => tree.root.openFile(bytes), { code: 'EINVAL' });
+  }
+  mkdirSync(`${world.back}/inside`);
+  symlinkSync('/etc', `${world.back}/inside/out`);
+  for (const path of ['inside/out', '../back/inside', '/etc'])
+    t.throws(() => tree.folderAt(Buffer.from(path)));
+  t.notOk(existsSync('/etc/bakker-was-here'));
+});

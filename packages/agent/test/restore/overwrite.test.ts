@@ -1,0 +1,163 @@
+import t from 'tap';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { compareTrees } from '../../../../test/harness/compare-trees.ts';
+import { World } from './world.ts';
+
+async function worldWithFile(): Promise<World> {
+  const world = new World();
+  mkdirSync(`${world.source}/folder`, { recursive: true });
+  writeFileSync(`${world.source}/folder/file`, 'recorded');
+  await world.backUp();
+  await world.restore();
+  return world;
+}
+
+t.test('never leaves what is there, and restores what is missing', async (t) => {
+  await using world = await worldWithFile();
+  writeFileSync(`${world.restored}/folder/file`, 'mine');
+  t.equal((await world.restore({ overwrite: 'never' })).report.skipped, 1);
+  t.equal(readFileSync(`${world.restored}/folder/file`, 'utf8'), 'mine');
+  rmSync(`${world.restored}/folder/file`);
+  await world.restore({ overwrite: 'never' });
+  t.equal(readFileSync(`${world.restored}/folder/file`, 'utf8'), 'recorded');
+});
+
+t.test('if-newer replaces older files only', async (t) => {
+  await using world = await worldWithFile();
+  const file = `${world.restored}/folder/file`;
+  writeFileSync(file, 'mine');
+  await world.restore({ overwrite: 'if-newer' });
+  t.equal(readFileSync(file, 'utf8'), 'mine', 'it is newer than the recorded one');
+  utimesSync(file, 1000, 1000);
+  await world.restore({ overwrite: 'if-newer' });
+  t.equal(readFileSync(file, 'utf8'), 'recorded');
+});
+
+t.test('if-changed trusts size and time, unless it is to verify', async (t) => {
+  await using world = await worldWithFile();
+  const file = `${world.restored}/folder/file`;
+  const { mtime } = statSync(`${world.source}/folder/file`);
+  execFileSync('sh', ['-c', `printf RECORDED > ${file}; touch -r ${world.source}/folder/file ${file}`]);
+  t.same(statSync(file).mtime, mtime);
+  t.equal((await world.restore()).report.skipped, 1);
+  t.equal(readFileSync(file, 'utf8'), 'RECORDED');
+  t.equal((await world.restore({ verifies: true })).report.files, 1);
+  t.equal(readFileSync(file, 'utf8'), 'recorded');
+});
+
+t.test('a file that has another name elsewhere is replaced, never written into', async (t) => {
+  await using world = await worldWithFile();
+  const file = `${world.restored}/folder/file`;
+  const elsewhere = `${world.folder}/elsewhere`;
+  writeFileSync(file, 'mine');
+  linkSync(file, elsewhere);
+  await world.restore();
+  t.equal(readFileSync(elsewhere, 'utf8'), 'mine');
+  t.equal(readFileSync(file, 'utf8'), 'recorded');
+  rmSync(elsewhere);
+  linkSync(file, elsewhere);
+  execFileSync('chmod', ['600', file]);
+  await world.restore();
+  t.equal(lstatSync(elsewhere).mode & 0o777, 0o600, 'attributes of the other name stay as well');
+  t.same(await compareTrees(world.source, world.restored), []);
+});
+
+t.test('what is of another type is replaced, but a folder with something in it needs --delete', async (t) => {
+  await using world = await worldWithFile();
+  const file = `${world.restored}/folder/file`;
+  rmSync(file);
+  mkdirSync(file);
+  await world.restore();
+  t.same(await compareTrees(world.source, world.restored), [], 'an empty folder gives way');
+  rmSync(file);
+  mkdirSync(file);
+  writeFileSync(`${file}/precious`, 'x');
+  const { report } = await world.restore();
+  t.equal(report.failed.count, 1);
+  t.match(
+    report.warnings()[0],
+    /folder\/file could not be restored: a folder that is not empty is in the way/,
+  );
+  t.ok(existsSync(`${file}/precious`));
+  await world.restore({ deletes: true });
+  t.same(await compareTrees(world.source, world.restored), []);
+  rmSync(`${world.restored}/folder`, { recursive: true });
+  writeFileSync(`${world.restored}/folder`, 'a file where the folder was');
+  t.equal((await world.restore({ overwrite: 'if-newer' })).report.failed.count, 1);
+  await world.restore();
+  t.same(await compareTrees(world.source, world.restored), []);
+});
+
+t.test('--delete removes what the run does not have, below sources only', async (t) => {
+  await using world = await worldWithFile();
+  mkdirSync(`${world.restored}/folder/extra/deep`, { recursive: true });
+  writeFileSync(`${world.restored}/folder/extra/deep/file`, 'x');
+  symlinkSync('/etc', `${world.restored}/folder/link`);
+  writeFileSync(`${world.folder}/back/outside`, 'above the source: the run holds only the way there');
+  const { report } = await world.restore({ deletes: true });
+  t.equal(report.deleted, 4);
+  t.same(await compareTrees(world.source, world.restored), []);
+  t.ok(existsSync(`${world.back}/outside`));
+  t.ok(existsSync('/etc/passwd'));
+});
+
+t.test('--delete with a path stays within that path', async (t) => {
+  await using world = await worldWithFile();
+  writeFileSync(`${world.restored}/folder/stray`, 'x');
+  writeFileSync(`${world.restored}/stray`, 'x');
+  await world.restore({ deletes: true, paths: [`${world.source}/folder`] });
+  t.notOk(existsSync(`${world.restored}/folder/stray`));
+  t.ok(existsSync(`${world.restored}/stray`));
+});
+
+t.test('--delete leaves a mounted file system alone that the run has nothing of', async (t) => {
+  await using world = new World();
+  mkdirSync(`${world.source}/mount`, { recursive: true });
+  await world.backUp();
+  await world.restore();
+  const mount = `${world.restored}/mount`;
+  execFileSync('mount', ['-t', 'tmpfs', 'none', mount]);
+  try {
+    writeFileSync(`${mount}/precious`, 'x');
+    mkdirSync(`${world.restored}/stray/inner`, { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'none', `${world.restored}/stray/inner`]);
+    try {
+      writeFileSync(`${world.restored}/stray/inner/precious`, 'x');
+      const { report } = await world.restore({ deletes: true });
+      t.ok(existsSync(`${mount}/precious`));
+      t.ok(existsSync(`${world.restored}/stray/inner/precious`));
+      t.equal(report.notDeleted.count, 2);
+    } finally {
+      execFileSync('umount', [`${world.restored}/stray/inner`]);
+    }
+  } finally {
+    execFileSync('umount', [mount]);
+  }
+});
+
+t.test('in place, the folders above a path keep their own attributes', async (t) => {
+  await using world = new World();
+  mkdirSync(`${world.source}/folder`, { recursive: true });
+  writeFileSync(`${world.source}/folder/file`, 'recorded');
+  await world.backUp();
+  execFileSync('chmod', ['711', `${world.source}/folder`]);
+  writeFileSync(`${world.source}/folder/file`, 'changed');
+  writeFileSync(`${world.source}/folder/other`, 'untouched');
+  await world.restore({ to: '/', paths: [`${world.source}/folder/file`] });
+  t.equal(readFileSync(`${world.source}/folder/file`, 'utf8'), 'recorded');
+  t.equal(lstatSync(`${world.source}/folder`).mode & 0o777, 0o711);
+  t.same(readdirSync(`${world.source}/folder`), ['file', 'other']);
+});

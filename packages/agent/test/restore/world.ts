@@ -1,0 +1,124 @@
+import { mkdtempSync, realpathSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RunName } from '@bakker/impl-format';
+import { parseRunName } from '@bakker/impl-format';
+import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
+import { openRestoreTarget } from '../../src/adapters/local-restore-target.ts';
+import { openAccount } from '../../src/adapters/open-account.ts';
+import { openStateFolder } from '../../src/adapters/state-folder.ts';
+import { runBackup } from '../../src/backup/run-backup.ts';
+import { chooseRun } from '../../src/browse/choose-run.ts';
+import type { Config } from '../../src/config/config.ts';
+import type { Progress } from '../../src/ports/progress.ts';
+import type { StorageAccount } from '../../src/ports/storage-account.ts';
+import { parsePathPattern } from '../../src/restore/path-pattern.ts';
+import type { RestoreJob } from '../../src/restore/restore-job.ts';
+import { restoreRun, type RestoreOutcome } from '../../src/restore/restore-run.ts';
+
+export const SILENT: Progress = {
+  stage: () => undefined,
+  expect: () => undefined,
+  advance: () => undefined,
+  message: () => undefined,
+  warning: () => undefined,
+};
+
+export type Asked = Partial<Omit<RestoreJob, 'patterns' | 'run'>> & {
+  readonly from?: string;
+  readonly paths?: readonly string[];
+};
+
+/** A source, an account in a folder and a place to restore to, all real; the backup is the product's own. */
+export class World implements AsyncDisposable {
+  readonly folder = realpathSync(mkdtempSync(join(tmpdir(), 'bakker-restore-test-')));
+  readonly source = join(this.folder, 'source');
+  readonly storage = join(this.folder, 'storage');
+  readonly back = join(this.folder, 'back');
+  #nowMs = Date.UTC(2024, 3, 18, 12);
+  #signal = new AbortController().signal;
+
+  /** Where `source` comes to below `back`. */
+  get restored(): string {
+    return this.back + this.source;
+  }
+
+  /** A run of the source, a day after the one before. */
+  async backUp(sources: readonly string[] = [this.source]): Promise<RunName> {
+    const report = await runBackup(
+      {
+        config: this.config(sources),
+        dryRun: false,
+        force: true,
+        checksum: false,
+        allowEmpty: true,
+        version: '0.0.0',
+        host: 'test',
+      },
+      {
+        openAccount: () => this.account(true),
+        source: openSourceTree(),
+        state: await openStateFolder(join(this.folder, 'state')),
+        clock: { nowMs: () => this.#nowMs },
+        progress: SILENT,
+        signal: this.#signal,
+      },
+    );
+    this.#nowMs += 86_400_000;
+    const run = parseRunName(report.run ?? '');
+    if (run === undefined) throw new Error(`no run was made: ${JSON.stringify(report)}`);
+    return run;
+  }
+
+  account(createFolder = false): Promise<StorageAccount> {
+    return openAccount(this.config([]), { signal: this.#signal, progress: SILENT, createFolder });
+  }
+
+  async restore(asked: Asked = {}, account?: StorageAccount): Promise<RestoreOutcome> {
+    await using opened = await this.account();
+    const { from = 'latest', paths = [], ...job } = asked;
+    return restoreRun(
+      {
+        run: await chooseRun(opened, from),
+        to: this.back,
+        overwrite: 'if-changed',
+        deletes: false,
+        isDryRun: false,
+        verifies: false,
+        numericOwner: false,
+        ...job,
+        patterns: paths.map(parsePathPattern),
+      },
+      {
+        account: account ?? opened,
+        target: openRestoreTarget(),
+        progress: SILENT,
+        signal: this.#signal,
+      },
+    );
+  }
+
+  config(sources: readonly string[]): Config {
+    return {
+      file: '/nowhere',
+      account: { kind: 'local', folder: this.storage },
+      ssh: {
+        transport: 'ssh2',
+        identityFile: undefined,
+        hostKey: undefined,
+        sshOptions: [],
+        channels: 'auto',
+      },
+      sources: sources.map((path) => ({ path, excludes: [], oneFilesystem: true, honourMarkers: true })),
+      excludes: [],
+      minIntervalMs: 0,
+      retention: { days: 14, instances: 7, months: 6, years: 4 },
+      freezeGoneShare: 1,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
