@@ -114,11 +114,13 @@ for (const transport of TRANSPORTS) {
           const channel = await connection.openSftpChannel();
           await greet(channel);
           const failed = once(channel, 'error');
-          channel.on('data', () => undefined);
+          let sawEnd = false;
+          channel.on('data', () => undefined).on('end', () => (sawEnd = true));
           for (let id = 1; id < 5_000; id += 1) channel.write(realpathRequest(id, '.'));
           await server.killConnections();
           const [error] = await failed;
           t.match(error, { code: 'CONNECTION_LOST', exitStatus: 10 });
+          t.equal(sawEnd, false, 'a cut is no good-bye');
           // What a consumer may do who has not noticed yet.
           channel.write(realpathRequest(1, '.'));
           channel.read();

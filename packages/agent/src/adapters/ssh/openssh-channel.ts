@@ -33,7 +33,7 @@ export class OpensshChannel extends Duplex {
   readonly #lostError: (end: ChannelEnd) => Error;
 
   constructor(args: readonly string[], lostError: (end: ChannelEnd) => Error) {
-    super({ readableHighWaterMark: 1_048_576, writableHighWaterMark: 1_048_576 });
+    super({ allowHalfOpen: false, readableHighWaterMark: 1_048_576, writableHighWaterMark: 1_048_576 });
     this.#lostError = lostError;
     // A session of its own: Ctrl-C is ours to handle, and no prompt can reach a terminal.
     this.#child = spawn('ssh', args, { stdio: 'pipe', detached: true, env: { ...process.env, LC_ALL: 'C' } });
@@ -56,7 +56,7 @@ export class OpensshChannel extends Duplex {
     const reply = await this.#readPacket();
     if (typeof reply === 'string') return reply;
     const roundTripMs = performance.now() - startMs;
-    this.#child.stdout.on('data', this.#receive).on('end', () => this.push(null));
+    this.#child.stdout.on('data', this.#receive);
     this.#child.stdout.pause();
     return roundTripMs;
   }
@@ -76,11 +76,11 @@ export class OpensshChannel extends Duplex {
     }
     this.sentBytes += rest.length;
     if (rest.length === 0) done();
-    else this.#child.stdin.write(rest, done);
+    else this.#child.stdin.write(rest, (error) => this.#written(error, done));
   }
 
   override _final(done: (error?: Error | null) => void): void {
-    this.#child.stdin.end(done);
+    this.#child.stdin.end((error?: Error | null) => this.#written(error, done));
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -94,6 +94,12 @@ export class OpensshChannel extends Duplex {
     this.#wasAsked = true;
     this.#child.kill('SIGKILL');
     this.destroy(reason);
+  }
+
+  /** When ssh takes no more it is about to end, and its end says why; EPIPE does not. */
+  #written(error: Error | null | undefined, done: () => void): void {
+    if (error === null || error === undefined) done();
+    else this.#child.kill('SIGTERM');
   }
 
   readonly #receive = (bytes: Buffer): void => {
@@ -148,7 +154,10 @@ export class OpensshChannel extends Duplex {
       const end = (status: number | null): void => {
         const ended = { status, stderr: this.#stderr, wasAsked: this.#wasAsked };
         resolve(ended);
-        if (!this.destroyed) this.destroy(ended.wasAsked ? undefined : this.#lostError(ended));
+        if (this.destroyed) return;
+        // Only now, because a consumer that saw the end of the stream first would take a cut for a good-bye.
+        if (status === 0) this.push(null);
+        else this.destroy(ended.wasAsked ? undefined : this.#lostError(ended));
       };
       child.once('error', (error) => {
         this.#stderr = `${error.message}\n`;

@@ -62,7 +62,7 @@ class OpensshConnection implements SshConnection {
     if (this.#end !== undefined) throw this.#lost(this.#end);
     const spare = this.#spare;
     this.#spare = undefined;
-    return spare !== undefined && !spare.destroyed ? spare : await this.#start();
+    return spare !== undefined && !spare.destroyed ? spare : this.#start();
   }
 
   wireBytes(): { sent: number; received: number } {
