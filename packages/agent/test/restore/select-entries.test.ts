@@ -1,6 +1,6 @@
 import t from 'tap';
 import type { Entry } from '@bakker/impl-format';
-import { AgentError } from '../../src/errors.ts';
+import type { AgentError } from '../../src/errors.ts';
 import { parsePathPattern } from '../../src/restore/path-pattern.ts';
 import { selectEntries } from '../../src/restore/select-entries.ts';
 import { entryOf, folderOf } from './entries.ts';

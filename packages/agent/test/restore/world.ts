@@ -78,7 +78,7 @@ export class World implements AsyncDisposable {
   async restore(asked: Asked = {}, account?: StorageAccount): Promise<RestoreOutcome> {
     await using opened = await this.account();
     const { from = 'latest', paths = [], ...job } = asked;
-    return restoreRun(
+    return await restoreRun(
       {
         run: await chooseRun(opened, from),
         to: this.back,
