@@ -56,7 +56,8 @@ export class Tally {
 
   get files(): BackupReport['files'] {
     const { new: added, changed, metadata, moved, unchanged, unreadable } = this.#counts;
-    const movedByContent = this.#movedFrom.intersection(this.#vanishedPaths).size;
+    let movedByContent = 0;
+    for (const path of this.#movedFrom) if (this.#vanishedPaths.has(path)) movedByContent++;
     const gone = Math.max(0, this.#vanished - this.#movedAway - movedByContent);
     return { total: this.#total, new: added, changed, metadata, moved, unchanged, gone, unreadable };
   }

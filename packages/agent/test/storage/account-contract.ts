@@ -1,0 +1,292 @@
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import t from 'tap';
+import { MissingFromStorage } from '../../src/ports/storage-account.ts';
+import type { Receipt, RunWriter, StorageAccount } from '../../src/ports/storage-account.ts';
+import { parseRunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+
+/** An empty account, and the folder on this disk that it lies in. */
+export interface AccountUnderTest extends AsyncDisposable {
+  readonly folder: string;
+  /** Each call is a new session of the same account. */
+  open(): Promise<StorageAccount>;
+}
+
+const NOW_MS = Date.UTC(2024, 3, 18, 1);
+const ABOUT = { mtimeS: 1_700_000_000, executable: false };
+
+/** What every adapter of `StorageAccount` promises, tried on real storage and looked at on the disk below it. */
+export function checkAccountContract(name: string, make: () => Promise<AccountUnderTest>): void {
+  t.test(`${name} publishes a run: names, content, times, manifest, receipt and latest`, async (t) => {
+    await using account = await make();
+    await using session = await account.open();
+    await using writer = await session.begin({ nowMs: NOW_MS });
+    const small = randomBytes(1000);
+    const odd = Buffer.from([0x61, 0xff, 0x0a, 0x1b, 0xfe]);
+    await Promise.all([
+      writer.directory(Buffer.from('etc')),
+      writer.file(Buffer.from('etc/small'), small, { mtimeS: 1_600_000_000, executable: true }),
+      writer.directory(Buffer.from('etc/sub')),
+      writer.file(Buffer.concat([Buffer.from('etc/sub/'), odd]), Buffer.alloc(0), ABOUT),
+      writer.symlink(Buffer.from('etc/link'), Buffer.from('small')),
+    ]);
+    t.notOk(fs.existsSync(path.join(account.folder, '2024_04_18_01')), 'no good name before the publish');
+    await publish(writer, 'the manifest');
+    const run = path.join(account.folder, '2024_04_18_01');
+    const stat = fs.statSync(path.join(run, 'etc/small'));
+    t.same(fs.readFileSync(path.join(run, 'etc/small')), small);
+    t.equal(stat.mtimeMs, 1_600_000_000_000);
+    t.equal(stat.mode & 0o777, 0o500);
+    t.equal(fs.readlinkSync(path.join(run, 'etc/link')), 'small');
+    t.same(fs.readdirSync(path.join(run, 'etc/sub'), { encoding: 'buffer' }), [odd]);
+    t.equal(fs.readlinkSync(path.join(account.folder, 'latest')), '2024_04_18_01');
+    t.equal(fs.readFileSync(path.join(account.folder, '2024_04_18_01.impl'), 'utf8'), 'the manifest');
+    t.same(
+      fs.readdirSync(account.folder).sort(),
+      ['.bakker', '2024_04_18_01', '2024_04_18_01.impl', 'latest'],
+      'nothing unfinished stays',
+    );
+    t.same(await session.receipt(writer.run), { ...RECEIPT, run: writer.run, token: writer.folder });
+    t.equal(await session.latest(), writer.run);
+    t.same(await session.listRuns(), [{ run: writer.run, state: 'complete', manifestSizeBytes: 12 }]);
+    t.equal(await text(session.manifest(writer.run)), 'the manifest');
+  });
+
+  t.test(`${name} links to the parent, to this run and says what can't be linked`, async (t) => {
+    await using account = await make();
+    await using session = await account.open();
+    const first = await publishedRun(session, { 'a/file': 'content' });
+    await using writer = await session.begin({ nowMs: NOW_MS });
+    const made = writer.directory(Buffer.from('b'));
+    const outcomes = await Promise.all([
+      writer.link(Buffer.from('b/linked'), { folder: first, path: Buffer.from('a/file') }, 7),
+      writer.link(Buffer.from('b/absent'), { folder: first, path: Buffer.from('a/nothing') }, 7),
+    ]);
+    await made;
+    t.same(outcomes, ['linked', 'missing']);
+    t.equal(
+      await writer.link(Buffer.from('b/again'), { folder: writer.folder, path: Buffer.from('b/linked') }, 7),
+      'linked',
+    );
+    await publish(writer, 'm');
+    const inodes = [`${first}/a/file`, `${writer.run}/b/linked`, `${writer.run}/b/again`].map(
+      (file) => fs.statSync(path.join(account.folder, file)).ino,
+    );
+    t.equal(new Set(inodes).size, 1);
+    t.equal(writer.run, '2024_04_18_02');
+    t.equal(await session.latest(), writer.run);
+  });
+
+  t.test(`${name} writes large files in pieces, with holes, and can start over or give up`, async (t) => {
+    await using account = await make();
+    await using session = await account.open();
+    await using writer = await session.begin({ nowMs: NOW_MS });
+    const piece = randomBytes(700_000);
+    {
+      await using sink = await writer.openFile(Buffer.from('large'), ABOUT);
+      await sink.write(0, randomBytes(5_000_000));
+      await sink.restart();
+      await sink.write(0, piece);
+      await sink.write(3_000_000, piece);
+      await sink.finish(8_000_000);
+    }
+    {
+      await using sink = await writer.openFile(Buffer.from('given-up'), ABOUT);
+      await sink.write(0, piece);
+      await sink.discard();
+    }
+    await publish(writer, 'm');
+    const file = path.join(account.folder, writer.run, 'large');
+    const expected = Buffer.concat([piece, Buffer.alloc(2_300_000), piece, Buffer.alloc(4_300_000)]);
+    t.ok(fs.readFileSync(file).equals(expected));
+    t.ok(fs.statSync(file).blocks * 512 < 2_000_000, 'holes stay holes');
+    t.equal(fs.statSync(file).mtimeMs, ABOUT.mtimeS * 1000);
+    t.notOk(fs.existsSync(path.join(account.folder, writer.run, 'given-up')));
+    const pieces: [number, Buffer][] = [];
+    const extents = [
+      { offsetBytes: 10, lengthBytes: 699_990 },
+      { offsetBytes: 3_000_000, lengthBytes: 700_000 },
+    ];
+    for await (const { offsetBytes, bytes } of session.readExtents(
+      writer.run,
+      Buffer.from('large'),
+      extents,
+    )) {
+      pieces.push([offsetBytes, bytes]);
+    }
+    const got = Buffer.alloc(8_000_000);
+    for (const [offset, bytes] of pieces) bytes.copy(got, offset);
+    piece.copy(got, 0, 0, 10);
+    t.ok(got.equals(expected));
+  });
+
+  t.test(`${name} reads and lists, and tells what is not there`, async (t) => {
+    await using account = await make();
+    await using session = await account.open();
+    const content = 'x'.repeat(600_000);
+    const run = await publishedRun(session, { 'a/one': '1', 'a/many': content });
+    t.equal((await session.readFile(run, Buffer.from('a/one'), 1)).toString(), '1');
+    t.equal((await session.readFile(run, Buffer.from('a/many'), content.length)).toString(), content);
+    t.not(
+      (await session.readFile(run, Buffer.from('a/many'), 10)).length,
+      10,
+      'a file that is too long does not look right',
+    );
+    await t.rejects(session.readFile(run, Buffer.from('a/none'), 1), MissingFromStorage);
+    await t.rejects(session.listFolder(run, Buffer.from('none')), MissingFromStorage);
+    const items = (await session.listFolder(run, Buffer.from('a'))).toSorted((a, b) =>
+      a.name.compare(b.name),
+    );
+    t.match(
+      items.map(({ name: itemName, type, sizeBytes, linkCount }) => [
+        itemName.toString(),
+        type,
+        sizeBytes,
+        linkCount,
+      ]),
+      [
+        ['many', 'file', 600_000, 1],
+        ['one', 'file', 1, 1],
+      ],
+    );
+    t.equal(await session.receipt(asRun('2020_01_01_01')), undefined);
+    await t.rejects(text(session.manifest(asRun('2020_01_01_01'))), { code: 'MANIFEST_DAMAGED' });
+  });
+
+  t.test(`${name} carries over what an unfinished run left, and only what is whole`, async (t) => {
+    await using account = await make();
+    let token: string;
+    {
+      await using session = await account.open();
+      await using writer = await session.begin({ nowMs: NOW_MS });
+      token = writer.folder;
+      await writer.directory(Buffer.from('a'));
+      await writer.file(Buffer.from('a/whole'), Buffer.from('whole'), ABOUT);
+      await writer.file(Buffer.from('a/cut'), Buffer.from('cu'), ABOUT);
+    }
+    await using session = await account.open();
+    t.same(await session.listRuns(), [
+      { run: '2024_04_18_01', state: 'incomplete', manifestSizeBytes: undefined },
+    ]);
+    t.equal(await session.latest(), undefined);
+    await using writer = await session.begin({ nowMs: NOW_MS });
+    t.same(writer.carriedFolders, [token]);
+    t.equal(
+      await writer.link(Buffer.from('whole'), { folder: token, path: Buffer.from('a/whole') }, 5),
+      'linked',
+    );
+    t.equal(
+      await writer.link(Buffer.from('cut'), { folder: token, path: Buffer.from('a/cut') }, 3),
+      'missing',
+    );
+    await publish(writer, 'm');
+    await writer.cleanUp({ signal: new AbortController().signal });
+    t.same(fs.readdirSync(path.join(account.folder, writer.run)), ['whole']);
+    t.same(fs.readdirSync(path.join(account.folder, '.bakker/carried')), []);
+  });
+
+  t.test(`${name} removes whole runs, never what latest needs, and empties the trash`, async (t) => {
+    await using account = await make();
+    await using session = await account.open();
+    const signal = new AbortController().signal;
+    const first = await publishedRun(session, { 'a/b/c': '1', 'a/d': '2' });
+    const second = await publishedRun(session, { 'a/b/c': '1' });
+    await session.removeRun(first, { signal });
+    t.same(fs.readdirSync(account.folder).sort(), ['.bakker', second, `${second}.impl`, 'latest']);
+    t.same(fs.readdirSync(path.join(account.folder, '.bakker/trash')), []);
+    t.same(fs.readdirSync(path.join(account.folder, '.bakker/receipts')), [`${second}.json`]);
+    t.equal(await session.latest(), second);
+    fs.mkdirSync(path.join(account.folder, '.bakker/trash/left/over'), { recursive: true });
+    fs.chownSync(path.join(account.folder, '.bakker/trash/left/over'), ...ownerOf(account.folder));
+    fs.chownSync(path.join(account.folder, '.bakker/trash/left'), ...ownerOf(account.folder));
+    await session.emptyTrash({ signal });
+    t.same(fs.readdirSync(path.join(account.folder, '.bakker/trash')), []);
+  });
+
+  t.test(`${name} keeps one identity, and tells abilities and space`, async (t) => {
+    await using account = await make();
+    await using session = await account.open();
+    const identity = await session.identity();
+    await using again = await account.open();
+    t.equal(await again.identity(), identity);
+    t.match(identity, /^[0-9a-f]{32}$/);
+    const abilities = await session.probe();
+    t.match(abilities, {
+      hardLinks: true,
+      atomicRename: true,
+      symlinks: true,
+      anyBytesInNames: true,
+      fsync: true,
+    });
+    t.ok(Math.abs(abilities.clockSkewMs ?? Number.NaN) < 3000);
+    t.same(
+      fs.readdirSync(path.join(account.folder, '.bakker')).filter((entry) => entry.startsWith('probe')),
+      [],
+    );
+    const space = await session.space();
+    t.ok(space && space.freeBytes > 0 && space.totalBytes >= space.freeBytes);
+  });
+}
+
+const RECEIPT: Omit<Receipt, 'token' | 'run'> = {
+  status: 'complete',
+  startedAtMs: NOW_MS,
+  finishedAtMs: NOW_MS + 1,
+  files: 1,
+  sourceBytes: 2,
+  addedBytes: 3,
+  manifestSha256: 'aa',
+  manifestDigest: 'bb',
+};
+
+export async function publish(writer: RunWriter, manifest: string): Promise<void> {
+  await writer.publish({ manifest: pieces(manifest), receipt: { ...RECEIPT, run: writer.run } });
+}
+
+/** Publishes a run of text files; their folders are one or two levels deep. */
+export async function publishedRun(
+  session: StorageAccount,
+  files: Readonly<Record<string, string>>,
+): Promise<RunName> {
+  await using writer = await session.begin({ nowMs: NOW_MS });
+  const folders = new Set<string>();
+  for (const [file, content] of Object.entries(files)) {
+    const parts = file.split('/').slice(0, -1);
+    for (const [index] of parts.entries()) {
+      const folder = parts.slice(0, index + 1).join('/');
+      if (!folders.has(folder)) await writer.directory(Buffer.from(folder));
+      folders.add(folder);
+    }
+    const bytes = Buffer.from(content);
+    if (bytes.length <= 255 * 1024) await writer.file(Buffer.from(file), bytes, ABOUT);
+    else {
+      await using sink = await writer.openFile(Buffer.from(file), ABOUT);
+      await sink.write(0, bytes);
+      await sink.finish(bytes.length);
+    }
+  }
+  await publish(writer, 'manifest');
+  return writer.run;
+}
+
+export async function text(bytes: AsyncIterable<Uint8Array>): Promise<string> {
+  return Buffer.concat(await Array.fromAsync(bytes)).toString();
+}
+
+async function* pieces(content: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(content.slice(0, 1));
+  yield Buffer.from(content.slice(1));
+}
+
+function asRun(name: string): RunName {
+  const run = parseRunName(name);
+  if (!run) throw new Error(`${name} is no run`);
+  return run;
+}
+
+function ownerOf(folder: string): [number, number] {
+  const { uid, gid } = fs.statSync(folder);
+  return [uid, gid];
+}
