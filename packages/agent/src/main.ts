@@ -152,6 +152,8 @@ function createContext({ globals, progress, opened }: Session): CommandContext {
 function interrupt(name: NodeJS.Signals): void {
   if (stop.signal.aborted) {
     hasEnded = true;
+    // If leaving hangs on a dead file system, a third signal has its usual effect.
+    process.removeAllListeners('SIGINT').removeAllListeners('SIGTERM');
     process.exit(EXIT_STATUS.INTERRUPTED);
   }
   stop.abort(

@@ -110,13 +110,15 @@ async function readFlags(
     })
     .fail((message: string | null, error: Error | undefined) => {
       if (error instanceof AgentError) throw error;
-      throw usage(command, (message ?? error?.message ?? 'the flags make no sense').replace(/\s+/g, ' '));
+      const problem = (message ?? error?.message ?? 'the flags make no sense').replace(/\s+/g, ' ');
+      const lacking = /^Not enough arguments following: (.*)$/.exec(problem)?.[1];
+      throw usage(command, lacking === undefined ? problem : `--${lacking} needs a value`);
     });
-  for (const [
-    name,
-    { choices: _choices, demandOption: _demand, requiresArg: _requires, ...flag },
-  ] of Object.entries(flags)) {
-    parser.option(name, flag);
+  for (const [name, { choices: _choices, demandOption: _demand, ...flag }] of Object.entries(flags)) {
+    parser.option(
+      name,
+      flag.type === 'string' || flag.type === 'number' ? { ...flag, requiresArg: true } : flag,
+    );
   }
   const parsed: Record<string, unknown> = await parser.parseAsync([...words]);
   refuseUnknown(command, flags, parsed);

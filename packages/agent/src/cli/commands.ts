@@ -1,18 +1,32 @@
 import { backup } from './backup.ts';
+import { cat } from './cat.ts';
 import { completion } from './completion.ts';
+import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
+import { find } from './find.ts';
+import { history } from './history.ts';
 import { init } from './init.ts';
+import { list } from './list.ts';
 import { listCommand } from './listed-command.ts';
 import type { ListedCommand } from './listed-command.ts';
+import { ls } from './ls.ts';
 import { restore } from './restore.ts';
 import { retention } from './retention.ts';
 import { status } from './status.ts';
+import { verify } from './verify.ts';
 
 /** Every command, in the order that `--help` shows. Each loads what it needs when it runs, so this list is quick. */
 export const COMMANDS: readonly ListedCommand[] = [
   listCommand(init),
   listCommand(backup),
+  listCommand(list),
+  listCommand(ls),
+  listCommand(cat),
+  listCommand(diff),
+  listCommand(find),
+  listCommand(history),
   listCommand(restore),
+  listCommand(verify),
   listCommand(retention),
   listCommand(status),
   listCommand(doctor),
