@@ -43,6 +43,7 @@ async function addAll(catalogue: Catalogue, parent: Parent): Promise<void> {
       const path = storedPath(entry);
       const filesystem = mountPoints[entry.filesystem];
       if (entry.type !== 'file' || entry.sizeBytes === 0 || !entry.sha256 || !path || !filesystem) continue;
+      if (catalogue.byContent(entry.sizeBytes, entry.sha256)) continue;
       const inode = entry.unsettled ? 0n : entry.inode;
       const { sizeBytes, mtimeNs, sha256 } = entry;
       catalogue.add({ folder: parent.run, path, sha256, filesystem, inode, sizeBytes, mtimeNs });

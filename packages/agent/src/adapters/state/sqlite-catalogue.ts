@@ -3,76 +3,106 @@ import type { Catalogue, InodeKey, KnownContent } from '../../ports/state-folder
 
 /** Raised when the tables change: an older file is emptied, it can always be filled again. */
 const SCHEMA_VERSION = 1;
-/** Rows that one transaction takes; a kill loses at most these, which only costs sending them again. */
+/** Rows that wait for one commit, and for how long at most: what a kill can lose, which only costs sending it again. */
 const ROWS_A_TRANSACTION = 2000;
+const COMMIT_AFTER_MS = 250;
+/** Below this size content is read whole before anything is asked: only larger files ask by size alone. */
+const ASKED_BY_SIZE_BYTES = 128 * 1024;
+/** 65,536 numbers are about 4 MiB at the most; beyond it every size may be known. */
+const MAX_SIZES_AT_HAND = 65_536;
 
 /**
  * Content known in the account, in SQLite. `content` has one row a content: where it lies, and the inode that it was read
- * from. A file that was moved is found by the inode, a copied one by size and hash.
+ * from. A file that was moved is found by the inode, a copied one by size and hash. Rows are appended and found by short
+ * integer keys, which costs a third of a table ordered by hash.
  */
 export class SqliteCatalogue implements Catalogue {
   readonly #database: Database.Database;
   readonly #statements: Statements;
-  readonly #folderIds = new Map<string, number>();
-  readonly #folderNames = new Map<number, string>();
-  /** Sizes of all rows while they are few enough to be kept at hand; undefined once they are not. */
+  readonly #folders = new Names();
+  readonly #filesystems = new Names();
+  /** Sizes of all larger rows while they are few enough to be kept at hand; undefined once they are not. */
   #sizes: Set<number> | undefined;
+  /** In a catalogue that began empty: hashes that may be in it. Saves nearly every look-up of a first run. */
+  readonly #maybe: HashFilter | undefined;
+  readonly #beganEmpty: boolean;
   #openRows = 0;
+  #commitTimer: NodeJS.Timeout | undefined;
 
-  /** @param file - made if missing; emptied if it belongs to another account or can't be read */
+  /** @param file - made if missing; emptied if it belongs to another account */
   constructor(file: string, accountId: string) {
     this.#database = new Database(file);
     this.#database.pragma('journal_mode = WAL');
     this.#database.pragma('synchronous = NORMAL');
+    // a first run would otherwise wait for the disk every 4 MiB
+    this.#database.pragma('wal_autocheckpoint = 16384');
     const isOurs = this.#database.pragma('user_version', { simple: true }) === SCHEMA_VERSION;
     if (!isOurs) this.#reset();
     this.#statements = prepare(this.#database);
     if (isOurs && this.#about('account') !== accountId) {
-      this.#database.exec('DELETE FROM content; DELETE FROM folder; DELETE FROM about;');
+      this.#database.exec(
+        'DELETE FROM content; DELETE FROM folder; DELETE FROM filesystem; DELETE FROM about;',
+      );
     }
     this.#statements.setAbout.run('account', accountId);
-    for (const { id, name } of this.#statements.allFolders.all()) this.#remember(id, name);
-    const sizes = this.#statements.someSizes.all(MAX_SIZES_AT_HAND + 1);
+    for (const { id, name } of this.#statements.allFolders.all()) this.#folders.note(id, name);
+    for (const { id, name } of this.#statements.allFilesystems.all()) this.#filesystems.note(id, name);
+    const sizes = this.#statements.someSizes.all(ASKED_BY_SIZE_BYTES, MAX_SIZES_AT_HAND + 1);
     if (sizes.length <= MAX_SIZES_AT_HAND) this.#sizes = new Set(sizes.map((row) => row.size));
+    this.#beganEmpty = this.#statements.any.get() === undefined;
+    if (this.#beganEmpty) this.#maybe = new HashFilter();
   }
 
   hasSize(sizeBytes: number): boolean {
-    return this.#sizes ? this.#sizes.has(sizeBytes) : this.#statements.bySize.get(sizeBytes) !== undefined;
+    return sizeBytes <= ASKED_BY_SIZE_BYTES || (this.#sizes?.has(sizeBytes) ?? true);
   }
 
   byContent(sizeBytes: number, sha256: Buffer): KnownContent | undefined {
-    if (this.#sizes && !this.#sizes.has(sizeBytes)) return undefined;
-    const row = this.#statements.byContent.get(sizeBytes, sha256);
-    return row && { folder: this.#folderName(row.folder), path: row.path, sha256 };
+    if (this.#maybe && !this.#maybe.has(sha256)) return undefined;
+    const row = this.#statements.byContent.get(keyOf(sha256), sha256);
+    return row?.size === sizeBytes
+      ? { folder: this.#folders.name(row.folder), path: row.path, sha256 }
+      : undefined;
   }
 
   byInode(key: InodeKey): KnownContent | undefined {
-    const rows = this.#statements.byInode.all(key.inode.toString(), key.mtimeNs.toString());
-    const row = rows.find((found) => found.size === key.sizeBytes && found.filesystem.equals(key.filesystem));
-    return row && { folder: this.#folderName(row.folder), path: row.path, sha256: row.sha256 };
+    // what this run sent is found by its hard-link group
+    if (this.#beganEmpty) return undefined;
+    const filesystem = this.#filesystems.id(key.filesystem.toString('latin1'));
+    if (filesystem === undefined) return undefined;
+    const row = this.#statements.byInode.get(
+      asSigned(key.inode),
+      filesystem,
+      key.sizeBytes,
+      asSigned(key.mtimeNs),
+    );
+    return row && { folder: this.#folders.name(row.folder), path: row.path, sha256: row.sha256 };
   }
 
   add(content: KnownContent & InodeKey): void {
-    if (this.#openRows === 0) this.#database.exec('BEGIN');
+    if (this.#openRows === 0) this.#begin();
+    const { sizeBytes, sha256 } = content;
     this.#statements.add.run(
-      content.sizeBytes,
-      content.sha256,
+      keyOf(sha256),
+      sha256,
+      sizeBytes,
       this.#folderId(content.folder),
       content.path,
-      content.filesystem,
-      content.inode.toString(),
-      content.mtimeNs.toString(),
+      this.#filesystemId(content.filesystem.toString('latin1')),
+      asSigned(content.inode),
+      asSigned(content.mtimeNs),
     );
-    this.#noteSize(content.sizeBytes);
+    this.#maybe?.add(sha256);
+    if (sizeBytes > ASKED_BY_SIZE_BYTES) this.#noteSize(sizeBytes);
     if (++this.#openRows >= ROWS_A_TRANSACTION) this.flush();
   }
 
-  forget(sizeBytes: number, sha256: Buffer): void {
-    this.#statements.forget.run(sizeBytes, sha256);
+  forget(_sizeBytes: number, sha256: Buffer): void {
+    this.#statements.forget.run(keyOf(sha256), sha256);
   }
 
   folders(): readonly string[] {
-    return [...this.#folderIds.keys()];
+    return this.#folders.all();
   }
 
   covers(): string | undefined {
@@ -85,25 +115,25 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   renameFolder(from: string, to: string): void {
-    const id = this.#folderIds.get(from);
+    const id = this.#folders.id(from);
     if (id === undefined) return;
     this.flush();
     this.#statements.renameFolder.run(to, id);
-    this.#folderIds.delete(from);
-    this.#remember(id, to);
+    this.#folders.forget(from);
+    this.#folders.note(id, to);
   }
 
   forgetFolder(folder: string): void {
-    const id = this.#folderIds.get(folder);
+    const id = this.#folders.id(folder);
     if (id === undefined) return;
     this.flush();
     this.#statements.forgetRows.run(id);
     this.#statements.forgetFolder.run(id);
-    this.#folderIds.delete(folder);
-    this.#folderNames.delete(id);
+    this.#folders.forget(folder);
   }
 
   flush(): void {
+    clearTimeout(this.#commitTimer);
     if (this.#openRows > 0) this.#database.exec('COMMIT');
     this.#openRows = 0;
   }
@@ -114,28 +144,27 @@ export class SqliteCatalogue implements Catalogue {
     this.#database.close();
   }
 
+  #begin(): void {
+    this.#database.exec('BEGIN');
+    this.#commitTimer = setTimeout(() => this.flush(), COMMIT_AFTER_MS).unref();
+  }
+
   #noteSize(sizeBytes: number): void {
     this.#sizes?.add(sizeBytes);
     if (this.#sizes && this.#sizes.size > MAX_SIZES_AT_HAND) this.#sizes = undefined;
   }
 
   #folderId(name: string): number {
-    const known = this.#folderIds.get(name);
+    return (
+      this.#folders.id(name) ??
+      this.#folders.note(Number(this.#statements.addFolder.run(name).lastInsertRowid), name)
+    );
+  }
+
+  #filesystemId(name: string): number {
+    const known = this.#filesystems.id(name);
     if (known !== undefined) return known;
-    const id = Number(this.#statements.addFolder.run(name).lastInsertRowid);
-    this.#remember(id, name);
-    return id;
-  }
-
-  #folderName(id: number): string {
-    const name = this.#folderNames.get(id);
-    if (name === undefined) throw new Error(`catalogue row points at unknown folder ${id}`);
-    return name;
-  }
-
-  #remember(id: number, name: string): void {
-    this.#folderIds.set(name, id);
-    this.#folderNames.set(id, name);
+    return this.#filesystems.note(Number(this.#statements.addFilesystem.run(name).lastInsertRowid), name);
   }
 
   #about(key: string): string | undefined {
@@ -144,21 +173,78 @@ export class SqliteCatalogue implements Catalogue {
 
   #reset(): void {
     this.#database.exec(`
-      DROP TABLE IF EXISTS content; DROP TABLE IF EXISTS folder; DROP TABLE IF EXISTS about;
+      DROP TABLE IF EXISTS content; DROP TABLE IF EXISTS folder;
+      DROP TABLE IF EXISTS filesystem; DROP TABLE IF EXISTS about;
       CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
       CREATE TABLE folder (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE);
+      CREATE TABLE filesystem (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
       CREATE TABLE content (
-        size INTEGER NOT NULL, sha256 BLOB NOT NULL, folder INTEGER NOT NULL, path BLOB NOT NULL,
-        filesystem BLOB NOT NULL, inode TEXT NOT NULL, mtimeNs TEXT NOT NULL,
-        PRIMARY KEY (size, sha256)
-      ) WITHOUT ROWID;
-      CREATE INDEX content_by_inode ON content (inode, mtimeNs);
+        id INTEGER PRIMARY KEY, key INTEGER NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,
+        folder INTEGER NOT NULL, path BLOB NOT NULL,
+        filesystem INTEGER NOT NULL, inode INTEGER NOT NULL, mtimeNs INTEGER NOT NULL
+      );
+      CREATE INDEX content_by_key ON content (key);
+      CREATE INDEX content_by_inode ON content (inode);
       PRAGMA user_version = ${SCHEMA_VERSION};`);
   }
 }
 
-/** 65,536 numbers are about 4 MiB at the most. */
-const MAX_SIZES_AT_HAND = 65_536;
+/** Ids of names, both ways. */
+class Names {
+  readonly #ids = new Map<string, number>();
+  readonly #names = new Map<number, string>();
+
+  id(name: string): number | undefined {
+    return this.#ids.get(name);
+  }
+
+  name(id: number): string {
+    const name = this.#names.get(id);
+    if (name === undefined) throw new Error(`catalogue row points at unknown name ${id}`);
+    return name;
+  }
+
+  all(): readonly string[] {
+    return [...this.#ids.keys()];
+  }
+
+  note(id: number, name: string): number {
+    this.#ids.set(name, id);
+    this.#names.set(id, name);
+    return id;
+  }
+
+  forget(name: string): void {
+    const id = this.#ids.get(name);
+    if (id !== undefined) this.#names.delete(id);
+    this.#ids.delete(name);
+  }
+}
+
+/** One bit for each hash that came by, 1 MiB in all: "no" is sure, "yes" is a reason to look. */
+class HashFilter {
+  readonly #bits = new Uint8Array(1 << 20);
+
+  has(sha256: Buffer): boolean {
+    const bit = sha256.readUInt32LE(8) & 0x7fffff;
+    return ((this.#bits[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0;
+  }
+
+  add(sha256: Buffer): void {
+    const bit = sha256.readUInt32LE(8) & 0x7fffff;
+    this.#bits[bit >> 3] = (this.#bits[bit >> 3] ?? 0) | (1 << (bit & 7));
+  }
+}
+
+/** 48 bits of the hash: an exact number in JavaScript. */
+function keyOf(sha256: Buffer): number {
+  return sha256.readUIntLE(0, 6);
+}
+
+/** SQLite's integers are signed. */
+function asSigned(value: bigint): bigint {
+  return BigInt.asIntN(64, value);
+}
 
 interface Place {
   readonly folder: number;
@@ -176,17 +262,23 @@ function prepare(database: Database.Database) {
     renameFolder: database.prepare<[string, number]>('UPDATE folder SET name = ? WHERE id = ?'),
     forgetFolder: database.prepare<[number]>('DELETE FROM folder WHERE id = ?'),
     forgetRows: database.prepare<[number]>('DELETE FROM content WHERE folder = ?'),
-    someSizes: database.prepare<[number], { size: number }>('SELECT DISTINCT size FROM content LIMIT ?'),
-    bySize: database.prepare<[number], { size: number }>('SELECT size FROM content WHERE size = ? LIMIT 1'),
-    byContent: database.prepare<[number, Buffer], Place>(
-      'SELECT folder, path FROM content WHERE size = ? AND sha256 = ?',
+    allFilesystems: database.prepare<[], { id: number; name: string }>('SELECT id, name FROM filesystem'),
+    addFilesystem: database.prepare<[string]>('INSERT INTO filesystem (name) VALUES (?)'),
+    any: database.prepare<[], { id: number }>('SELECT id FROM content LIMIT 1'),
+    someSizes: database.prepare<[number, number], { size: number }>(
+      'SELECT DISTINCT size FROM content WHERE size > ? LIMIT ?',
     ),
-    byInode: database.prepare<[string, string], Place & { size: number; sha256: Buffer; filesystem: Buffer }>(
-      'SELECT size, sha256, folder, path, filesystem FROM content WHERE inode = ? AND mtimeNs = ?',
+    byContent: database.prepare<[number, Buffer], Place & { size: number }>(
+      'SELECT folder, path, size FROM content WHERE key = ? AND sha256 = ? ORDER BY id DESC LIMIT 1',
     ),
-    add: database.prepare<[number, Buffer, number, Buffer, Buffer, string, string]>(
-      'INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?, ?, ?, ?)',
+    byInode: database.prepare<[bigint, number, number, bigint], Place & { sha256: Buffer }>(
+      `SELECT folder, path, sha256 FROM content
+        WHERE inode = ? AND filesystem = ? AND size = ? AND mtimeNs = ? ORDER BY id DESC LIMIT 1`,
     ),
-    forget: database.prepare<[number, Buffer]>('DELETE FROM content WHERE size = ? AND sha256 = ?'),
+    add: database.prepare<[number, Buffer, number, number, Buffer, number, bigint, bigint]>(
+      `INSERT INTO content (key, sha256, size, folder, path, filesystem, inode, mtimeNs)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
+    forget: database.prepare<[number, Buffer]>('DELETE FROM content WHERE key = ? AND sha256 = ?'),
   };
 }

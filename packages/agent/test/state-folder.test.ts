@@ -1,0 +1,157 @@
+import { parseRunName } from '@bakker/impl-format';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import t from 'tap';
+import { openStateFolder } from '../src/adapters/state-folder.ts';
+import type { InodeKey, KnownContent } from '../src/ports/state-folder.ts';
+
+const RUN = parseRunName('2024_04_18_01');
+const NEXT = parseRunName('2024_04_19_01');
+if (!RUN || !NEXT) throw new Error('run names');
+
+async function withState(act: (dir: string) => Promise<void>): Promise<void> {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bakker-state-'));
+  try {
+    await act(dir);
+  } finally {
+    fs.rmSync(dir, { recursive: true });
+  }
+}
+
+function content(folder: string, name: string, inode: bigint): KnownContent & InodeKey {
+  return {
+    folder,
+    path: Buffer.concat([Buffer.from(name), Buffer.from([0xff, 0x0a])]),
+    sha256: randomBytes(32),
+    filesystem: Buffer.from('/srv'),
+    inode,
+    sizeBytes: 300_000,
+    mtimeNs: 1_713_400_000_123_456_789n,
+  };
+}
+
+t.test(
+  'the catalogue finds content by size and hash, and by the inode that it was read from, also after reopening',
+  async (t) => {
+    await withState(async (dir) => {
+      const state = await openStateFolder(dir);
+      const largest = content(RUN, 'largest inode', 2n ** 64n - 1n);
+      const early = { ...content(RUN, 'before 1970', 5n), mtimeNs: -7n };
+      {
+        using catalogue = await state.catalogue('account');
+        t.notOk(catalogue.hasSize(300_000));
+        catalogue.add(largest);
+        catalogue.add(early);
+        t.match(catalogue.byContent(300_000, largest.sha256), { folder: RUN, path: largest.path });
+      }
+      using catalogue = await state.catalogue('account');
+      for (const known of [largest, early]) {
+        t.same(catalogue.byInode(known), { folder: RUN, path: known.path, sha256: known.sha256 });
+        t.equal(catalogue.byInode({ ...known, mtimeNs: 1n }), undefined);
+        t.equal(catalogue.byInode({ ...known, sizeBytes: 1 }), undefined);
+        t.equal(catalogue.byInode({ ...known, filesystem: Buffer.from('/other') }), undefined);
+      }
+      t.ok(catalogue.hasSize(300_000));
+      t.notOk(catalogue.hasSize(300_001));
+      t.equal(catalogue.byContent(1, largest.sha256), undefined);
+      catalogue.forget(300_000, largest.sha256);
+      t.equal(catalogue.byContent(300_000, largest.sha256), undefined);
+    });
+  },
+);
+
+t.test(
+  'the catalogue follows a folder that is renamed, forgets one that is gone, and starts anew for another account',
+  async (t) => {
+    await withState(async (dir) => {
+      const state = await openStateFolder(dir);
+      const moved = content('token', 'moved', 1n);
+      const gone = content('gone', 'gone', 2n);
+      {
+        using catalogue = await state.catalogue('account');
+        catalogue.add(moved);
+        catalogue.add(gone);
+        catalogue.renameFolder('token', RUN);
+        catalogue.forgetFolder('gone');
+        catalogue.setCovers(RUN);
+        t.same(catalogue.folders(), [RUN]);
+        t.equal(catalogue.byContent(300_000, moved.sha256)?.folder, RUN);
+        t.equal(catalogue.byContent(300_000, gone.sha256), undefined);
+      }
+      {
+        using catalogue = await state.catalogue('account');
+        t.equal(catalogue.covers(), RUN);
+        t.same(catalogue.folders(), [RUN]);
+      }
+      using other = await state.catalogue('another account');
+      t.equal(other.byContent(300_000, moved.sha256), undefined);
+      t.equal(other.covers(), undefined);
+      t.same(other.folders(), []);
+    });
+  },
+);
+
+t.test('a damaged catalogue is filled anew instead of failing the run', async (t) => {
+  await withState(async (dir) => {
+    fs.mkdirSync(dir, { recursive: true });
+    fs.writeFileSync(path.join(dir, 'catalogue.sqlite'), randomBytes(20_000));
+    const state = await openStateFolder(dir);
+    using catalogue = await state.catalogue('account');
+    t.same(catalogue.folders(), []);
+  });
+});
+
+t.test('one process holds the lock; it says who, and goes with a process that is killed', async (t) => {
+  await withState(async (dir) => {
+    const state = await openStateFolder(dir);
+    {
+      using _held = await state.lock('backup');
+      await t.rejects(state.lock('retention'), { code: 'LOCKED', message: /backup, process \d+/ });
+    }
+    const script = `
+      const { openStateFolder } = await import(${JSON.stringify(path.resolve(import.meta.dirname, '../src/adapters/state-folder.ts'))});
+      await (await openStateFolder(${JSON.stringify(dir)})).lock('killed');
+      process.kill(process.pid, 'SIGKILL');`;
+    t.throws(() => execFileSync(process.execPath, ['--input-type=module', '-e', script], { stdio: 'pipe' }), {
+      signal: 'SIGKILL',
+    });
+    t.match(fs.readFileSync(path.join(dir, 'lock'), 'utf8'), /killed/);
+    using _again = await state.lock('backup');
+    t.pass('a lock that a dead process left is free');
+  });
+});
+
+t.test('the manifest that is kept is the newest, with the hash of its bytes', async (t) => {
+  await withState(async (dir) => {
+    const state = await openStateFolder(dir);
+    await state.keepManifest(RUN, one('first'));
+    await state.keepManifest(NEXT, one('second'));
+    t.equal(await state.keptManifest(RUN), undefined);
+    const kept = await state.keptManifest(NEXT);
+    t.equal(Buffer.concat(await Array.fromAsync(kept?.read() ?? [])).toString(), 'second');
+    t.equal(kept?.sha256, '16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4');
+    t.same(fs.readdirSync(path.join(dir, 'kept')).sort(), [`${NEXT}.impl`, `${NEXT}.sha256`]);
+  });
+});
+
+t.test('last runs are remembered, and a damaged note counts as none', async (t) => {
+  await withState(async (dir) => {
+    const state = await openStateFolder(dir);
+    const last = {
+      lastSuccess: { run: RUN, status: 'complete', startedAtMs: 1, finishedAtMs: 2 },
+      lastAttempt: { startedAtMs: 3, finishedAtMs: 4, exitStatus: 13, message: 'full' },
+      frozen: { reason: 'too much was gone', sinceRun: RUN },
+    } as const;
+    await state.saveLastRuns(last);
+    t.same(await state.lastRuns(), last);
+    fs.writeFileSync(path.join(dir, 'last.json'), '{"lastSuccess": {"run": "no run"');
+    t.same(await state.lastRuns(), { lastSuccess: undefined, lastAttempt: undefined, frozen: undefined });
+  });
+});
+
+async function* one(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text);
+}
