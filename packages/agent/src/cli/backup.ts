@@ -54,7 +54,8 @@ export const backup: Command<BackupArgs, Backup> = {
 /** The closing words: one line that says what is safe now. */
 export function summarise(report: BackupReport, isDryRun: boolean): string {
   const { files, bytes, status } = report;
-  if (status === 'skipped') return `Nothing to do: ${report.warnings[0] ?? 'the last run is young enough'}.`;
+  if (status === 'skipped')
+    return 'Nothing to do: the last run is younger than "interval"; --force makes one now.';
   const changes: readonly (readonly [number, string])[] = [
     [files.new, 'new'],
     [files.changed, 'changed'],
