@@ -22,6 +22,8 @@ const MAX_PENDING_PER_CHANNEL = 512;
 /** `limits@openssh.com` says 261,120 here; a server without that extension takes 32 KiB by the draft. */
 const WRITE_BYTES_BY_DRAFT = 32 * 1024;
 const PIECES_IN_FLIGHT = 16;
+/** From this size on a flush costs little beside the writing. The server answers nothing else meanwhile. */
+const FSYNC_FROM_BYTES = 8 * 1024 * 1024;
 const PATH_MAX_BYTES = 4095;
 
 /** The channels of an account, opened by the transport. */
@@ -421,7 +423,7 @@ class SftpSink implements FileSink {
       const steps = [
         client.fsetstat(handle, { sizeBytes }),
         client.fsetstat(handle, { atimeS: mtimeS, mtimeS }),
-        ...(canFsync ? [client.fsync(handle)] : []),
+        ...(canFsync && sizeBytes >= FSYNC_FROM_BYTES ? [client.fsync(handle)] : []),
       ];
       const stat = client.fstat(handle);
       const failed = (await Promise.allSettled([...steps, stat])).find((step) => step.status === 'rejected');
