@@ -59,7 +59,7 @@ async function find(account: StorageAccount, { runs, from }: Choice): Promise<St
       runs,
     );
   }
-  if (DATE_AND_TIME.test(from)) return await newestAt(account, { runs, from });
+  if (DATE_AND_TIME.test(from)) return newestAt(account, { runs, from });
   throw new AgentError('USAGE', `${JSON.stringify(from)} is neither a run nor a date`, {
     hint: 'latest, a run as bakker list shows it (2024_04_19_01), or a date (2024-04-19, 2024-04-19T13:00)',
   });

@@ -61,7 +61,7 @@ t.test('attributes that went wrong are put right without fetching content', asyn
   const { report } = await world.restore();
   t.same(await compareTrees(world.source, world.restored), []);
   t.equal(report.bytes, 0);
-  t.equal(report.mended, 2);
+  t.equal(report.mended, 3);
   t.equal(inodeOf(), inode, 'the file itself stayed');
 });
 

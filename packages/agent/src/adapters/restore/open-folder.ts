@@ -212,7 +212,7 @@ export class OpenFolder implements TargetFolder {
   *read(name: Buffer): Generator<Buffer> {
     const fd = openSync(this.#at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     try {
-      const piece = Buffer.allocUnsafe(READ_BYTES);
+      const piece = (scratch ??= Buffer.allocUnsafe(READ_BYTES));
       for (;;) {
         const lengthBytes = readSync(fd, piece);
         if (lengthBytes === 0) return;
@@ -329,6 +329,8 @@ export class OpenFolder implements TargetFolder {
 
 const SELF = Buffer.from('.');
 const READ_BYTES = 262_144;
+/** For `read`: its pieces are used up before anything else runs. */
+let scratch: Buffer | undefined;
 const EXDEV = 18;
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
