@@ -35,7 +35,7 @@ export async function chooseParent(options: {
       continue;
     }
     try {
-      return await checkedParent({ run, account, state });
+      return await checkedParent({ run, manifestSizeBytes, account, state });
     } catch (error) {
       if (
         !(error instanceof ManifestError) &&
@@ -51,25 +51,27 @@ export async function chooseParent(options: {
 /** Reads the manifest from the storage; if it is byte for byte the one that is kept here, nothing more has to be done. */
 async function checkedParent(options: {
   run: RunName;
+  manifestSizeBytes: number;
   account: StorageAccount;
   state: StateFolder;
 }): Promise<Parent> {
-  const { run, account, state } = options;
+  const { run, manifestSizeBytes, account, state } = options;
+  const stored = () => account.manifest(run, manifestSizeBytes);
   const receipt = await account.receipt(run);
   let kept = await state.keptManifest(run);
   const hash = createHash('sha256');
-  if (kept) for await (const piece of account.manifest(run)) hash.update(piece);
+  if (kept) for await (const piece of stored()) hash.update(piece);
   const storedSha256 = kept && hash.digest('hex');
   if (!kept || kept.sha256 !== storedSha256) {
-    await checkManifestBytes(account.manifest(run), { source: manifestName(run) });
-    await state.keepManifest(run, account.manifest(run));
+    await checkManifestBytes(stored(), { source: manifestName(run), run });
+    await state.keepManifest(run, stored());
     kept = await state.keptManifest(run);
     if (!kept) throw new Error('a manifest that was just kept is gone');
   }
   const digest =
     receipt?.manifestSha256 === kept.sha256
       ? receipt.manifestDigest
-      : (await checkManifestBytes(kept.read(), { source: manifestName(run) })).digest;
+      : (await checkManifestBytes(kept.read(), { source: manifestName(run), run })).digest;
   const { read } = kept;
   return { run, digest, receipt, manifest: () => read() };
 }

@@ -3,7 +3,7 @@ import type { Entry, ManifestHeader, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import { printableName } from '../printable-name.ts';
 import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
-import type { RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
+import type { PublishOptions, RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceProblem, SourceSurvey } from '../ports/source-tree.ts';
 import { AgentError } from '../errors.ts';
 import { openCatalogue } from './catalogue-session.ts';
@@ -76,10 +76,12 @@ export async function writeRun(
     onWarning,
   });
   const manifestHash = createHash('sha256');
+  let manifestSizeBytes = 0;
   const write = async (chunks: readonly Uint8Array[]) => {
     for (const chunk of chunks) {
       manifestHash.update(chunk);
       await draft.write(chunk);
+      manifestSizeBytes += chunk.length;
     }
   };
   progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
@@ -132,7 +134,7 @@ export async function writeRun(
     manifestDigest: trailer.digest,
     ...(frozen === undefined ? {} : { frozen }),
   } as const;
-  await publish(writer, { manifest: () => draft.read(), receipt, reopen: ports.openAccount });
+  await publish(writer, { manifest: draft.read(), manifestSizeBytes, receipt, reopen: ports.openAccount });
   await noteContents({ catalogue, state, account, writer, parent });
   await state.keepManifest(writer.run, draft.read());
   await tidy(writer, { signal, onWarning });
@@ -142,14 +144,10 @@ export async function writeRun(
 /** A connection that is cut just after the storage renamed the run must not make a second run of it. */
 async function publish(
   writer: RunWriter,
-  options: {
-    manifest: () => AsyncIterable<Uint8Array>;
-    receipt: Parameters<RunWriter['publish']>[0]['receipt'];
-    reopen: () => Promise<StorageAccount>;
-  },
+  options: PublishOptions & { reopen: () => Promise<StorageAccount> },
 ): Promise<void> {
   try {
-    await writer.publish({ manifest: options.manifest(), receipt: options.receipt });
+    await writer.publish(options);
   } catch (error) {
     if (!(error instanceof AgentError) || error.code !== 'CONNECTION_LOST') throw error;
     await using again = await options.reopen().catch(() => {

@@ -16,7 +16,9 @@ export async function writeResult(
 ): Promise<void> {
   const { json, write } = options;
   if (json) {
-    await write(`${JSON.stringify(performed.json())}\n`);
+    const value = performed.json();
+    // the content itself was the output
+    if (value !== undefined) await write(`${JSON.stringify(value)}\n`);
     return;
   }
   const lines: string[] = [];

@@ -76,7 +76,9 @@ export interface StateFolder {
   catalogue(accountId: string): Promise<Catalogue>;
   draft(): Promise<ManifestDraft>;
   /** The clear manifest of a run that this server wrote or checked, with the SHA-256 (hex) of its bytes; undefined if not kept. */
-  keptManifest(run: RunName): Promise<{ sha256: string; readonly read: () => AsyncGenerator<Buffer> } | undefined>;
+  keptManifest(
+    run: RunName,
+  ): Promise<{ sha256: string; readonly read: () => AsyncGenerator<Buffer> } | undefined>;
   /** Keeps `bytes` as the manifest of `run`, and drops those of other runs. */
   keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>): Promise<void>;
 }

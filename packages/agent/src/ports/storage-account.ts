@@ -89,6 +89,12 @@ export interface FileSink extends AsyncDisposable {
   share?(descriptor: number): boolean;
 }
 
+export interface PublishOptions {
+  readonly manifest: AsyncIterable<Uint8Array>;
+  readonly manifestSizeBytes: number;
+  readonly receipt: Omit<Receipt, 'token'>;
+}
+
 /** A run being written. Requests of many files are in flight; a folder may be used at once, without waiting for its promise. */
 export interface RunWriter extends AsyncDisposable {
   readonly run: RunName;
@@ -108,7 +114,7 @@ export interface RunWriter extends AsyncDisposable {
   file(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
   openFile(path: Buffer, about: NewFile): Promise<FileSink>;
   /** Flushed, manifest and receipt in place, renamed, `latest` moved. Every other request must have been answered. */
-  publish(options: { manifest: AsyncIterable<Uint8Array>; receipt: Omit<Receipt, 'token'> }): Promise<void>;
+  publish(options: PublishOptions): Promise<void>;
   /** Removes the carried folders, after the publish. What is cut off here is done by a later run. */
   cleanUp(options: { signal: AbortSignal }): Promise<void>;
 }
@@ -129,8 +135,10 @@ export interface StorageAccount extends AsyncDisposable {
   /** What `latest` points at, if it is a complete run. */
   latest(): Promise<RunName | undefined>;
   receipt(run: RunName): Promise<Receipt | undefined>;
-  /** The bytes of `RUN.impl`. @throws AgentError MANIFEST_DAMAGED if it is missing */
-  manifest(run: RunName): AsyncGenerator<Buffer>;
+  /**
+   * The bytes of `RUN.impl`; `expectedBytes` if a listing told them. @throws AgentError MANIFEST_DAMAGED if it is missing
+   */
+  manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer>;
   /** A small file whole. Rejects with MissingFromStorage if it is not there or not a file. */
   readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer>;
   /** A large file's extents in order, in pieces. Rejects like `readFile`; short content ends early. */

@@ -50,7 +50,7 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
 
 async function checkManifest({ run }: RestoreJob, { account }: RestorePorts): Promise<void> {
   try {
-    await checkManifestBytes(account.manifest(run), { source: manifestName(run) });
+    await checkManifestBytes(account.manifest(run), { source: manifestName(run), run });
   } catch (error) {
     throw manifestFailure(error, run);
   }

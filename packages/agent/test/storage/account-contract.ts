@@ -242,7 +242,11 @@ const RECEIPT: Omit<Receipt, 'token' | 'run'> = {
 };
 
 export async function publish(writer: RunWriter, manifest: string): Promise<void> {
-  await writer.publish({ manifest: pieces(manifest), receipt: { ...RECEIPT, run: writer.run } });
+  await writer.publish({
+    manifest: pieces(manifest),
+    manifestSizeBytes: manifest.length,
+    receipt: { ...RECEIPT, run: writer.run },
+  });
 }
 
 /** Publishes a run of text files; their folders are one or two levels deep. */

@@ -32,11 +32,12 @@ export interface FileStore extends AsyncDisposable {
   readlink(path: Buffer): Promise<Buffer>;
   /** A new file; fails if the name is taken. */
   writeFile(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
-  openFile(path: Buffer, about: NewFile): Promise<FileSink>;
+  /** `expectedBytes`, if it is known to be little, spares a connection made for content. */
+  openFile(path: Buffer, about: NewFile, expectedBytes?: number): Promise<FileSink>;
   /** A small file whole. `sizeBytes` is what is expected; a longer file is read on, a missing one is MissingFromStorage. */
   readFile(path: Buffer, sizeBytes: number): Promise<Buffer>;
-  /** A file from the start to its end, in order. */
-  readStream(path: Buffer): AsyncGenerator<Buffer>;
+  /** A file from the start to its end, in order; `expectedBytes` as for `openFile`. */
+  readStream(path: Buffer, expectedBytes?: number): AsyncGenerator<Buffer>;
   readExtents(
     path: Buffer,
     extents: readonly Extent[],

@@ -44,6 +44,9 @@ export async function openSftpStore(
       address: `${address.user}@${address.host}:${address.path}`,
       names,
       content: () => (content ??= connect(false)),
+      get isContentOpen() {
+        return content !== undefined;
+      },
       root,
       close,
     });

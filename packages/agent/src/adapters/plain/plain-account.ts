@@ -77,9 +77,9 @@ export class PlainAccount implements StorageAccount {
     return text && decodeReceipt(text, run);
   }
 
-  async *manifest(run: RunName): AsyncGenerator<Buffer> {
+  async *manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer> {
     try {
-      yield* this.#store.readStream(Buffer.from(manifestName(run)));
+      yield* this.#store.readStream(Buffer.from(manifestName(run)), expectedBytes);
     } catch (error) {
       if (!(error instanceof MissingFromStorage)) throw error;
       throw new AgentError(

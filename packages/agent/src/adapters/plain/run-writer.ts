@@ -5,7 +5,7 @@ import type {
   FileSink,
   LinkOutcome,
   NewFile,
-  Receipt,
+  PublishOptions,
   RunWriter,
   StoredPlace,
 } from '../../ports/storage-account.ts';
@@ -101,13 +101,10 @@ export class PlainRunWriter implements RunWriter {
    * The order keeps every invariant if the process dies at any step: the manifest is there before the run has its name,
    * and `latest` moves to the run only then.
    */
-  async publish(options: {
-    manifest: AsyncIterable<Uint8Array>;
-    receipt: Omit<Receipt, 'token'>;
-  }): Promise<void> {
+  async publish(options: PublishOptions): Promise<void> {
     const store = this.#store;
     await store.flushAll();
-    const manifest = await this.#writeManifest(options.manifest, options.receipt.finishedAtMs);
+    const manifest = await this.#writeManifest(options);
     await store.flush(this.#root);
     await replaceFile(
       store,
@@ -130,11 +127,12 @@ export class PlainRunWriter implements RunWriter {
     // what was written stays as `.incomplete`, for the next run to carry over
   }
 
-  async #writeManifest(bytes: AsyncIterable<Uint8Array>, finishedAtMs: number): Promise<Buffer> {
+  async #writeManifest({ manifest, manifestSizeBytes, receipt }: PublishOptions): Promise<Buffer> {
     const beside = temporaryName();
-    await using sink = await this.#store.openFile(beside, { mtimeS: finishedAtMs / 1000, executable: false });
+    const about = { mtimeS: receipt.finishedAtMs / 1000, executable: false };
+    await using sink = await this.#store.openFile(beside, about, manifestSizeBytes);
     let offsetBytes = 0;
-    for await (const piece of bytes) {
+    for await (const piece of manifest) {
       for (let start = 0; start < piece.length; start += MANIFEST_PIECE_BYTES) {
         const part = Buffer.from(piece.subarray(start, start + MANIFEST_PIECE_BYTES));
         await sink.write(offsetBytes, part);

@@ -22,6 +22,8 @@ const MAX_PENDING_PER_CHANNEL = 512;
 /** `limits@openssh.com` says 261,120 here; a server without that extension takes 32 KiB by the draft. */
 const WRITE_BYTES_BY_DRAFT = 32 * 1024;
 const PIECES_IN_FLIGHT = 16;
+/** Up to this much goes over the compressed connection, if there is no other yet: making one costs more. */
+const LITTLE_CONTENT_BYTES = 4 * 1024 * 1024;
 /** From this size on a flush costs little beside the writing. The server answers nothing else meanwhile. */
 const FSYNC_FROM_BYTES = 8 * 1024 * 1024;
 const PATH_MAX_BYTES = 4095;
@@ -33,6 +35,7 @@ export interface SftpChannels {
   readonly names: readonly SftpClient[];
   /** For content; opened at its first use. */
   content(): Promise<readonly SftpClient[]>;
+  readonly isContentOpen: boolean;
   /** The account's folder on the storage, absolute, as `realpath` gave it. */
   readonly root: Buffer;
   close(): Promise<void>;
@@ -137,8 +140,8 @@ export class SftpFileStore implements FileStore {
     if (failed) throw await this.#translate(failed.reason, 'write', path);
   }
 
-  async openFile(path: Buffer, about: NewFile): Promise<FileSink> {
-    const client = await this.#contentChannel(path);
+  async openFile(path: Buffer, about: NewFile, expectedBytes?: number): Promise<FileSink> {
+    const client = await this.#contentChannel(path, expectedBytes);
     const handle = await this.#translated('write', path, this.#create(client, path, about));
     return new SftpSink({
       client,
@@ -152,7 +155,7 @@ export class SftpFileStore implements FileStore {
   }
 
   async readFile(path: Buffer, sizeBytes: number): Promise<Buffer> {
-    const client = await this.#readChannel();
+    const client = await this.#channelFor(sizeBytes);
     const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
     // one byte more than expected is asked for, so that a file that is too long does not look right
     const wantBytes = Math.min(sizeBytes + 1, this.#maxWriteBytes);
@@ -180,11 +183,9 @@ export class SftpFileStore implements FileStore {
     return Buffer.concat(pieces);
   }
 
-  async *readStream(path: Buffer): AsyncGenerator<Buffer> {
-    for await (const { bytes } of this.#read(path, [
-      { offsetBytes: 0, lengthBytes: Number.MAX_SAFE_INTEGER },
-    ]))
-      yield bytes;
+  async *readStream(path: Buffer, expectedBytes?: number): AsyncGenerator<Buffer> {
+    const all = [{ offsetBytes: 0, lengthBytes: Number.MAX_SAFE_INTEGER }];
+    for await (const { bytes } of this.#read(path, all, expectedBytes)) yield bytes;
   }
 
   readExtents(
@@ -265,13 +266,15 @@ export class SftpFileStore implements FileStore {
   }
 
   /** The channel for a new file's content, once the folder for it is there. */
-  async #contentChannel(path: Buffer): Promise<SftpClient> {
+  async #contentChannel(path: Buffer, expectedBytes?: number): Promise<SftpClient> {
     const parentReady = this.#lanes.parentReady(path);
     if (parentReady) await parentReady;
-    return this.#readChannel();
+    return this.#channelFor(expectedBytes);
   }
 
-  async #readChannel(): Promise<SftpClient> {
+  /** The least busy channel for content; a little of it is not worth a connection of its own. */
+  async #channelFor(expectedBytes = Number.POSITIVE_INFINITY): Promise<SftpClient> {
+    if (expectedBytes <= LITTLE_CONTENT_BYTES && !this.#channels.isContentOpen) return this.#first;
     const clients = await this.#channels.content();
     let best = clients[0] ?? this.#first;
     for (const client of clients) if (client.pending < best.pending) best = client;
@@ -281,8 +284,9 @@ export class SftpFileStore implements FileStore {
   async *#read(
     path: Buffer,
     extents: readonly Extent[],
+    expectedBytes?: number,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
-    const client = await this.#readChannel();
+    const client = await this.#channelFor(expectedBytes);
     const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
     try {
       for (const extent of extents) yield* this.#readExtent(client, handle, extent);

@@ -54,7 +54,7 @@ class CorkingSocket extends Socket {
     if (!this.#isCorked) {
       this.#isCorked = true;
       this.cork();
-      process.nextTick(this.#uncork);
+      setImmediate(this.#uncork);
     }
     return typeof second === 'function' ? super.write(data, second) : super.write(data, second, done);
   }
