@@ -14,6 +14,11 @@ export interface ReadOptions {
   readonly source?: string;
 }
 
+export interface CheckOptions extends ReadOptions {
+  /** The run that it must be the manifest of. */
+  readonly run?: string;
+}
+
 /** A manifest being read. Dispose of it unless its batches are read to the end or stopped. */
 export interface ManifestReader extends AsyncDisposable {
   readonly header: ManifestHeader;
@@ -52,11 +57,14 @@ export async function readManifest(
  */
 export async function checkManifestBytes(
   bytes: AsyncIterable<Uint8Array>,
-  options: ReadOptions = {},
+  options: CheckOptions = {},
 ): Promise<ManifestTrailer> {
   await using text = new ManifestText(bytes, options.source);
   try {
-    await text.header();
+    const header = await text.header();
+    if (options.run !== undefined && header.run !== options.run) {
+      throw new FormatProblem('DAMAGED', `it is the manifest of ${header.run}`);
+    }
     const body = text.body();
     let entries = 0;
     for (;;) {
