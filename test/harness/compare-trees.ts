@@ -20,8 +20,8 @@ export async function compareTrees(
   right: string,
   { owners = true, attributes = true }: CompareOptions = {},
 ): Promise<string[]> {
-  const flags = attributes ? ['-aHAX'] : ['-a', '--no-t', '--no-p'];
-  if (!owners) flags.push('--no-o', '--no-g');
+  const flags = attributes ? ['-aHAX'] : ['-a', '--no-t', '--no-p', '--no-o', '--no-g'];
+  if (attributes && !owners) flags.push('--no-o', '--no-g');
   const byRsync = await output(
     'rsync',
     [...flags, '-n', '-c', '-i', '--delete', '--numeric-ids', `${left}/`, `${right}/`],
