@@ -24,14 +24,15 @@ export function openSourceTree(): SourceTree {
       filesystems = surveySources(plan.sources);
       return { filesystems: filesystems.filesystems };
     },
-    scan: async function* (plan, survey, { signal }) {
+    scan: async function* (plan, survey, { signal, earlier }) {
       if (filesystems === undefined || filesystems.filesystems !== survey.filesystems) {
         throw new Error('the scan needs the survey that was made last');
       }
-      using walk = new TreeWalk(plan, { filesystems, names });
+      using walk = new TreeWalk(plan, { filesystems, names, earlier });
       for (let isMore = true; isMore;) {
         signal.throwIfAborted();
         const batch: Entry[] = [];
+        await earlier?.refill();
         isMore = walk.fill(batch, SLICE_NAMES);
         if (batch.length > 0) yield batch;
         await turn();

@@ -1,6 +1,6 @@
 import type { Entry, JoinedPair } from '@bakker/impl-format';
 import { printableName } from '../printable-name.ts';
-import type { RunWriter } from '../ports/storage-account.ts';
+import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import { Budget } from './budget.ts';
 import { compareEntries, isMetadataEqual } from './compare.ts';
@@ -279,11 +279,12 @@ export class Pusher {
     );
   }
 
-  async #link(now: Entry, { place, sizeBytes }: Located) {
+  #link(now: Entry, { place, sizeBytes }: Located): Promise<LinkOutcome> {
     const path = storedPath(now);
     if (!path) throw new Error('only files that lie in the run are linked');
-    if (now.stored.kind === 'elsewhere') await this.#transfer.makeLongPathsFolder();
-    return this.#options.writer.link(path, place, sizeBytes);
+    const { writer } = this.#options;
+    if (now.stored.kind === 'own') return writer.link(path, place, sizeBytes);
+    return this.#transfer.makeLongPathsFolder().then(() => writer.link(path, place, sizeBytes));
   }
 
   /** The old file is gone or takes no more links: the source has the content still. */

@@ -4,10 +4,11 @@ import type { Clock } from '../ports/clock.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
-import type { SourceTree } from '../ports/source-tree.ts';
+import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import { parseRunName, runDateMs } from '@bakker/impl-format';
 import { chooseParent } from './choose-parent.ts';
 import type { BackupReport } from './report.ts';
+import { Problems } from './problems.ts';
 import { writeRun } from './write-run.ts';
 import type { WrittenRun } from './write-run.ts';
 
@@ -71,13 +72,16 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
 }
 
 async function attempt(options: BackupOptions, ports: BackupPorts, cuts: number): Promise<WrittenRun> {
-  const { state, clock, progress } = ports;
+  const { source, state, clock, progress } = ports;
   const warnings: string[] = [];
   const onWarning = (text: string) => {
     warnings.push(text);
     progress.warning(text);
   };
   progress.stage('connecting');
+  const problems = new Problems(onWarning);
+  const preparing = prepareScan(options.config, { source, problems });
+  preparing.catch(() => undefined); // awaited below; the storage takes its time to log us in
   await using account = await ports.openAccount();
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
@@ -89,7 +93,21 @@ async function attempt(options: BackupOptions, ports: BackupPorts, cuts: number)
     return { report: skipped(parent?.run ?? null), finishedAtMs: clock.nowMs(), frozen: undefined };
   }
   // Awaited here: the account must outlive the run.
-  return await writeRun({ ...options, runs, parent, warnings, onWarning }, { ...ports, account });
+  const scan = await preparing;
+  return await writeRun(
+    { ...options, runs, parent, warnings, onWarning, problems, ...scan },
+    { ...ports, account },
+  );
+}
+
+/** Finds the sources and the file systems below them. @throws AgentError SOURCE_SUSPICIOUS */
+async function prepareScan(
+  config: Config,
+  { source, problems }: { source: SourceTree; problems: Problems },
+): Promise<{ plan: ScanPlan; survey: SourceSurvey }> {
+  const sources = await source.expand(config.sources, config.excludes);
+  const plan: ScanPlan = { sources, onProblem: (problem) => problems.add(problem) };
+  return { plan, survey: await source.survey(plan) };
 }
 
 function skipped(parent: string | null): BackupReport {

@@ -1,29 +1,30 @@
 import { createManifestEncoder, mergeJoin, readManifest } from '@bakker/impl-format';
 import type { Entry, ManifestHeader, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
-import { printableName } from '../printable-name.ts';
 import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
 import type { PublishOptions, RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
-import type { ScanPlan, SourceProblem, SourceSurvey } from '../ports/source-tree.ts';
+import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
 import { AgentError } from '../errors.ts';
 import { openCatalogue } from './catalogue-session.ts';
 import type { Parent } from './choose-parent.ts';
 import { dryRunWriter } from './dry-run-writer.ts';
+import { ParentEntries } from './earlier-entries.ts';
 import { SourceCounts, freezeReason, refuseLostMounts } from './guards.ts';
 import { KnownContents } from './known-content.ts';
+import type { Problems } from './problems.ts';
 import { Pusher } from './pusher.ts';
 import type { BackupReport } from './report.ts';
 import type { BackupOptions, BackupPorts } from './run-backup.ts';
 import { Tally } from './tally.ts';
-
-/** Problems that are named one by one in the report; beyond it they are counted. */
-const MAX_NAMED_PROBLEMS = 100;
 
 export interface WriteRunOptions extends BackupOptions {
   readonly runs: readonly StoredRun[];
   readonly parent: Parent | undefined;
   readonly warnings: string[];
   readonly onWarning: (text: string) => void;
+  readonly problems: Problems;
+  readonly plan: ScanPlan;
+  readonly survey: SourceSurvey;
 }
 
 export interface WrittenRun {
@@ -38,15 +39,9 @@ export async function writeRun(
   options: WriteRunOptions,
   ports: BackupPorts & { account: StorageAccount },
 ): Promise<WrittenRun> {
-  const { config, parent, warnings, onWarning } = options;
+  const { config, parent, warnings, onWarning, problems, plan, survey } = options;
   const { account, state, clock, progress, signal, source } = ports;
   const startedAtMs = clock.nowMs();
-  const problems = new Problems(onWarning);
-  const plan: ScanPlan = {
-    sources: await source.expand(config.sources, config.excludes),
-    onProblem: (problem) => problems.add(problem),
-  };
-  const survey = await source.survey(plan);
   const before = parent && (await readManifest(parent.manifest(), { source: `${parent.run}.impl` }));
   await using _before = before;
   if (before && !options.allowEmpty) {
@@ -85,8 +80,9 @@ export async function writeRun(
     }
   };
   progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
-  const scan = source.scan(plan, survey, { signal });
-  for await (const pairs of mergeJoin<Entry, Entry>(scan, before?.batches() ?? nothing())) {
+  const earlier = before && new ParentEntries(before.batches(), before.header.startedAtMs);
+  const scan = source.scan(plan, survey, { signal, earlier });
+  for await (const pairs of mergeJoin<Entry, Entry>(scan, earlier?.batches() ?? nothing())) {
     signal.throwIfAborted();
     for (const { path, left, right } of pairs) counts.count(path, left !== undefined, right !== undefined);
     const done = await pusher.push(pairs);
@@ -239,30 +235,5 @@ class LazyCatalogue implements Disposable {
 
   [Symbol.dispose](): void {
     this.opened?.[Symbol.dispose]();
-  }
-}
-
-/** Says what could not be read or kept changing; the first ones by name. */
-class Problems {
-  readonly #onWarning: (text: string) => void;
-  #unnamed = 0;
-  #named = 0;
-
-  constructor(onWarning: (text: string) => void) {
-    this.#onWarning = onWarning;
-  }
-
-  add(problem: SourceProblem): void {
-    if (problem.kind === 'skipped') return;
-    if (++this.#named > MAX_NAMED_PROBLEMS) {
-      this.#unnamed++;
-      return;
-    }
-    const what = problem.kind === 'unreadable' ? `can't be read (${problem.code})` : problem.message;
-    this.#onWarning(`/${printableName(problem.path)} ${what}`);
-  }
-
-  summarise(): void {
-    if (this.#unnamed > 0) this.#onWarning(`${this.#unnamed} more paths could not be read or kept changing`);
   }
 }

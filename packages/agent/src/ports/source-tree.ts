@@ -63,6 +63,24 @@ export interface OpenSourceFile extends AsyncDisposable {
   isUnchanged(): boolean;
 }
 
+/**
+ * What an earlier run knew, in manifest order. A scan that passes the same paths need not read attributes again that the
+ * times prove unchanged.
+ */
+export interface EarlierEntries {
+  /** The entry at this path if it is at hand; paths are asked for in ascending order. */
+  at(path: Buffer): Entry | undefined;
+  /** Whether what has this ctime cannot have changed since without showing another one. */
+  isSettled(ctimeNs: bigint): boolean;
+  /** Brings the next entries to hand. */
+  refill(): Promise<void>;
+}
+
+export interface ScanOptions {
+  readonly signal: AbortSignal;
+  readonly earlier?: EarlierEntries | undefined;
+}
+
 /** The files of this machine, as the scan sees them. */
 export interface SourceTree {
   /** Globs resolved to folders and files that are there. @throws AgentError SOURCE_SUSPICIOUS if one finds nothing */
@@ -76,11 +94,7 @@ export interface SourceTree {
    * Every entry of every source, and the folders above them, once, in manifest order, in batches of at most 1,024.
    * Holds the names of one folder for each level. File entries have no `sha256` yet.
    */
-  scan(
-    plan: ScanPlan,
-    survey: SourceSurvey,
-    options: { signal: AbortSignal },
-  ): AsyncGenerator<readonly Entry[]>;
+  scan(plan: ScanPlan, survey: SourceSurvey, options: ScanOptions): AsyncGenerator<readonly Entry[]>;
   /** Reads a file of at most a few MiB; reads again if it changed meanwhile. @throws the errno error */
   readWhole(entry: Entry): WholeFile;
   /** @throws the errno error */

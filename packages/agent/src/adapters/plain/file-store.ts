@@ -56,11 +56,17 @@ export interface FileStore extends AsyncDisposable {
   space(): Promise<Space | undefined>;
 }
 
-const SLASH = Buffer.from('/');
+const SLASH = 0x2f;
 
-/** `folder/path`; `folder` alone for an empty path. */
+/** `folder/path`; one alone if the other is empty. Called for every file: written out, it is quicker than `Buffer.concat`. */
 export function joinPath(folder: Buffer, path: Buffer): Buffer {
   if (path.length === 0) return folder;
   if (folder.length === 0) return path;
-  return Buffer.concat([folder, SLASH, path]);
+  const isRoot = folder.length === 1 && folder[0] === SLASH;
+  const start = isRoot ? 1 : folder.length + 1;
+  const joined = Buffer.allocUnsafe(start + path.length);
+  joined.set(folder);
+  joined[start - 1] = SLASH;
+  joined.set(path, start);
+  return joined;
 }

@@ -36,7 +36,10 @@ export async function openSftpStore(
     const names = await connect(true);
     const first = names[0];
     if (!first) throw new Error('no SFTP channel');
-    const root = await first.realpath(Buffer.from(address.path));
+    const [root, start] = await Promise.all([
+      first.realpath(Buffer.from(address.path)),
+      first.realpath(Buffer.from('.')),
+    ]);
     if (options.createFolder) await makeIfMissing(first, root);
     else await first.stat(root);
     let content: Promise<readonly SftpClient[]> | undefined;
@@ -47,7 +50,8 @@ export async function openSftpStore(
       get isContentOpen() {
         return content !== undefined;
       },
-      root,
+      root: relativeTo(start, root),
+      rootBytes: root.length,
       close,
     });
   } catch (error) {
@@ -84,3 +88,12 @@ async function makeIfMissing(client: SftpClient, folder: Buffer): Promise<void> 
     await client.mkdir(folder, { permissions: 0o700 });
   }
 }
+
+/** `folder` as it is named from `start`, if it is there or below. */
+function relativeTo(start: Buffer, folder: Buffer): Buffer {
+  if (folder.equals(start)) return Buffer.from('.');
+  const prefix = start.at(-1) === SLASH ? start : Buffer.concat([start, Buffer.of(SLASH)]);
+  return folder.subarray(0, prefix.length).equals(prefix) ? folder.subarray(prefix.length) : folder;
+}
+
+const SLASH = 0x2f;

@@ -30,6 +30,7 @@ export class PlainRunWriter implements RunWriter {
   readonly #root: Buffer;
   readonly #carried: ReadonlySet<string>;
   #hasSymlinks = true;
+  #otherRoot: { readonly folder: string; readonly root: Buffer } | undefined;
 
   private constructor(options: {
     store: FileStore;
@@ -77,16 +78,9 @@ export class PlainRunWriter implements RunWriter {
     }
   }
 
-  async link(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome> {
-    const isCarried = this.#carried.has(from.folder);
-    const outcome = await this.#store.link(
-      joinPath(this.#folderOf(from, isCarried), from.path),
-      this.#at(path),
-    );
-    if (!isCarried || outcome !== 'linked' || (await isWhole(this.#store, this.#at(path), sizeBytes)))
-      return outcome;
-    await this.#store.remove(this.#at(path));
-    return 'missing';
+  link(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome> {
+    if (this.#carried.has(from.folder)) return this.#linkCarried(path, from, sizeBytes);
+    return this.#store.link(joinPath(this.#rootOf(from.folder), from.path), this.#at(path));
   }
 
   file(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
@@ -144,9 +138,18 @@ export class PlainRunWriter implements RunWriter {
     return beside;
   }
 
-  #folderOf(from: StoredPlace, isCarried: boolean): Buffer {
-    if (isCarried) return carriedFolder(from.folder);
-    return from.folder === this.folder ? this.#root : Buffer.from(from.folder);
+  async #linkCarried(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome> {
+    const outcome = await this.#store.link(joinPath(carriedFolder(from.folder), from.path), this.#at(path));
+    if (outcome !== 'linked' || (await isWhole(this.#store, this.#at(path), sizeBytes))) return outcome;
+    await this.#store.remove(this.#at(path));
+    return 'missing';
+  }
+
+  /** Nearly always the parent's, time after time. */
+  #rootOf(folder: string): Buffer {
+    if (folder === this.folder) return this.#root;
+    if (folder !== this.#otherRoot?.folder) this.#otherRoot = { folder, root: Buffer.from(folder) };
+    return this.#otherRoot.root;
   }
 
   #at(path: Buffer): Buffer {

@@ -36,8 +36,10 @@ export interface SftpChannels {
   /** For content; opened at its first use. */
   content(): Promise<readonly SftpClient[]>;
   readonly isContentOpen: boolean;
-  /** The account's folder on the storage, absolute, as `realpath` gave it. */
+  /** The account's folder, absolute or relative to where the login starts; `.` if it is that. */
   readonly root: Buffer;
+  /** Length of its absolute path. */
+  readonly rootBytes: number;
   close(): Promise<void>;
 }
 
@@ -57,7 +59,7 @@ export class SftpFileStore implements FileStore {
     this.#maxWriteBytes = maxWriteBytes;
     this.#lanes = new SftpLanes(channels.names);
     this.address = channels.address;
-    this.maxPathBytes = PATH_MAX_BYTES - channels.root.length - 1;
+    this.maxPathBytes = PATH_MAX_BYTES - channels.rootBytes - 1;
     this.features = {
       fsync: first.has('fsync@openssh.com'),
       serverSideCopy: first.has('copy-data'),
@@ -94,23 +96,11 @@ export class SftpFileStore implements FileStore {
     return this.#translated('remove the folder', path, this.#lanes.forPath(path).rmdir(this.#full(path)));
   }
 
-  async link(existing: Buffer, path: Buffer): Promise<LinkOutcome> {
-    try {
-      await this.#lanes.forPath(path).hardlink(this.#full(existing), this.#full(path));
-      return 'linked';
-    } catch (error) {
-      if (error instanceof SftpStatusError) {
-        if (error.status === STATUS.NO_SUCH_FILE) return 'missing';
-        // 65,000 links, another file system, or a full disk: a copy is tried next, and tells
-        if (
-          error.status === STATUS.FAILURE ||
-          error.status === STATUS.PERMISSION_DENIED ||
-          error.status === STATUS.OP_UNSUPPORTED
-        )
-          return 'refused';
-      }
-      throw await this.#translate(error, 'link', path);
-    }
+  link(existing: Buffer, path: Buffer): Promise<LinkOutcome> {
+    return this.#lanes
+      .forPath(path)
+      .hardlink(this.#full(existing), this.#full(path))
+      .then(toLinked, (error: unknown) => this.#linkFailure(error, path));
   }
 
   symlink(path: Buffer, target: Buffer): Promise<void> {
@@ -327,9 +317,20 @@ export class SftpFileStore implements FileStore {
     }
   }
 
+  async #linkFailure(error: unknown, path: Buffer): Promise<LinkOutcome> {
+    if (error instanceof SftpStatusError) {
+      if (error.status === STATUS.NO_SUCH_FILE) return 'missing';
+      // 65,000 links, another file system, or a full disk: a copy is tried next, and tells
+      const { FAILURE, PERMISSION_DENIED, OP_UNSUPPORTED } = STATUS;
+      if (error.status === FAILURE || error.status === PERMISSION_DENIED || error.status === OP_UNSUPPORTED)
+        return 'refused';
+    }
+    throw await this.#translate(error, 'link', path);
+  }
+
+  /** Relative to where the login starts, if the account is there: shorter to send, and for the storage to walk. */
   #full(path: Buffer): Buffer {
-    const { root } = this.#channels;
-    return root.length === 1 ? Buffer.concat([root, path]) : joinPath(root, path);
+    return joinPath(this.#channels.root, path);
   }
 
   #translated<T>(what: string, path: Buffer, answer: Promise<T>): Promise<T> {
@@ -468,6 +469,10 @@ class SftpSink implements FileSink {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+function toLinked(): LinkOutcome {
+  return 'linked';
 }
 
 function toStoredItem(item: DirectoryItem): StoredItem {

@@ -28,6 +28,34 @@ export function describe(
   const user = about.names.userName(uid);
   const group = about.names.groupName(gid);
   const { target, acl, xattrs, extents, unreadable, unsettled } = about.details;
+  const isPlain = target === undefined && acl === undefined && xattrs === undefined && extents === undefined;
+  if (
+    isPlain &&
+    unreadable === undefined &&
+    unsettled !== true &&
+    user !== undefined &&
+    group !== undefined
+  ) {
+    // nearly every entry: without the spreads below it takes a third of the time
+    if (type === 'file' || type === 'directory') {
+      return {
+        path,
+        type,
+        sizeBytes: type === 'file' ? stat.sizeBytes : 0,
+        mode: stat.mode,
+        uid,
+        gid,
+        user,
+        group,
+        mtimeNs: stat.mtimeNs,
+        ctimeNs: stat.ctimeNs,
+        inode: about.identity.inode,
+        filesystem: about.identity.filesystem,
+        linkCount: stat.linkCount,
+        stored: OWN,
+      };
+    }
+  }
   return {
     path,
     type,

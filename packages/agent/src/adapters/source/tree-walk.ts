@@ -1,7 +1,7 @@
 import { closeSync, constants, readlinkSync } from 'node:fs';
 import type { Entry } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
-import type { ScanPlan } from '../../ports/source-tree.ts';
+import type { EarlierEntries, ScanPlan } from '../../ports/source-tree.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import { openBeneath, openFolder, type FolderHandle } from '../linux/beneath.ts';
 import { errnoName, errnoOf, hasCode } from '../linux/errno.ts';
@@ -19,6 +19,8 @@ import { suspicious } from './suspicious.ts';
 export interface WalkPorts {
   readonly filesystems: FilesystemTable;
   readonly names: NameService;
+  /** What the parent run knew, to leave unchanged attributes unread. */
+  readonly earlier?: EarlierEntries | undefined;
 }
 
 /** Folders held open at once; those further up are opened again when the walk comes back to them. */
@@ -37,6 +39,7 @@ export class TreeWalk implements Disposable {
   readonly #onProblem: ScanPlan['onProblem'];
   readonly #filesystems: FilesystemTable;
   readonly #names: NameService;
+  readonly #earlier: EarlierEntries | undefined;
   readonly #root: FolderHandle;
   readonly #stack: FolderFrame[] = [];
   readonly #withoutXattrs = new Set<number>();
@@ -47,6 +50,7 @@ export class TreeWalk implements Disposable {
     this.#onProblem = plan.onProblem;
     this.#filesystems = ports.filesystems;
     this.#names = ports.names;
+    this.#earlier = ports.earlier;
     this.#root = openFolder(Buffer.from('/'));
     const node = mapSources(plan.sources);
     const stat = statOpen(this.#root.fd);
@@ -218,6 +222,8 @@ export class TreeWalk implements Disposable {
 
   #attributes({ folder, name, path, stat }: Pick<Found, 'folder' | 'name' | 'path' | 'stat'>): Attributes {
     if (this.#withoutXattrs.has(stat.device)) return {};
+    const known = this.#unchanged(path, stat);
+    if (known !== undefined) return known;
     try {
       // By the plain path first: reaching through the open folder takes twice as long, and nearly all files have none.
       if (path.length < PATH_MAX_BYTES - 1) {
@@ -241,6 +247,16 @@ export class TreeWalk implements Disposable {
       this.#problem(path, code, 'its ACLs and extended attributes could not be read');
       return {};
     }
+  }
+
+  /** The attributes that the parent had, if nothing can have touched them since: any change of them moves the ctime. */
+  #unchanged(path: Buffer, stat: FileStat): Attributes | undefined {
+    const before = this.#earlier?.at(path);
+    if (before?.ctimeNs !== stat.ctimeNs || before.mtimeNs !== stat.mtimeNs || before.type !== stat.type)
+      return undefined;
+    if (before.unreadable !== undefined || this.#earlier?.isSettled(stat.ctimeNs) !== true) return undefined;
+    if (before.inode !== this.#filesystems.identity(stat.device, stat.inode).inode) return undefined;
+    return before;
   }
 
   /** Only asked of files with fewer blocks than bytes. That one can't be opened is noticed when it is read. */
