@@ -98,5 +98,9 @@ t.test('verify finds content, sizes and names that are not as the manifest says'
     ['restore', '--from', 'latest', '--to', `${world.bakker.folder}/out`],
     15,
   );
-  t.match(afterwards.stderr, /file 3/, 'a restore never passes damaged content off as good');
+  t.match(
+    afterwards.stdout + afterwards.stderr,
+    /file 3/,
+    'a restore never passes damaged content off as good',
+  );
 });

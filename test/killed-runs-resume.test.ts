@@ -50,7 +50,8 @@ for (const kind of ['plain', 'local'] as const) {
 }
 
 t.test('what arrived whole before a kill is not sent again', async (t) => {
-  await using world = await makeWorld({ proxied: true });
+  // Slow enough that what a kill may lose, the notes of a quarter of a second, is little.
+  await using world = await makeWorld({ proxied: true, bytesPerSecond: 15_000_000 });
   const { proxy } = world;
   if (proxy === undefined) throw new Error('no proxy');
   const totalBytes =

@@ -4,6 +4,8 @@ export interface ProxyOptions {
   readonly targetPort: number;
   /** Added on the way to the server and again on the way back: half of the round trip. */
   readonly delayMs?: number;
+  /** Most that goes to the server in a second. */
+  readonly bytesPerSecond?: number;
 }
 
 /** A TCP line on loopback that counts, delays and breaks. */
@@ -24,7 +26,7 @@ export interface Proxy extends AsyncDisposable {
 }
 
 /** Listens on a free port of loopback and passes on to `targetPort`. */
-export async function startProxy({ targetPort, delayMs = 0 }: ProxyOptions): Promise<Proxy> {
+export async function startProxy({ targetPort, delayMs = 0, bytesPerSecond }: ProxyOptions): Promise<Proxy> {
   const sockets = new Set<Socket>();
   let sentBytes = 0;
   let receivedBytes = 0;
@@ -55,13 +57,13 @@ export async function startProxy({ targetPort, delayMs = 0 }: ProxyOptions): Pro
         other.destroy();
       });
     }
-    passOn({ from: client, to: far, delayMs }, (count) => {
+    passOn({ from: client, to: far, delayMs, bytesPerSecond }, (count) => {
       sentBytes += count;
       if (sentBytes < cutAtBytes) return;
       cutAtBytes = Infinity;
       cut();
     });
-    passOn({ from: far, to: client, delayMs }, (count) => {
+    passOn({ from: far, to: client, delayMs, bytesPerSecond: undefined }, (count) => {
       receivedBytes += count;
     });
   });
@@ -94,9 +96,14 @@ export async function startProxy({ targetPort, delayMs = 0 }: ProxyOptions): Pro
 
 /** A line with a length: each piece leaves `delayMs` after it came, in order; a full receiver pauses the sender. */
 function passOn(
-  { from, to, delayMs }: { from: Socket; to: Socket; delayMs: number },
+  line: { from: Socket; to: Socket; delayMs: number; bytesPerSecond: number | undefined },
   count: (bytes: number) => void,
 ): void {
+  const { from, to, delayMs, bytesPerSecond } = line;
+  const later = (ms: number, action: () => void): void => {
+    if (ms === 0) action();
+    else setTimeout(action, ms);
+  };
   const send = (bytes: Buffer): void => {
     if (to.destroyed) return;
     if (!to.write(bytes)) {
@@ -106,11 +113,10 @@ function passOn(
   };
   from.on('data', (bytes) => {
     count(bytes.length);
-    if (delayMs === 0) send(bytes);
-    else setTimeout(send, delayMs, bytes);
+    later(delayMs, () => send(bytes));
+    if (bytesPerSecond === undefined) return;
+    from.pause();
+    setTimeout(() => from.resume(), (bytes.length / bytesPerSecond) * 1000);
   });
-  from.on('end', () => {
-    if (delayMs === 0) to.end();
-    else setTimeout(() => to.end(), delayMs);
-  });
+  from.on('end', () => later(delayMs, () => to.end()));
 }

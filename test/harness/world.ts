@@ -14,9 +14,9 @@ export interface WorldOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Where the account's folder is made: a small file system, say. */
   readonly storageOn?: string;
-  /** Puts a proxy between bakker and the server. */
+  /** Puts a proxy between bakker and the server, as slow as asked. */
   readonly proxied?: boolean;
-  readonly proxyDelayMs?: number;
+  readonly bytesPerSecond?: number;
 }
 
 /** A server with something to back up, an account, and bakker configured for them, with no least interval between runs. */
@@ -63,8 +63,10 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     );
     account = await server.addAccount({ chroot: kind === 'chroot' });
     storage = account.folder;
-    if (options.proxied === true || options.proxyDelayMs !== undefined) {
-      proxy = made.use(await startProxy({ targetPort: server.port, delayMs: options.proxyDelayMs ?? 0 }));
+    if (options.proxied === true) {
+      const { bytesPerSecond } = options;
+      const limit = bytesPerSecond === undefined ? {} : { bytesPerSecond };
+      proxy = made.use(await startProxy({ targetPort: server.port, ...limit }));
     }
     config['account'] = `ssh://${account.user}@127.0.0.1:${proxy?.port ?? server.port}${account.path}`;
     config['identity'] = account.identityFile;
