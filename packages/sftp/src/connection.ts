@@ -27,6 +27,7 @@ export class Connection {
   readonly #splitter: PacketSplitter;
   readonly #reader = new PacketReader();
   #flushDue: NodeJS.Immediate | undefined;
+  #flushLater: NodeJS.Timeout | undefined;
   #failure: SftpConnectionError | undefined;
   #ended = false;
   #drainWaiters: { resolve: () => void; reject: (error: Error) => void }[] = [];
@@ -68,16 +69,18 @@ export class Connection {
     return this.#duplex.writableNeedDrain;
   }
 
-  /** Sends what the writer holds: at the end of this turn, or now when that is much. */
-  flushSoon(): void {
+  /**
+   * Sends what the writer holds: now when that is much, else at the end of this turn. While the server has plenty to
+   * answer (`isBusy`) more is gathered for a moment: every small packet costs both sides a system call and a wake-up.
+   */
+  flushSoon(isBusy: boolean): void {
     if (this.writer.queuedBytes >= FLUSH_AT_BYTES) this.flush();
+    else if (isBusy) this.#flushLater ??= setTimeout(this.#flushNow, GATHER_MS);
     else this.#flushDue ??= setImmediate(this.#flushNow);
   }
 
   flush(): void {
-    if (this.#flushDue !== undefined) clearImmediate(this.#flushDue);
-    this.#flushDue = undefined;
-    this.#send();
+    this.#flushNow();
   }
 
   /** Resolves once the duplex is below its high-water mark. */
@@ -100,7 +103,7 @@ export class Connection {
   fail(error: SftpConnectionError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    if (this.#flushDue !== undefined) clearImmediate(this.#flushDue);
+    this.#forgetFlush();
     this.#duplex.destroy();
     const waiters = this.#drainWaiters;
     this.#drainWaiters = [];
@@ -109,9 +112,16 @@ export class Connection {
   }
 
   readonly #flushNow = (): void => {
-    this.#flushDue = undefined;
+    this.#forgetFlush();
     this.#send();
   };
+
+  #forgetFlush(): void {
+    if (this.#flushDue !== undefined) clearImmediate(this.#flushDue);
+    if (this.#flushLater !== undefined) clearTimeout(this.#flushLater);
+    this.#flushDue = undefined;
+    this.#flushLater = undefined;
+  }
 
   #send(): void {
     if (this.#failure !== undefined) return;
@@ -145,3 +155,4 @@ export class Connection {
 }
 
 const FLUSH_AT_BYTES = 256 * 1024;
+const GATHER_MS = 1;

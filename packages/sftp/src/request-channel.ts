@@ -8,6 +8,9 @@ import { Pending } from './pending-request.ts';
 import type { ReplyKind } from './replies.ts';
 import { Room } from './room.ts';
 
+/** With so many unanswered requests the server does not wait for the next ones. */
+const BUSY_REQUESTS = 96;
+
 /**
  * Matches replies to requests. A request is `begin`, its body on `writer`, `finish`, in one go; nothing is sent before
  * `finish`, and what is finished in one turn of the event loop leaves together.
@@ -56,7 +59,7 @@ export class RequestChannel {
     }
     const pending = new Pending(this.#id, kind, subject);
     this.#inFlight.add(pending);
-    this.#connection.flushSoon();
+    this.#connection.flushSoon(this.#inFlight.count > BUSY_REQUESTS);
     return pending.promise;
   }
 

@@ -4,6 +4,7 @@ import type { SourceTree } from '../ports/source-tree.ts';
 import { openFolder } from './linux/beneath.ts';
 import { openNameService } from './linux/names.ts';
 import { expandSources } from './source/expand-sources.ts';
+import { ContentPool } from './source/content-pool.ts';
 import type { FilesystemTable } from './source/filesystem-table.ts';
 import { openFile, readWhole, type ReadPorts } from './source/source-file.ts';
 import { surveySources } from './source/survey.ts';
@@ -16,8 +17,9 @@ const SLICE_NAMES = 1024;
 export function openSourceTree(): SourceTree {
   const root = openFolder(Buffer.from('/'));
   const names = openNameService();
+  const pool = new ContentPool();
   let filesystems: FilesystemTable | undefined;
-  const ports = (): ReadPorts => ({ root, filesystems, names });
+  const ports = (): ReadPorts => ({ root, filesystems, names, pool });
   return {
     expand: expandSources,
     survey: async (plan) => {
@@ -39,6 +41,9 @@ export function openSourceTree(): SourceTree {
       }
     },
     readWhole: (entry) => readWhole(entry, ports()),
+    recycle: (content) => {
+      pool.give(content);
+    },
     openFile: (entry) => openFile(entry, ports()),
   };
 }

@@ -12,7 +12,7 @@ const AT_HAND = 1024;
  * Holds the batches between the two, a few at most.
  */
 export class ParentEntries implements EarlierEntries {
-  readonly #source: AsyncGenerator<readonly Entry[], void>;
+  readonly #source: AsyncIterator<readonly Entry[], unknown>;
   readonly #settledBeforeNs: bigint;
   /** Read, and not yet taken by the merge-join. */
   readonly #queue: (readonly Entry[])[] = [];
@@ -22,7 +22,7 @@ export class ParentEntries implements EarlierEntries {
   #hasEnded = false;
 
   /** @param startedAtMs - when the run that they are of began */
-  constructor(source: AsyncGenerator<readonly Entry[], void>, startedAtMs: number) {
+  constructor(source: AsyncIterator<readonly Entry[], unknown>, startedAtMs: number) {
     this.#source = source;
     this.#settledBeforeNs = BigInt(startedAtMs) * 1_000_000n - CLOCK_TICK_NS;
   }

@@ -201,7 +201,7 @@ export class Pusher {
     const whole = this.#trying(slot, now, () => this.#transfer.readWhole(now));
     if (!whole) return;
     const { entry, content } = whole;
-    if (this.#placeFound(slot, known, entry, before)) return;
+    if (this.#placeFound(slot, known, entry, before)) return this.#transfer.drop(content);
     this.#countRead(entry, before);
     this.#small.take(content.length);
     const upload = this.#transfer.sendWhole(entry, content).finally(() => this.#small.give(content.length));

@@ -49,9 +49,16 @@ export class Transfer {
     return { entry, content: whole.content };
   }
 
+  /** Lets go of what `readWhole` read. */
+  drop(content: Buffer): void {
+    this.#source.recycle(content);
+  }
+
+  /** Sends what `readWhole` read, and lets go of it. */
   async sendWhole(entry: HashedEntry, content: Buffer): Promise<Arrived> {
-    const path = await this.#pathFor(entry);
+    const path = entry.stored.kind === 'own' ? entry.path : await this.#pathFor(entry);
     await this.#writer.file(path, content, aboutNewFile(entry));
+    this.#source.recycle(content);
     return { entry, place: { folder: this.#writer.folder, path } };
   }
 

@@ -55,11 +55,13 @@ export function openBeneath(
   { flags, mode = 0 }: { flags: number; mode?: number },
 ): number {
   if (!hasOpenat2) return openStepwise(root, path, { flags, mode });
-  const how = Buffer.alloc(24);
-  how.writeBigUInt64LE(BigInt(flags | constants.O_NOFOLLOW | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt((flags & constants.O_CREAT) === 0 ? 0 : mode), 8);
-  how.writeBigUInt64LE(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS, 16);
-  const fd = libc().openat2(OPENAT2, root.fd, cString(path), how, how.length);
+  if (path.length > MAX_SCRATCH_PATH_BYTES) return openStepwise(root, path, { flags, mode });
+  how[0] = flags | constants.O_NOFOLLOW | O_CLOEXEC;
+  how[2] = (flags & constants.O_CREAT) === 0 ? 0 : mode;
+  how[4] = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+  scratchPath.set(path);
+  scratchPath[path.length] = 0;
+  const fd = libc().openat2(OPENAT2, root.fd, scratchPath, howBytes, howBytes.length);
   if (fd >= 0) return fd;
   const errno = libc().errno();
   if (errno === ENOSYS) hasOpenat2 = false; // before Linux 5.6
@@ -96,11 +98,16 @@ export function openStepwise(
   }
 }
 
+/** `struct open_how` as words, and a path with its NUL: used again by each call, since a run makes one for every file. */
+const how = new Uint32Array(6);
+const howBytes = Buffer.from(how.buffer);
+const MAX_SCRATCH_PATH_BYTES = 4095;
+const scratchPath = Buffer.alloc(MAX_SCRATCH_PATH_BYTES + 1);
 /** The same number on every architecture. */
 const OPENAT2 = 437;
-const RESOLVE_NO_MAGICLINKS = 2n;
-const RESOLVE_NO_SYMLINKS = 4n;
-const RESOLVE_BENEATH = 8n;
+const RESOLVE_NO_MAGICLINKS = 2;
+const RESOLVE_NO_SYMLINKS = 4;
+const RESOLVE_BENEATH = 8;
 const O_CLOEXEC = 0o2000000;
 const EPERM = 1;
 const EAGAIN = 11;

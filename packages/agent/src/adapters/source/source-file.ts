@@ -7,6 +7,7 @@ import { errnoOf, hasCode } from '../linux/errno.ts';
 import { LibcError } from '../linux/libc.ts';
 import type { NameService } from '../linux/names.ts';
 import { dataExtents } from '../linux/sparse.ts';
+import type { ContentPool } from './content-pool.ts';
 import { describe, readAttributes, type Attributes } from './describe.ts';
 import { statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
@@ -16,6 +17,7 @@ export interface ReadPorts {
   readonly root: FolderHandle;
   readonly filesystems: FilesystemTable | undefined;
   readonly names: NameService;
+  readonly pool: ContentPool;
 }
 
 /** Times of reading before a file that never holds still is kept as it was read. */
@@ -35,9 +37,12 @@ export function readWhole(entry: Entry, ports: ReadPorts): WholeFile {
       if (before.sizeBytes > Math.max(MAX_WHOLE_BYTES, entry.sizeBytes))
         throw new LibcError('read', EFBIG, entry.path);
       const isRacy = changedJustNow(before);
-      const content = readContent(fd, before.sizeBytes);
+      const content = readContent(fd, ports.pool.take(before.sizeBytes));
       const isSettled = content.length === before.sizeBytes && isSame(before, statFile(fd, entry));
-      if (!isSettled && attempt < ATTEMPTS) continue;
+      if (!isSettled && attempt < ATTEMPTS) {
+        ports.pool.give(content);
+        continue;
+      }
       const current = refresh(entry, { fd, stat: before, ports });
       const isUnsettled = isRacy || !isSettled;
       const read =
@@ -146,9 +151,9 @@ function statFile(fd: number, entry: Entry): FileStat {
   return stat;
 }
 
-/** At most `sizeBytes` bytes: what was appended since is the next run's. */
-function readContent(fd: number, sizeBytes: number): Buffer {
-  const content = Buffer.allocUnsafe(sizeBytes);
+/** Fills `content`, or its start: what was appended since is the next run's. */
+function readContent(fd: number, content: Buffer): Buffer {
+  const sizeBytes = content.length;
   let filledBytes = 0;
   while (filledBytes < sizeBytes) {
     const bytesRead = named(() => readSync(fd, content, filledBytes, sizeBytes - filledBytes, filledBytes));

@@ -26,6 +26,7 @@ export class SqliteCatalogue implements Catalogue {
   /** In a catalogue that began empty: hashes that may be in it. Saves nearly every look-up of a first run. */
   readonly #maybe: HashFilter | undefined;
   readonly #beganEmpty: boolean;
+  #isIndexed = false;
   #openRows = 0;
   #commitTimer: NodeJS.Timeout | undefined;
 
@@ -50,7 +51,10 @@ export class SqliteCatalogue implements Catalogue {
     const sizes = this.#statements.someSizes.all(ASKED_BY_SIZE_BYTES, MAX_SIZES_AT_HAND + 1);
     if (sizes.length <= MAX_SIZES_AT_HAND) this.#sizes = new Set(sizes.map((row) => row.size));
     this.#beganEmpty = this.#statements.any.get() === undefined;
-    if (this.#beganEmpty) this.#maybe = new HashFilter();
+    if (this.#beganEmpty) {
+      this.#maybe = new HashFilter();
+      this.#database.exec('DROP INDEX IF EXISTS content_by_key; DROP INDEX IF EXISTS content_by_inode;');
+    } else this.#index();
   }
 
   hasSize(sizeBytes: number): boolean {
@@ -59,6 +63,7 @@ export class SqliteCatalogue implements Catalogue {
 
   byContent(sizeBytes: number, sha256: Buffer): KnownContent | undefined {
     if (this.#maybe && !this.#maybe.has(sha256)) return undefined;
+    this.#index();
     const row = this.#statements.byContent.get(keyOf(sha256), sha256);
     return row?.size === sizeBytes
       ? { folder: this.#folders.name(row.folder), path: row.path, sha256 }
@@ -98,6 +103,7 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   forget(_sizeBytes: number, sha256: Buffer): void {
+    this.#index();
     this.#statements.forget.run(keyOf(sha256), sha256);
   }
 
@@ -110,6 +116,7 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   setCovers(run: string | undefined): void {
+    this.#index();
     this.#statements.setAbout.run('covers', run ?? '');
     this.flush();
   }
@@ -142,6 +149,14 @@ export class SqliteCatalogue implements Catalogue {
     if (!this.#database.open) return;
     this.flush();
     this.#database.close();
+  }
+
+  /** A catalogue that is filled from empty is indexed late: sorted at once, the indexes cost a quarter. */
+  #index(): void {
+    if (this.#isIndexed) return;
+    this.flush();
+    this.#database.exec(INDEXES);
+    this.#isIndexed = true;
   }
 
   #begin(): void {
@@ -183,11 +198,13 @@ export class SqliteCatalogue implements Catalogue {
         folder INTEGER NOT NULL, path BLOB NOT NULL,
         filesystem INTEGER NOT NULL, inode INTEGER NOT NULL, mtimeNs INTEGER NOT NULL
       );
-      CREATE INDEX content_by_key ON content (key);
-      CREATE INDEX content_by_inode ON content (inode);
       PRAGMA user_version = ${SCHEMA_VERSION};`);
   }
 }
+
+const INDEXES = `
+  CREATE INDEX IF NOT EXISTS content_by_key ON content (key);
+  CREATE INDEX IF NOT EXISTS content_by_inode ON content (inode);`;
 
 /** Ids of names, both ways. */
 class Names {
@@ -221,20 +238,28 @@ class Names {
   }
 }
 
-/** One bit for each hash that came by, 1 MiB in all: "no" is sure, "yes" is a reason to look. */
+/** A Bloom filter of 1 MiB: "no" is sure, "yes" is a reason to look; one in fifty is wrong at a million hashes. */
 class HashFilter {
-  readonly #bits = new Uint8Array(1 << 20);
+  readonly #bits = new Uint8Array(FILTER_BITS / 8);
 
   has(sha256: Buffer): boolean {
-    const bit = sha256.readUInt32LE(8) & 0x7fffff;
-    return ((this.#bits[bit >> 3] ?? 0) & (1 << (bit & 7))) !== 0;
+    for (let offset = 0; offset < FILTER_HASHES * 4; offset += 4) {
+      const bit = sha256.readUInt32LE(offset) % FILTER_BITS;
+      if (((this.#bits[bit >> 3] ?? 0) & (1 << (bit & 7))) === 0) return false;
+    }
+    return true;
   }
 
   add(sha256: Buffer): void {
-    const bit = sha256.readUInt32LE(8) & 0x7fffff;
-    this.#bits[bit >> 3] = (this.#bits[bit >> 3] ?? 0) | (1 << (bit & 7));
+    for (let offset = 0; offset < FILTER_HASHES * 4; offset += 4) {
+      const bit = sha256.readUInt32LE(offset) % FILTER_BITS;
+      this.#bits[bit >> 3] = (this.#bits[bit >> 3] ?? 0) | (1 << (bit & 7));
+    }
   }
 }
+
+const FILTER_BITS = 1 << 23;
+const FILTER_HASHES = 4;
 
 /** 48 bits of the hash: an exact number in JavaScript. */
 function keyOf(sha256: Buffer): number {
