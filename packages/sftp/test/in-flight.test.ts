@@ -85,10 +85,11 @@ t.test('replies may come in any order, and ids are used again without mixing', a
         for (const [more, fewer] of rounds) {
           server.received = Buffer.alloc(0);
           const asked = Array.from({ length: more }, () => client.lstat(PATH));
-          await turn();
-          const sent = packetsOf(
-            server.received.subarray(server.received.readUInt8(4) === PACKET.INIT ? 9 : 0),
-          );
+          const requests = () =>
+            packetsOf(server.received.subarray(server.received[4] === PACKET.INIT ? 9 : 0));
+          // while many wait, more are gathered for a moment before they leave
+          while (requests().length < more) await new Promise((resolve) => setTimeout(resolve, 1));
+          const sent = requests();
           for (const [index, { id }] of sent.entries()) {
             if (waiting.some((other) => other.id === id)) throw new Error('an id is used twice');
             waiting.push({
