@@ -28,8 +28,8 @@ export interface Results {
   /** Seconds of each round by row and tool. */
   readonly seconds: Partial<Record<Row, Record<string, number[]>>>;
   readonly limits: Record<string, number[]>;
-  /** Bytes both ways for the renamed folder, by tool. */
-  readonly wireBytes: Record<string, number>;
+  /** Bytes to and from the storage for the renamed folder, by tool. */
+  readonly wireBytes: Record<string, { readonly sent: number; readonly received: number }>;
   /** Nothing changed, through the round-trip time, by tool. */
   readonly distantSeconds: Record<string, number[]>;
   /** Nothing changed through the same proxy without a delay. */
@@ -67,10 +67,13 @@ export function render(results: Results): { text: string; verdicts: Verdict[] } 
   for (const [name, values] of Object.entries(results.limits)) {
     lines.push(`limit: ${name}: ${seconds(median(values))} s`);
   }
-  for (const [tool, bytes] of Object.entries(results.wireBytes)) {
+  for (const [tool, { sent, received }] of Object.entries(results.wireBytes)) {
+    const both = sent + received;
     const verdict =
-      tool === 'bakker' ? `, ${judge('bytes on the wire, renamed', bytes, MOST_WIRE_BYTES)}` : '';
-    lines.push(`10 % renamed, on the wire: ${tool} ${(bytes / 1e6).toFixed(2)} MB${verdict}`);
+      tool === 'bakker' ? `, ${judge('bytes on the wire, renamed', both, MOST_WIRE_BYTES)}` : '';
+    lines.push(
+      `10 % renamed, on the wire: ${tool} ${inMb(both)} MB (${inMb(sent)} sent, ${inMb(received)} received)${verdict}`,
+    );
   }
   for (const [tool, values] of Object.entries(results.distantSeconds)) {
     const near = median(results.nearSeconds[tool] ?? []);
@@ -100,3 +103,4 @@ function cells(values: readonly string[]): string {
 }
 
 const seconds = (value: number): string => (Number.isNaN(value) ? '-' : value.toFixed(2));
+const inMb = (bytes: number): string => (bytes / 1e6).toFixed(2);

@@ -114,7 +114,7 @@ async function countWire({ tool, place, port }: Stand): Promise<void> {
   await using proxy = await startProxy({ targetPort: port });
   await writeKnownHosts(place, [port, proxy.port]);
   await time(await tool.backup(proxy.port));
-  results.wireBytes[tool.name] = proxy.sentBytes() + proxy.receivedBytes();
+  results.wireBytes[tool.name] = { sent: proxy.sentBytes(), received: proxy.receivedBytes() };
 }
 
 /** Nothing changed, over a long line and, to compare, over the same proxy without the delay. */

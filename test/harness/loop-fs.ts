@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmod, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { atExit } from './at-exit.ts';
 import { runTool } from './processes.ts';
 import { makeTempFolder } from './temp-folder.ts';
 
@@ -40,16 +41,15 @@ export async function mountLoopFilesystem(options: LoopFilesystemOptions): Promi
   };
   await mount();
   await rm(join(folder, 'lost+found'), { recursive: true, force: true });
-  const unmountNow = (): void => {
+  const forget = atExit(() => {
     spawnSync('umount', ['-l', folder], { stdio: 'ignore' });
-  };
-  process.prependListener('exit', unmountNow);
+  });
   return {
     folder,
     mount,
     unmount: () => unmountPatiently(folder),
     async [Symbol.asyncDispose]() {
-      process.off('exit', unmountNow);
+      forget();
       await unmountPatiently(folder);
       await temp[Symbol.asyncDispose]();
     },
