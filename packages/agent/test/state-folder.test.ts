@@ -127,13 +127,15 @@ t.test('one process holds the lock; it says who, and goes with a process that is
 t.test('the manifest that is kept is the newest, with the hash of its bytes', async (t) => {
   await withState(async (dir) => {
     const state = await openStateFolder(dir);
-    await state.keepManifest(RUN, one('first'));
-    await state.keepManifest(NEXT, one('second'));
+    await state.keepManifest(RUN, one('first'), 'aa');
+    await state.keepManifest(NEXT, one('second'), 'bb');
     t.equal(await state.keptManifest(RUN), undefined);
     const kept = await state.keptManifest(NEXT);
     t.equal(Buffer.concat(await Array.fromAsync(kept?.read() ?? [])).toString(), 'second');
+    t.equal(kept?.digest, 'bb');
+    t.equal(kept?.sizeBytes, 6);
     t.equal(kept?.sha256, '16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4');
-    t.same(fs.readdirSync(path.join(dir, 'kept')).sort(), [`${NEXT}.impl`, `${NEXT}.sha256`]);
+    t.same(fs.readdirSync(path.join(dir, 'kept')).sort(), [`${NEXT}.digests`, `${NEXT}.impl`]);
   });
 });
 

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { AgentError } from '../errors.ts';
-import type { Catalogue, LastRuns, ManifestDraft, StateFolder } from '../ports/state-folder.ts';
+import type { Catalogue, KeptManifest, LastRuns, ManifestDraft, StateFolder } from '../ports/state-folder.ts';
 import { tryLock } from './linux/locks.ts';
 import { decodeLastRuns } from './state/last-runs-text.ts';
 
@@ -75,14 +75,15 @@ class DiskStateFolder implements StateFolder {
     return new DiskDraft(this.#file('draft.impl'));
   }
 
-  async keptManifest(run: RunName): ReturnType<StateFolder['keptManifest']> {
-    const sha256 = readIfThere(this.#kept(run, 'sha256'))?.trim();
+  async keptManifest(run: RunName): Promise<KeptManifest | undefined> {
+    const [sha256, digest] = readIfThere(this.#kept(run, 'digests'))?.trim().split(' ') ?? [];
     const file = this.#kept(run, 'impl');
-    if (!sha256 || !fs.existsSync(file)) return undefined;
-    return { sha256, read: () => readPieces(file) };
+    const stat = fs.statSync(file, { throwIfNoEntry: false });
+    if (!sha256 || !digest || !stat) return undefined;
+    return { sizeBytes: stat.size, sha256, digest, read: () => readPieces(file) };
   }
 
-  async keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  async keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>, digest: string): Promise<void> {
     const beside = this.#file('kept/new');
     const hash = createHash('sha256');
     const descriptor = fs.openSync(beside, 'w', 0o600);
@@ -95,9 +96,9 @@ class DiskStateFolder implements StateFolder {
     } finally {
       fs.closeSync(descriptor);
     }
-    fs.rmSync(this.#kept(run, 'sha256'), { force: true });
+    fs.rmSync(this.#kept(run, 'digests'), { force: true });
     fs.renameSync(beside, this.#kept(run, 'impl'));
-    replaceFile(this.#kept(run, 'sha256'), `${hash.digest('hex')}\n`);
+    replaceFile(this.#kept(run, 'digests'), `${hash.digest('hex')} ${digest}\n`);
     for (const name of fs.readdirSync(this.#file('kept'))) {
       const other = parseRunName(name.split('.')[0] ?? '');
       if (other !== run) fs.rmSync(this.#file(`kept/${name}`), { force: true });

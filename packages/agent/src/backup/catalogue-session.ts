@@ -21,9 +21,9 @@ export async function openCatalogue(options: {
   const { state, account, runs, carried, parent } = options;
   const catalogue = await state.catalogue(await account.identity());
   const there = new Set<string>([...runs, ...carried]);
-  const published = parent?.receipt;
   for (const folder of catalogue.folders()) {
     if (there.has(folder)) continue;
+    const published = await parent?.receipt();
     // published, but killed before it was noted here
     if (published?.token === folder) catalogue.renameFolder(folder, published.run);
     else {

@@ -10,8 +10,13 @@ export interface Parent {
   readonly run: RunName;
   /** The digest in its trailer. */
   readonly digest: string;
-  readonly receipt: Receipt | undefined;
-  /** Bytes of the checked manifest, on this machine. */
+  receipt(): Promise<Receipt | undefined>;
+  /**
+   * Resolves when the storage's copy of the manifest is known to be the one kept here, which is checked while the run is
+   * already written; rejects with MANIFEST_DAMAGED if it is not. Nothing may be published before.
+   */
+  readonly verified: Promise<void>;
+  /** Bytes of the manifest, on this machine. */
   manifest(): AsyncGenerator<Buffer>;
 }
 
@@ -23,6 +28,8 @@ export async function chooseParent(options: {
   runs: readonly StoredRun[];
   account: StorageAccount;
   state: StateFolder;
+  /** Runs that were found damaged while they were used. */
+  damaged: ReadonlySet<string>;
   onWarning: (text: string) => void;
 }): Promise<Parent | undefined> {
   const { account, state, onWarning } = options;
@@ -31,6 +38,12 @@ export async function chooseParent(options: {
     if (manifestSizeBytes === undefined) {
       onWarning(
         `run ${run} is damaged: its manifest ${manifestName(run)} is missing; an older run is the parent`,
+      );
+      continue;
+    }
+    if (options.damaged.has(run)) {
+      onWarning(
+        `run ${run} is damaged: ${manifestName(run)} was changed on the storage; an older run is the parent`,
       );
       continue;
     }
@@ -48,7 +61,6 @@ export async function chooseParent(options: {
   return undefined;
 }
 
-/** Reads the manifest from the storage; if it is byte for byte the one that is kept here, nothing more has to be done. */
 async function checkedParent(options: {
   run: RunName;
   manifestSizeBytes: number;
@@ -57,21 +69,30 @@ async function checkedParent(options: {
 }): Promise<Parent> {
   const { run, manifestSizeBytes, account, state } = options;
   const stored = () => account.manifest(run, manifestSizeBytes);
-  const receipt = await account.receipt(run);
-  let kept = await state.keptManifest(run);
-  const hash = createHash('sha256');
-  if (kept) for await (const piece of stored()) hash.update(piece);
-  const storedSha256 = kept && hash.digest('hex');
-  if (!kept || kept.sha256 !== storedSha256) {
-    await checkManifestBytes(stored(), { source: manifestName(run), run });
-    await state.keepManifest(run, stored());
-    kept = await state.keptManifest(run);
-    if (!kept) throw new Error('a manifest that was just kept is gone');
+  const receipt = () => account.receipt(run);
+  const known = await state.keptManifest(run);
+  if (known?.sizeBytes === manifestSizeBytes) {
+    const verified = compareBytes(stored(), { run, sha256: known.sha256 });
+    verified.catch(() => undefined); // asked for before the publish
+    return { run, digest: known.digest, receipt, verified, manifest: () => known.read() };
   }
-  const digest =
-    receipt?.manifestSha256 === kept.sha256
-      ? receipt.manifestDigest
-      : (await checkManifestBytes(kept.read(), { source: manifestName(run), run })).digest;
-  const { read } = kept;
-  return { run, digest, receipt, manifest: () => read() };
+  const { digest } = await checkManifestBytes(stored(), { source: manifestName(run), run });
+  await state.keepManifest(run, stored(), digest);
+  const kept = await state.keptManifest(run);
+  if (!kept) throw new Error('a manifest that was just kept is gone');
+  return { run, digest, receipt, verified: Promise.resolve(), manifest: () => kept.read() };
+}
+
+/** @throws AgentError MANIFEST_DAMAGED if the storage's copy is not byte for byte the one that is kept here */
+async function compareBytes(
+  stored: AsyncIterable<Uint8Array>,
+  { run, sha256 }: { run: RunName; sha256: string },
+): Promise<void> {
+  const hash = createHash('sha256');
+  for await (const piece of stored) hash.update(piece);
+  if (hash.digest('hex') === sha256) return;
+  throw new AgentError(
+    'MANIFEST_DAMAGED',
+    `${manifestName(run)} on the storage is not what was written there`,
+  );
 }

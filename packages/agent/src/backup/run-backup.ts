@@ -5,11 +5,11 @@ import type { Progress } from '../ports/progress.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
-import { parseRunName, runDateMs } from '@bakker/impl-format';
+import { manifestName, parseRunName, readManifest } from '@bakker/impl-format';
 import { chooseParent } from './choose-parent.ts';
 import type { BackupReport } from './report.ts';
 import { Problems } from './problems.ts';
-import { writeRun } from './write-run.ts';
+import { ParentDamaged, writeRun } from './write-run.ts';
 import type { WrittenRun } from './write-run.ts';
 
 export interface BackupOptions {
@@ -41,7 +41,7 @@ const RECONNECT_AFTER_MS = [1_000, 5_000, 15_000, 30_000, 60_000];
 
 /**
  * Makes one run: `lock → parent → scan → compare → push → publish → clean up → report`. A cut connection is opened
- * again, and what had arrived is not sent again.
+ * again, and what had arrived is not sent again. A parent that turns out damaged is given up for an older one.
  *
  * @throws AgentError with the documented codes; nothing is published then
  */
@@ -59,10 +59,16 @@ export async function runBackup(options: BackupOptions, ports: BackupPorts): Pro
 }
 
 async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<WrittenRun> {
+  const damaged = new Set<string>();
   for (let cuts = 0; ; cuts++) {
     try {
-      return await attempt(options, ports, cuts);
+      return await attempt(options, ports, { isFirst: cuts === 0, damaged });
     } catch (error) {
+      if (error instanceof ParentDamaged && !damaged.has(error.run)) {
+        damaged.add(error.run);
+        cuts--;
+        continue;
+      }
       const waitMs = RECONNECT_AFTER_MS[cuts];
       if (!isCut(error) || waitMs === undefined || ports.signal.aborted) throw error;
       ports.progress.warning(`${error.message}; connecting again in ${waitMs / 1000} s`);
@@ -71,7 +77,11 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
   }
 }
 
-async function attempt(options: BackupOptions, ports: BackupPorts, cuts: number): Promise<WrittenRun> {
+async function attempt(
+  options: BackupOptions,
+  ports: BackupPorts,
+  { isFirst, damaged }: { isFirst: boolean; damaged: ReadonlySet<string> },
+): Promise<WrittenRun> {
   const { source, state, clock, progress } = ports;
   const warnings: string[] = [];
   const onWarning = (text: string) => {
@@ -85,17 +95,19 @@ async function attempt(options: BackupOptions, ports: BackupPorts, cuts: number)
   await using account = await ports.openAccount();
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
-  const parent = await chooseParent({ runs, account, state, onWarning });
-  const lastStartMs = parent?.receipt?.startedAtMs ?? (parent && runDateMs(parent.run));
+  const parent = await chooseParent({ runs, account, state, damaged, onWarning });
+  await using before =
+    parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run) }));
+  const lastStartMs = before?.header.startedAtMs;
   const isDue =
     lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= options.config.minIntervalMs;
-  if (!isDue && !hasUnfinished && !options.force && !options.dryRun && cuts === 0) {
+  if (!isDue && !hasUnfinished && !options.force && !options.dryRun && isFirst) {
     return { report: skipped(parent?.run ?? null), finishedAtMs: clock.nowMs(), frozen: undefined };
   }
   // Awaited here: the account must outlive the run.
   const scan = await preparing;
   return await writeRun(
-    { ...options, runs, parent, warnings, onWarning, problems, ...scan },
+    { ...options, runs, parent, before, warnings, onWarning, problems, ...scan },
     { ...ports, account },
   );
 }

@@ -1,5 +1,5 @@
-import { createManifestEncoder, mergeJoin, readManifest } from '@bakker/impl-format';
-import type { Entry, ManifestHeader, RunName } from '@bakker/impl-format';
+import { createManifestEncoder, mergeJoin } from '@bakker/impl-format';
+import type { Entry, ManifestHeader, ManifestReader, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
 import type { PublishOptions, RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
@@ -20,6 +20,8 @@ import { Tally } from './tally.ts';
 export interface WriteRunOptions extends BackupOptions {
   readonly runs: readonly StoredRun[];
   readonly parent: Parent | undefined;
+  /** The parent's manifest, its header read. */
+  readonly before: ManifestReader | undefined;
   readonly warnings: string[];
   readonly onWarning: (text: string) => void;
   readonly problems: Problems;
@@ -39,11 +41,9 @@ export async function writeRun(
   options: WriteRunOptions,
   ports: BackupPorts & { account: StorageAccount },
 ): Promise<WrittenRun> {
-  const { config, parent, warnings, onWarning, problems, plan, survey } = options;
+  const { config, parent, before, warnings, onWarning, problems, plan, survey } = options;
   const { account, state, clock, progress, signal, source } = ports;
   const startedAtMs = clock.nowMs();
-  const before = parent && (await readManifest(parent.manifest(), { source: `${parent.run}.impl` }));
-  await using _before = before;
   if (before && !options.allowEmpty) {
     refuseLostMounts({ sources: plan.sources, filesystems: survey.filesystems, parent: before.header });
   }
@@ -51,6 +51,9 @@ export async function writeRun(
   await using writer = options.dryRun
     ? dryRunWriter(complete, startedAtMs)
     : await account.begin({ nowMs: startedAtMs });
+  // asked for when the run is published; the answer comes meanwhile
+  const identity = options.dryRun ? undefined : account.identity();
+  identity?.catch(() => undefined);
   await using draft = await state.draft();
   const header = makeHeader({ options, survey, run: writer.run, startedAtMs, plan });
   using encoder = createManifestEncoder(header);
@@ -95,6 +98,8 @@ export async function writeRun(
   signal.throwIfAborted();
   if (parent && !options.allowEmpty) counts.refuseEmptied(parent.run);
 
+  await verify(parent);
+
   const finishedAtMs = clock.nowMs();
   const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.storedBytes });
   await write(chunks);
@@ -131,10 +136,31 @@ export async function writeRun(
     ...(frozen === undefined ? {} : { frozen }),
   } as const;
   await publish(writer, { manifest: draft.read(), manifestSizeBytes, receipt, reopen: ports.openAccount });
-  await noteContents({ catalogue, state, account, writer, parent });
-  await state.keepManifest(writer.run, draft.read());
+  await noteContents({ catalogue, state, identity: identity ?? account.identity(), writer, parent });
+  await state.keepManifest(writer.run, draft.read(), trailer.digest);
   await tidy(writer, { signal, onWarning });
   return { report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 }, finishedAtMs, frozen };
+}
+
+/** The parent's manifest on the storage is not the one that the run was compared with. */
+export class ParentDamaged extends Error {
+  override readonly name = 'ParentDamaged';
+  readonly run: RunName;
+
+  constructor(run: RunName, cause: unknown) {
+    super(`run ${run} is damaged`, { cause });
+    this.run = run;
+  }
+}
+
+async function verify(parent: Parent | undefined): Promise<void> {
+  try {
+    await parent?.verified;
+  } catch (error) {
+    if (parent && error instanceof AgentError && error.code === 'MANIFEST_DAMAGED')
+      throw new ParentDamaged(parent.run, error);
+    throw error;
+  }
 }
 
 /** A connection that is cut just after the storage renamed the run must not make a second run of it. */
@@ -160,7 +186,7 @@ async function publish(
 async function noteContents(from: {
   catalogue: LazyCatalogue;
   state: StateFolder;
-  account: StorageAccount;
+  identity: Promise<string>;
   writer: RunWriter;
   parent: Parent | undefined;
 }): Promise<void> {
@@ -171,7 +197,7 @@ async function noteContents(from: {
     return;
   }
   // nothing was new: what covered the parent covers this run
-  using catalogue = await from.state.catalogue(await from.account.identity());
+  using catalogue = await from.state.catalogue(await from.identity);
   if (parent && catalogue.covers() === parent.run) catalogue.setCovers(writer.run);
 }
 

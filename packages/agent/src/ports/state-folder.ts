@@ -75,10 +75,17 @@ export interface StateFolder {
   /** Emptied when `accountId` is not the one that it was filled for. */
   catalogue(accountId: string): Promise<Catalogue>;
   draft(): Promise<ManifestDraft>;
-  /** The clear manifest of a run that this server wrote or checked, with the SHA-256 (hex) of its bytes; undefined if not kept. */
-  keptManifest(
-    run: RunName,
-  ): Promise<{ sha256: string; readonly read: () => AsyncGenerator<Buffer> } | undefined>;
-  /** Keeps `bytes` as the manifest of `run`, and drops those of other runs. */
-  keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** The clear manifest of a run that this server wrote or checked; undefined if not kept. */
+  keptManifest(run: RunName): Promise<KeptManifest | undefined>;
+  /** Keeps `bytes` as the manifest of `run`, and drops those of other runs. `digest`: the one in its trailer. */
+  keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>, digest: string): Promise<void>;
+}
+
+export interface KeptManifest {
+  readonly sizeBytes: number;
+  /** Of the bytes (hex). */
+  readonly sha256: string;
+  /** The digest in its trailer (hex). */
+  readonly digest: string;
+  readonly read: () => AsyncGenerator<Buffer>;
 }

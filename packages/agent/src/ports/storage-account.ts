@@ -73,6 +73,8 @@ export interface NewFile {
   /** Unix seconds. */
   readonly mtimeS: number;
   readonly executable: boolean;
+  /** To be on the disk before it is acknowledged, where the storage can do that. */
+  readonly flush?: boolean;
 }
 
 /** A large file under way. */

@@ -24,6 +24,14 @@ const EFFECTS = new Set<PropertyKey>([
 
 const DIED = /died here/;
 
+function dying(): Promise<never> {
+  return Promise.reject(new Error('died here'));
+}
+
+async function* dyingList(): AsyncGenerator<never> {
+  yield await dying();
+}
+
 /** Passes requests on until the `fatal`-th one that changes something; counts them. */
 function mortal(store: FileStore, fatal: number): { store: FileStore; effects: () => number } {
   let effects = 0;
@@ -32,8 +40,8 @@ function mortal(store: FileStore, fatal: number): { store: FileStore; effects: (
       const value: unknown = Reflect.get(target, name, target);
       if (typeof value !== 'function') return value;
       return (...args: unknown[]): unknown => {
-        if (EFFECTS.has(name) && ++effects === fatal) throw new Error('died here');
-        if (effects >= fatal && name !== Symbol.asyncDispose) throw new Error('died here');
+        if (EFFECTS.has(name)) effects++;
+        if (effects >= fatal && name !== Symbol.asyncDispose) return name === 'list' ? dyingList() : dying();
         return Reflect.apply(value, target, args);
       };
     },

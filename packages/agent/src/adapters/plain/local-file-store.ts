@@ -66,6 +66,7 @@ export class LocalFileStore implements FileStore {
       try {
         writeFully(descriptor, content, 0);
         fs.futimesSync(descriptor, about.mtimeS, about.mtimeS);
+        if (about.flush) fs.fsyncSync(descriptor);
       } finally {
         fs.closeSync(descriptor);
       }
@@ -272,6 +273,7 @@ class LocalSink implements FileSink {
     this.#guard(() => {
       fs.ftruncateSync(this.#descriptor, sizeBytes);
       fs.futimesSync(this.#descriptor, this.#about.mtimeS, this.#about.mtimeS);
+      if (this.#about.flush) fs.fsyncSync(this.#descriptor);
     });
     await this[Symbol.asyncDispose]();
   }

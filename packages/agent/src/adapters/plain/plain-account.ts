@@ -24,7 +24,7 @@ import type {
   StoredItem,
   StoredRun,
 } from '../../ports/storage-account.ts';
-import { adoptUnfinished } from './carried.ts';
+import { adoptUnfinished, namesIn } from './carried.ts';
 import type { FileStore } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { probeAbilities } from './probe.ts';
@@ -64,12 +64,8 @@ export class PlainAccount implements StorageAccount {
   }
 
   async latest(): Promise<RunName | undefined> {
-    const target = await this.#store.readlink(Buffer.from(LATEST)).catch(() => undefined);
-    const run = target && parseRunName(target.toString('latin1'));
-    if (!run) return undefined;
-    return (await this.listRuns()).some((stored) => stored.run === run && stored.state === 'complete')
-      ? run
-      : undefined;
+    const [run, runs] = await Promise.all([this.#latestTarget(), this.listRuns()]);
+    return runs.some((stored) => stored.run === run && stored.state === 'complete') ? run : undefined;
   }
 
   async receipt(run: RunName): Promise<Receipt | undefined> {
@@ -112,15 +108,20 @@ export class PlainAccount implements StorageAccount {
   }
 
   async begin({ nowMs }: { nowMs: number }): Promise<RunWriter> {
-    await this.#ensurePrivateFolders();
-    const { runs, stray } = await this.#look();
+    const store = this.#store;
+    const [{ runs, stray }, latest] = await Promise.all([
+      this.#look(),
+      this.#latestTarget(),
+      this.#ensurePrivateFolders(),
+    ]);
+    const privateNames = await namesIn(store, Buffer.from(PRIVATE_FOLDER));
     const complete = runs.filter((stored) => stored.state === 'complete').map((stored) => stored.run);
-    for (const name of stray) await this.#store.remove(Buffer.from(name));
+    for (const name of stray) await store.remove(Buffer.from(name));
     const newest = complete.at(-1);
-    if (newest && (await this.latest()) !== newest) await pointLatestAt(this.#store, newest);
+    if (newest && latest !== newest) await pointLatestAt(store, newest);
     const unfinished = runs.filter((stored) => stored.state === 'incomplete').map((stored) => stored.run);
-    const carriedFolders = await adoptUnfinished(this.#store, unfinished);
-    return PlainRunWriter.start({ store: this.#store, run: nextRunName(complete, nowMs), carriedFolders });
+    const carriedFolders = await adoptUnfinished(store, { unfinished, privateNames });
+    return PlainRunWriter.start({ store, run: nextRunName(complete, nowMs), carriedFolders });
   }
 
   async removeRun(run: RunName, { signal }: { signal: AbortSignal }): Promise<void> {
@@ -157,11 +158,16 @@ export class PlainAccount implements StorageAccount {
     await this.#store[Symbol.asyncDispose]();
   }
 
+  /** What `latest` says, whether it is true or not. */
+  async #latestTarget(): Promise<RunName | undefined> {
+    const target = await this.#store.readlink(Buffer.from(LATEST)).catch(() => undefined);
+    return target && parseRunName(target.toString('latin1'));
+  }
+
   async #ensurePrivateFolders(): Promise<void> {
-    for (const folder of [PRIVATE_FOLDER, RECEIPTS, TRASH]) {
-      const path = Buffer.from(folder);
-      if (!(await this.#store.lstat(path))) await this.#store.mkdir(path);
-    }
+    const paths = [PRIVATE_FOLDER, RECEIPTS, TRASH].map((folder) => Buffer.from(folder));
+    const found = await Promise.all(paths.map((path) => this.#store.lstat(path)));
+    for (const [index, path] of paths.entries()) if (!found[index]) await this.#store.mkdir(path);
   }
 
   /** One listing of the account: its runs, oldest first, and the manifests that belong to none. */

@@ -52,9 +52,9 @@ export class PlainRunWriter implements RunWriter {
     run: RunName;
     carriedFolders: readonly string[];
   }): Promise<PlainRunWriter> {
-    const token = await issueToken(options.store, options.run);
+    const { token, noted } = issueToken(options.store, options.run);
     const writer = new PlainRunWriter({ ...options, token });
-    await options.store.mkdir(writer.#root);
+    await Promise.all([noted, options.store.mkdir(writer.#root)]);
     return writer;
   }
 
@@ -97,20 +97,18 @@ export class PlainRunWriter implements RunWriter {
    */
   async publish(options: PublishOptions): Promise<void> {
     const store = this.#store;
+    const account = Buffer.alloc(0);
     await store.flushAll();
-    const manifest = await this.#writeManifest(options);
-    await store.flush(this.#root);
-    await replaceFile(
-      store,
-      Buffer.from(receiptName(this.run)),
-      encodeReceipt({ ...options.receipt, token: this.folder }),
-    );
+    const receipt = encodeReceipt({ ...options.receipt, token: this.folder });
+    const [manifest] = await Promise.all([
+      this.#writeManifest(options),
+      replaceFile(store, Buffer.from(receiptName(this.run)), receipt),
+      store.flush(this.#root),
+    ]);
     await store.renameOver(manifest, Buffer.from(manifestName(this.run)));
     await store.renameNew(this.#root, Buffer.from(this.run));
-    await store.flush(Buffer.alloc(0));
-    await pointLatestAt(store, this.run);
-    await store.flush(Buffer.alloc(0));
-    await dropToken(store, this.run);
+    await Promise.all([store.flush(account), pointLatestAt(store, this.run)]);
+    await Promise.all([store.flush(account), dropToken(store, this.run, this.folder)]);
   }
 
   async cleanUp({ signal }: { signal: AbortSignal }): Promise<void> {
@@ -123,7 +121,7 @@ export class PlainRunWriter implements RunWriter {
 
   async #writeManifest({ manifest, manifestSizeBytes, receipt }: PublishOptions): Promise<Buffer> {
     const beside = temporaryName();
-    const about = { mtimeS: receipt.finishedAtMs / 1000, executable: false };
+    const about = { mtimeS: receipt.finishedAtMs / 1000, executable: false, flush: true };
     await using sink = await this.#store.openFile(beside, about, manifestSizeBytes);
     let offsetBytes = 0;
     for await (const piece of manifest) {
@@ -134,7 +132,6 @@ export class PlainRunWriter implements RunWriter {
       }
     }
     await sink.finish(offsetBytes);
-    await this.#store.flush(beside);
     return beside;
   }
 

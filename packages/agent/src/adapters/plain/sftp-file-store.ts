@@ -125,6 +125,7 @@ export class SftpFileStore implements FileStore {
     answers.push(
       client.fsetstat(handle, { atimeS: clampTime(about.mtimeS), mtimeS: clampTime(about.mtimeS) }),
     );
+    if (about.flush && this.features.fsync) answers.push(client.fsync(handle));
     answers.push(client.close(handle));
     const failed = (await Promise.allSettled(answers)).find((answer) => answer.status === 'rejected');
     if (failed) throw await this.#translate(failed.reason, 'write', path);
@@ -428,7 +429,7 @@ class SftpSink implements FileSink {
       const steps = [
         client.fsetstat(handle, { sizeBytes }),
         client.fsetstat(handle, { atimeS: mtimeS, mtimeS }),
-        ...(canFsync && sizeBytes >= FSYNC_FROM_BYTES ? [client.fsync(handle)] : []),
+        ...(canFsync && (about.flush || sizeBytes >= FSYNC_FROM_BYTES) ? [client.fsync(handle)] : []),
       ];
       const stat = client.fstat(handle);
       const failed = (await Promise.allSettled([...steps, stat])).find((step) => step.status === 'rejected');

@@ -7,8 +7,7 @@ import type { FileStore } from './file-store.ts';
 /** Writes a small file under its name in one step: beside it first, flushed, then renamed over. */
 export async function replaceFile(store: FileStore, path: Buffer, content: Buffer): Promise<void> {
   const beside = temporaryName();
-  await store.writeFile(beside, content, { mtimeS: Date.now() / 1000, executable: false });
-  await store.flush(beside);
+  await store.writeFile(beside, content, { mtimeS: Date.now() / 1000, executable: false, flush: true });
   await store.renameOver(beside, path);
 }
 
@@ -26,8 +25,15 @@ export async function pointLatestAt(store: FileStore, run: RunName): Promise<voi
 
 /** A name in `.bakker` that nothing else has. */
 export function temporaryName(): Buffer {
-  return Buffer.from(`${PRIVATE_FOLDER}/tmp-${randomBytes(6).toString('hex')}`);
+  return Buffer.from(`${PRIVATE_FOLDER}/${TEMPORARY}${randomBytes(6).toString('hex')}`);
 }
+
+/** Whether a name in `.bakker` was left by a process that died: one writer at a time has any. */
+export function isTemporary(name: Buffer): boolean {
+  return name.toString('latin1').startsWith(TEMPORARY);
+}
+
+const TEMPORARY = 'tmp-';
 
 /** `undefined` for what is not there; other failures stay. */
 export function unlessMissing(error: unknown): undefined {
