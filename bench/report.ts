@@ -59,10 +59,10 @@ export function render(results: Results): { text: string; verdicts: Verdict[] } 
     const byTool = results.seconds[row];
     if (byTool === undefined) continue;
     const [own = NaN, ...peers] = ['bakker', 'rsync', 'restic'].map((tool) => median(byTool[tool] ?? []));
-    const quicker = Math.min(...peers.filter((value) => !Number.isNaN(value)));
-    const ratio = own / quicker;
-    const verdict = judge(row, ratio, target);
-    lines.push(cells([row, ...[own, ...peers].map(seconds), ratio.toFixed(2), `≤ ${target}`, verdict]));
+    const measured = peers.filter((value) => !Number.isNaN(value));
+    const ratio = measured.length === 0 ? NaN : own / Math.min(...measured);
+    const verdict = Number.isFinite(ratio) ? judge(row, ratio, target) : '';
+    lines.push(cells([row, ...[own, ...peers].map(seconds), seconds(ratio), `≤ ${target}`, verdict]));
   }
   for (const [name, values] of Object.entries(results.limits)) {
     lines.push(`limit: ${name}: ${seconds(median(values))} s`);

@@ -141,17 +141,7 @@ t.test('in place: what was lost comes back where it was', async (t) => {
   await world.backup();
   rmSync(`${world.source}/folder 0`, { recursive: true });
   writeFileSync(`${world.source}/folder 1/file 55`, 'overwritten by mistake');
-  await world.expect([
-    'restore',
-    world.source,
-    '--from',
-    'latest',
-    '--to',
-    '/',
-    '--overwrite',
-    'if-changed',
-    '--yes',
-  ]);
+  await world.expect(['restore', world.source, '--from', 'latest', '--in-place']);
   t.same(await compareTrees(`${world.bakker.folder}/kept`, world.source), []);
 });
 
