@@ -5,6 +5,7 @@ import type { RestoreTarget, TargetFolder, TargetTree } from '../ports/restore-t
 import { openFolder, openFolderBeneath, type FolderHandle } from './linux/beneath.ts';
 import { hasCode } from './linux/libc.ts';
 import { openNameService } from './linux/names.ts';
+import { FileWriter } from './restore/file-writer.ts';
 import { OpenFolder, type Shared } from './restore/open-folder.ts';
 import { WrittenFilesystems } from './restore/written-filesystems.ts';
 
@@ -37,7 +38,11 @@ class LocalTree implements TargetTree {
   readonly path: string;
   readonly root: TargetFolder;
   readonly #handle: FolderHandle;
-  readonly #shared: Shared = { umask: process.umask(), filesystems: new WrittenFilesystems() };
+  readonly #shared: Shared = {
+    umask: process.umask(),
+    filesystems: new WrittenFilesystems(),
+    writer: new FileWriter(),
+  };
 
   constructor(path: string, handle: FolderHandle) {
     this.path = path;
@@ -55,6 +60,7 @@ class LocalTree implements TargetTree {
   }
 
   [Symbol.dispose](): void {
+    this.#shared.writer[Symbol.dispose]();
     this.#shared.filesystems[Symbol.dispose]();
     this.#handle[Symbol.dispose]();
   }

@@ -81,6 +81,12 @@ export interface TargetFolder extends Disposable {
     content: { readonly bytes: Buffer; readonly extents?: readonly Extent[] | undefined },
     placing: Placing,
   ): readonly Refusal[];
+  /** Like `placeFile`, perhaps on another thread. The folder must stay open until it is done. Rejects with the errno error. */
+  placeFileSoon(
+    name: Buffer,
+    content: { readonly bytes: Buffer; readonly extents?: readonly Extent[] | undefined },
+    placing: Placing,
+  ): Promise<readonly Refusal[]>;
   /** A large file in pieces. */
   openFile(name: Buffer): TargetFile;
   placeSymlink(name: Buffer, target: Buffer, placing: Placing): readonly Refusal[];

@@ -11,11 +11,11 @@ import type { RestoreContext } from './restore-job.ts';
 /** Content that is what the manifest says: in memory, or written to a file that has no name yet. */
 export type Fetched = { readonly bytes: Buffer } | { readonly file: TargetFile };
 
-/** What becomes of one file; exactly one of the last three is called. */
+/** What becomes of one file; exactly one of the last three is called. The bytes are the taker's until its promise resolves. */
 export interface FetchHandlers {
   /** Where a large file is written to. */
   open(): TargetFile;
-  onContent(content: Fetched): void;
+  onContent(content: Fetched): Promise<void>;
   onDamage(reason: string): void;
   onLocalFailure(error: unknown): void;
 }
@@ -55,21 +55,27 @@ export class FileFetcher {
     if (path === undefined && !isEmpty) handlers.onDamage('its content was never stored');
     else if (entry.sizeBytes > SMALL_BYTES)
       this.#run(this.#large, 0, () => this.#fetchLarge(entry, path, handlers));
-    else if (path === undefined || isEmpty) this.#check(entry, Buffer.alloc(entry.sizeBytes), handlers);
+    else if (path === undefined || isEmpty)
+      this.#run(this.#small, entry.sizeBytes, () =>
+        this.#check(entry, Buffer.alloc(entry.sizeBytes), handlers),
+      );
     else this.#run(this.#small, entry.sizeBytes, () => this.#fetchSmall(entry, path, handlers));
   }
 
   #run(budget: Budget, bytes: number, work: () => Promise<void>): void {
     budget.take(bytes);
+    this.#track(work().finally(() => budget.give(bytes)));
+  }
+
+  #track(work: Promise<void>): void {
     this.#inFlight++;
     const end = () => {
       this.#inFlight--;
-      budget.give(bytes);
       if (this.#inFlight > 0) return;
       this.#onIdle?.();
       this.#onIdle = undefined;
     };
-    work().then(end, (error: unknown) => {
+    work.then(end, (error: unknown) => {
       this.#failure ??= { error };
       end();
     });
@@ -84,17 +90,17 @@ export class FileFetcher {
       handlers.onDamage(damageOf(error));
       return;
     }
-    this.#check(entry, bytes, handlers);
+    this.#track(this.#check(entry, bytes, handlers)); // writing is bounded by who writes: the storage may be asked for more
   }
 
-  #check(entry: Entry, bytes: Buffer, handlers: FetchHandlers): void {
+  async #check(entry: Entry, bytes: Buffer, handlers: FetchHandlers): Promise<void> {
     if (bytes.length !== entry.sizeBytes) {
       handlers.onDamage(`it has ${bytes.length} bytes on the storage instead of ${entry.sizeBytes}`);
       return;
     }
     const content = entry.extents === undefined ? bytes : withHoles(bytes, entry.extents);
     if (entry.sha256 === undefined || hash('sha256', content, 'buffer').equals(entry.sha256))
-      handlers.onContent({ bytes: content });
+      await handlers.onContent({ bytes: content });
     else handlers.onDamage(DIFFERENT);
   }
 
@@ -115,7 +121,7 @@ export class FileFetcher {
         if (ports.signal.aborted || this.#failure !== undefined) return;
       }
       const digest = sum.finish(entry.sizeBytes);
-      if (entry.sha256 === undefined || digest.equals(entry.sha256)) handlers.onContent({ file });
+      if (entry.sha256 === undefined || digest.equals(entry.sha256)) await handlers.onContent({ file });
       else handlers.onDamage(DIFFERENT);
     } catch (error) {
       if (isLocal) handlers.onLocalFailure(error);

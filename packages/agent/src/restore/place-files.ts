@@ -1,6 +1,6 @@
 import { baseName, parentPath, type Entry } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
-import type { Attributes, TargetFolder, TargetItem } from '../ports/restore-target.ts';
+import type { Attributes, Placing, Refusal, TargetFolder, TargetItem } from '../ports/restore-target.ts';
 import { attributesOf } from './attributes-of.ts';
 import { decide, type Decision } from './decide.ts';
 import { FileFetcher, type Fetched } from './fetch-files.ts';
@@ -220,12 +220,8 @@ export class FilePlacer implements Disposable {
         if (node.folder === undefined) throw new Error('a file in a folder that does not exist');
         return node.folder.openFile(name);
       },
-      onContent: (content) => {
-        const isThere = this.#attempt(entry, () => {
-          this.#putContent(place, content);
-          return true;
-        });
-        settle(isThere === true);
+      onContent: async (content) => {
+        settle(await this.#putContent(place, content));
       },
       onDamage: (reason) => {
         this.#context.report.damaged.add(entry.path, reason);
@@ -238,34 +234,50 @@ export class FilePlacer implements Disposable {
     });
   }
 
-  #putContent(place: Place, content: Fetched): void {
+  /** False if it failed for this path alone. */
+  async #putContent(place: Place, content: Fetched): Promise<boolean> {
     const { entry, name } = place;
+    try {
+      const { folder, placing } = this.#placing(place);
+      const refusals =
+        'file' in content
+          ? content.file.commit(entry.sizeBytes, placing)
+          : await folder.placeFileSoon(name, { bytes: content.bytes, extents: entry.extents }, placing);
+      this.#note(place, refusals);
+      this.#noteContent(place);
+      return true;
+    } catch (error) {
+      this.#context.report.failed.add(entry.path, reasonOf(error));
+      return false;
+    }
+  }
+
+  #noteContent({ entry, name, node }: Place): void {
     const { job, report, ports } = this.#context;
-    this.#put(place, (folder, placing) =>
-      'bytes' in content
-        ? folder.placeFile(name, { bytes: content.bytes, extents: entry.extents }, placing)
-        : content.file.commit(entry.sizeBytes, placing),
-    );
     report.bytes += entry.sizeBytes;
     ports.progress.advance({ bytes: entry.sizeBytes });
-    const { folder } = place.node;
-    if (!job.verifies || entry.sha256 === undefined || folder === undefined) return;
-    if (!hasContent(folder, name, entry.sha256))
+    if (!job.verifies || entry.sha256 === undefined || node.folder === undefined) return;
+    if (!hasContent(node.folder, name, entry.sha256))
       report.failed.add(entry.path, 'it reads back differently than it was written');
   }
 
   #put(
     place: Place,
-    make: (
-      folder: TargetFolder,
-      placing: { attributes: Attributes; replaces: boolean },
-    ) => ReturnType<TargetFolder['placeSymlink']>,
+    make: (folder: TargetFolder, placing: Placing) => ReturnType<TargetFolder['placeSymlink']>,
   ): void {
-    const { entry, node, name, existing, attributes } = place;
-    const { report } = this.#context;
+    const { folder, placing } = this.#placing(place);
+    this.#note(place, make(folder, placing));
+  }
+
+  /** Makes way for what is to be placed. */
+  #placing({ node, name, existing, attributes }: Place): { folder: TargetFolder; placing: Placing } {
     if (node.folder === undefined) throw new Error('a file in a folder that does not exist');
-    const replaces = this.#clear(node, name, existing);
-    report.refuse(entry.path, make(node.folder, { attributes, replaces }));
+    return { folder: node.folder, placing: { attributes, replaces: this.#clear(node, name, existing) } };
+  }
+
+  #note({ entry, node }: Place, refusals: readonly Refusal[]): void {
+    const { report } = this.#context;
+    report.refuse(entry.path, refusals);
     node.isTouched = true;
     report.files++;
   }

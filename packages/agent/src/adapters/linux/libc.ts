@@ -63,6 +63,8 @@ export interface Libc {
   ): number;
   ioctlInt(fd: number, request: number, value: number): number;
   syncfs(fd: number): number;
+  /** On one of Node's threads; `done` is called in a later turn of the event loop, with -1 for a failure. */
+  syncfsLater(fd: number, done: (failure: unknown, result: number) => void): void;
   flock(fd: number, operation: number): number;
   /** `mknodat`: called by number, because older glibc exports no such symbol. */
   mknodat(number: number, dirfd: number, path: Buffer, mode: number, device: number): number;
@@ -127,6 +129,9 @@ function bind(): Libc {
     copy_file_range: call('copy_file_range', 'int64_t', ['int', out, 'int', out, 'size_t', 'uint']),
     ioctlInt: call('ioctl', 'int', ['int', 'ulong', 'int64_t']),
     syncfs: call('syncfs', 'int', ['int']),
+    syncfsLater: (fd, done) => {
+      library.func('syncfs', 'int', ['int']).async(fd, done);
+    },
     flock: call('flock', 'int', ['int', 'int']),
     mknodat: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, 'int64_t', 'int64_t']),
     openat2: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, bytes, 'int64_t']),

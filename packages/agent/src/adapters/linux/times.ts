@@ -14,7 +14,7 @@ export function setMtimeOf(fd: number, mtimeNs: bigint): void {
 const NS_PER_S = 1_000_000_000n;
 
 /** Two `struct timespec`: access, modification. */
-function timespecs(timeNs: bigint): Buffer {
+export function timespecs(timeNs: bigint): Buffer {
   const times = Buffer.alloc(32);
   let nanoseconds = timeNs % NS_PER_S;
   if (nanoseconds < 0n) nanoseconds += NS_PER_S; // before 1970: the seconds round down, tv_nsec is never negative

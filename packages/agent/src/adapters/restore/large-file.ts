@@ -8,18 +8,27 @@ export class LargeFile implements TargetFile {
   readonly #temporary: Buffer;
   readonly #final: Buffer;
   readonly #subject: Subject;
+  readonly #onWritten: (bytes: number) => void;
   #state: 'open' | 'committed' | 'closed' = 'open';
 
-  constructor(made: { fd: number; temporary: Buffer; final: Buffer; subject: Subject }) {
+  constructor(made: {
+    fd: number;
+    temporary: Buffer;
+    final: Buffer;
+    subject: Subject;
+    onWritten: (bytes: number) => void;
+  }) {
     this.#fd = made.fd;
     this.#temporary = made.temporary;
     this.#final = made.final;
     this.#subject = made.subject;
+    this.#onWritten = made.onWritten;
   }
 
   async write(offsetBytes: number, bytes: Buffer): Promise<void> {
     for (let done = 0; done < bytes.length;)
       done += await writeSome(this.#fd, bytes.subarray(done), offsetBytes + done);
+    this.#onWritten(bytes.length);
   }
 
   commit(sizeBytes: number, { attributes }: Placing): readonly Refusal[] {

@@ -27,6 +27,7 @@ import type {
 import { FolderHandle } from '../linux/beneath.ts';
 import { LibcError, hasCode } from '../linux/libc.ts';
 import { makeNode } from '../linux/nodes.ts';
+import { timespecs } from '../linux/times.ts';
 import { getXattr } from '../linux/xattrs.ts';
 import {
   ACCESS_ACL,
@@ -38,10 +39,12 @@ import {
   setAttributes,
   type Subject,
 } from './attributes.ts';
+import type { FileWriter } from './file-writer.ts';
 import { LargeFile } from './large-file.ts';
 import { checkName, isTemporaryName, temporaryName } from './names.ts';
 import { itemOf } from './target-item.ts';
 import { writeContent } from './write-content.ts';
+import type { WriteOrder } from './write-order.ts';
 import type { WrittenFilesystems } from './written-filesystems.ts';
 
 type Node = Parameters<TargetFolder['placeNode']>[1];
@@ -51,6 +54,7 @@ type Content = Parameters<TargetFolder['placeFile']>[1];
 export interface Shared {
   readonly umask: number;
   readonly filesystems: WrittenFilesystems;
+  readonly writer: FileWriter;
 }
 
 interface Making {
@@ -157,6 +161,7 @@ export class OpenFolder implements TargetFolder {
       try {
         this.#newOwner ??= ownerOf(fd);
         writeContent(fd, content);
+        this.#shared.filesystems.wrote(this.item.filesystem, content.bytes.length);
         return setAttributes(this.#madeFile(path, { fd, mode }), placing.attributes);
       } catch (error) {
         discard(path);
@@ -165,6 +170,14 @@ export class OpenFolder implements TargetFolder {
         closeSync(fd);
       }
     });
+  }
+
+  async placeFileSoon(name: Buffer, content: Content, placing: Placing): Promise<readonly Refusal[]> {
+    const order = this.#orderFor(name, content, placing);
+    const isDone = order !== undefined && (await this.#shared.writer.take(order)) === true;
+    if (!isDone) return this.placeFile(name, content, placing);
+    this.#shared.filesystems.wrote(this.item.filesystem, content.bytes.length);
+    return NO_REFUSALS;
   }
 
   openFile(name: Buffer): TargetFile {
@@ -176,6 +189,7 @@ export class OpenFolder implements TargetFolder {
       temporary,
       final: this.#at(name),
       subject: { ...this.#madeFile(temporary, { fd, mode: 0o600 }), ...ownerOf(fd) },
+      onWritten: (bytes) => this.#shared.filesystems.wrote(this.item.filesystem, bytes),
     });
   }
 
@@ -308,6 +322,29 @@ export class OpenFolder implements TargetFolder {
     return { path, fd, type: 'file', ...this.#newOwner, mode: known, mayCarryMore: this.#inheritsAcl };
   }
 
+  /** Undefined if it is not as plain as the writing thread needs it. The first file of a folder tells which owner the others get. */
+  #orderFor(
+    name: Buffer,
+    { bytes, extents }: Content,
+    { attributes, replaces }: Placing,
+  ): WriteOrder | undefined {
+    const { uid, gid, mode, mtimeNs, acl, xattrs } = attributes;
+    const owner = this.#newOwner;
+    if (owner === undefined || this.#inheritsAcl || replaces || extents !== undefined) return undefined;
+    if (acl !== undefined || xattrs.length > 0 || (mode & 0o7000) !== 0) return undefined;
+    checkName(name);
+    const firstMode = this.#firstMode(attributes);
+    return {
+      folderFd: this.#handle.fd,
+      name,
+      bytes,
+      firstMode,
+      mode: (firstMode & ~this.#shared.umask) === mode ? undefined : mode,
+      owner: owner.uid === uid && owner.gid === gid ? undefined : { uid, gid },
+      times: timespecs(mtimeNs),
+    };
+  }
+
   #hasDefaultAcl(): boolean {
     try {
       return getXattr(this.#handle.at(SELF), DEFAULT_ACL) !== undefined;
@@ -328,6 +365,7 @@ export class OpenFolder implements TargetFolder {
 }
 
 const SELF = Buffer.from('.');
+const NO_REFUSALS: readonly Refusal[] = [];
 const READ_BYTES = 262_144;
 /** For `read`: its pieces are used up before anything else runs. */
 let scratch: Buffer | undefined;

@@ -1,0 +1,64 @@
+import { closeSync, constants, fchmodSync, fchownSync, unlinkSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { cString, libc } from '../linux/libc.ts';
+import { decodeOrder, orderBytes, type WriteOrder } from './write-order.ts';
+import { writeContent } from './write-content.ts';
+
+/** What is sent to this thread: a batch, and where its orders end. */
+export interface Posted {
+  readonly batch: number;
+  readonly endBytes: number;
+}
+
+/** What is answered: the positions of the orders that were not carried out. Nothing of those is left. */
+export interface Written {
+  readonly batch: number;
+  readonly undone: readonly number[];
+}
+
+const shared: unknown = workerData;
+if (parentPort !== null && Array.isArray(shared)) serve(parentPort, shared.map(toBatch));
+
+function serve(port: NonNullable<typeof parentPort>, batches: readonly Buffer[]): void {
+  port.on('message', ({ batch, endBytes }: Posted) => {
+    const bytes = batches[batch];
+    if (bytes === undefined) throw new Error(`there is no batch ${batch}`);
+    const undone: number[] = [];
+    for (let start = 0; start < endBytes;) {
+      const order = decodeOrder(bytes, start);
+      if (!carryOut(order)) undone.push(start);
+      start += orderBytes(order);
+    }
+    port.postMessage({ batch, undone } satisfies Written);
+  });
+}
+
+/** False if anything at all is not as ordered: the main thread then does it the long way, and finds the reason. */
+function carryOut({ folderFd, name, bytes, firstMode, mode, owner, times }: WriteOrder): boolean {
+  const fd = libc().openat(folderFd, cString(name), NEW_FILE, firstMode);
+  if (fd < 0) return false;
+  let isDone = false;
+  try {
+    writeContent(fd, { bytes });
+    if (owner !== undefined) fchownSync(fd, owner.uid, owner.gid);
+    if (mode !== undefined) fchmodSync(fd, mode);
+    ownTimes.set(times);
+    isDone = libc().futimens(fd, ownTimes) >= 0;
+  } catch {
+    // tried again on the main thread, which tells why
+  } finally {
+    closeSync(fd);
+  }
+  if (!isDone) unlinkSync(Buffer.concat([Buffer.from(`/proc/self/fd/${folderFd}/`), name]));
+  return isDone;
+}
+
+function toBatch(memory: unknown): Buffer {
+  if (!(memory instanceof SharedArrayBuffer)) throw new Error('a batch that is not shared');
+  return Buffer.from(memory);
+}
+
+const O_CLOEXEC = 0o2000000;
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | O_CLOEXEC;
+/** libc takes no shared memory. */
+const ownTimes = Buffer.alloc(32);
