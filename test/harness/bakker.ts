@@ -6,6 +6,8 @@ import { makeTempFolder } from './temp-folder.ts';
 /** The launcher that users start. */
 export const BAKKER = resolve(import.meta.dirname, '../../packages/agent/bin/bakker');
 
+const PLAIN = ['env', '-u', 'NODE_OPTIONS'];
+
 export interface BakkerResult {
   /** Undefined when a signal ended it. */
   readonly status: number | undefined;
@@ -47,7 +49,8 @@ export async function installBakker(): Promise<Bakker> {
   await mkdir(join(temp.path, 'etc'));
   const common = ['--config', configFile, '--state', stateDir];
   const start = (args: readonly string[], options: RunOptions = {}): RunningBakker => {
-    const [program = BAKKER, ...rest] = [...(options.through ?? []), BAKKER, ...args, ...common];
+    // tap follows every child by NODE_OPTIONS; users have none, and one who is not root could not write its notes.
+    const [program = BAKKER, ...rest] = [...PLAIN, ...(options.through ?? []), BAKKER, ...args, ...common];
     const child = spawn(program, rest, {
       cwd: options.cwd ?? temp.path,
       env: { PATH: process.env['PATH'], HOME: temp.path, LANG: 'C.UTF-8', ...options.env },
