@@ -39,16 +39,18 @@ export const verify: Command<VerifyArgs, Verified> = {
   async run(context, args) {
     const { chooseRuns } = await import('../browse/choose-run.ts');
     const { verifyRun } = await import('../verify/verify-run.ts');
+    const { ReadInodes } = await import('../verify/read-inodes.ts');
     const { parseShare } = await import('../verify/sample.ts');
     const share = args.data ? 1 : args.sample === undefined ? 0 : parseShare(args.sample);
     const seed = args.seed ?? (await randomSeed());
     const sample = share === 0 ? undefined : { share, seed };
     const { progress, signal } = context;
     const account = await context.account();
+    const readInodes = new ReadInodes();
     const runs: RunVerdict[] = [];
     for (const run of await chooseRuns(account, args.from)) {
       progress.stage(`verifying ${run}`);
-      runs.push(await verifyRun({ run, sample }, { account, progress, signal }));
+      runs.push(await verifyRun({ run, sample, readInodes }, { account, progress, signal }));
     }
     return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };
   },

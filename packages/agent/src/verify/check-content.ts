@@ -6,30 +6,48 @@ import { storedPath } from '../backup/stored-place.ts';
 import { damageOf, dataExtents, DIFFERENT, SMALL_BYTES } from '../browse/stored-content.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
+import type { ReadInodes } from './read-inodes.ts';
 
 interface Options {
   readonly account: StorageAccount;
   readonly run: RunName;
   readonly progress: Progress;
+  readonly readInodes: ReadInodes;
   readonly onDamage: (path: Buffer, reason: string) => void;
 }
 
-/** Reads contents and compares their hashes: 256 small files or 32 MiB in flight, and four large ones. */
+/**
+ * Reads contents and compares their hashes, each stored inode once where the storage tells it: 256 small files or 32 MiB in
+ * flight, and four large ones.
+ */
 export class ContentChecker {
   readonly #options: Options;
   readonly #small = new Budget({ maxCount: 256, maxBytes: 32 * 1024 * 1024 });
   readonly #large = new Budget({ maxCount: 4, maxBytes: Number.POSITIVE_INFINITY });
   readonly #inFlight = new Set<Promise<void>>();
+  /** By inode. */
+  readonly #reading = new Map<bigint, Promise<void>>();
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: Options) {
     this.#options = options;
   }
 
-  /** Waits for room, and begins. @throws what is about more than one file */
-  async check(entry: Entry): Promise<void> {
+  /**
+   * Waits for room, and begins.
+   * @param inode - of the stored file, where the storage tells it
+   * @throws what is about more than one file
+   */
+  async check(entry: Entry, inode: bigint | undefined): Promise<void> {
     const path = storedPath(entry);
-    if (path === undefined || entry.sha256 === undefined) return;
+    const { sha256 } = entry;
+    if (path === undefined || sha256 === undefined) return;
+    // Of a sparse file only the data is read, and each manifest says itself where that is.
+    const identity = inode === undefined || entry.extents !== undefined ? undefined : { inode, sha256 };
+    if (identity !== undefined && (await this.#isKnown(identity))) {
+      this.#options.progress.advance({ bytes: entry.sizeBytes });
+      return;
+    }
     const isSmall = entry.sizeBytes <= SMALL_BYTES;
     const budget = isSmall ? this.#small : this.#large;
     const room = budget.room();
@@ -41,6 +59,7 @@ export class ContentChecker {
       .then(
         (problem) => {
           if (problem !== undefined) this.#options.onDamage(entry.path, problem);
+          else if (identity !== undefined) this.#options.readInodes.add(identity.inode, sha256);
           this.#options.progress.advance({ bytes: entry.sizeBytes });
         },
         (error: unknown) => {
@@ -48,9 +67,11 @@ export class ContentChecker {
         },
       )
       .finally(() => {
+        if (inode !== undefined && this.#reading.get(inode) === work) this.#reading.delete(inode);
         this.#inFlight.delete(work);
         budget.give(entry.sizeBytes);
       });
+    if (identity !== undefined) this.#reading.set(identity.inode, work);
     this.#inFlight.add(work);
   }
 
@@ -58,6 +79,12 @@ export class ContentChecker {
   async finish(): Promise<void> {
     while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
     if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** What was found damaged is read again: each of its names is to be told. */
+  async #isKnown({ inode, sha256 }: { inode: bigint; sha256: Buffer }): Promise<boolean> {
+    await this.#reading.get(inode);
+    return this.#options.readInodes.has(inode, sha256);
   }
 
   async #wholeProblem(entry: Entry, path: Buffer): Promise<string | undefined> {

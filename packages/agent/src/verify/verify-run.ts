@@ -8,12 +8,15 @@ import { isWithin } from '../restore/select-entries.ts';
 import { ContentChecker } from './check-content.ts';
 import { LinkIdentity } from './link-identity.ts';
 import { listAhead, listFolder, type Listing, type ListedEntry } from './list-ahead.ts';
+import type { ReadInodes } from './read-inodes.ts';
 import { isSampled, type Sample } from './sample.ts';
 
 export interface VerifyOptions {
   readonly run: RunName;
   /** Which contents are read; undefined for none. */
   readonly sample: Sample | undefined;
+  /** What was read before: of use where several runs are verified, which share what did not change. */
+  readonly readInodes: ReadInodes;
 }
 
 export interface VerifyPorts {
@@ -26,7 +29,7 @@ export interface RunVerdict {
   readonly run: RunName;
   /** Entries compared with the storage. */
   readonly checked: number;
-  /** Files whose content was read. */
+  /** Files whose content was read, by this name or by another one of the same stored file. */
   readonly read: number;
   readonly damaged: ProblemList;
   /** Why the manifest itself can't be trusted; nothing else was checked then, or only what comes before. */
@@ -68,6 +71,13 @@ interface Frame {
   readonly listing: Listing | undefined;
 }
 
+interface Compared {
+  /** Undefined if all is well; `SAID` if the folder above has told it already. */
+  readonly problem: string | undefined;
+  /** Where the storage tells it. */
+  readonly inode?: bigint | undefined;
+}
+
 /** The walk through one run. */
 class RunCheck {
   checked = 0;
@@ -90,7 +100,8 @@ class RunCheck {
     const onDamage = (path: Buffer, reason: string) => {
       this.damaged.add(path, reason);
     };
-    this.#contents = new ContentChecker({ account, run: options.run, progress, onDamage });
+    const { run, readInodes } = options;
+    this.#contents = new ContentChecker({ account, run, progress, readInodes, onDamage });
   }
 
   async start(): Promise<void> {
@@ -102,8 +113,8 @@ class RunCheck {
     const frame = await this.#descendTo(parentPath(entry.path));
     const name = baseName(entry.path).toString('latin1');
     this.checked++;
-    const problem = await this.#compare(entry, { frame, name });
-    if (problem === undefined) await this.#readContent(entry);
+    const { problem, inode } = await this.#compare(entry, { frame, name });
+    if (problem === undefined) await this.#readContent(entry, inode);
     else if (problem !== SAID) this.damaged.add(entry.path, problem);
     if (entry.type === 'directory') {
       const names = await listing;
@@ -125,12 +136,15 @@ class RunCheck {
     await this.#contents.finish().catch(() => undefined);
   }
 
-  /** Undefined if all is well; `SAID` if the folder above has told it already. */
-  async #compare(entry: Entry, { frame, name }: { frame: Frame; name: string }): Promise<string | undefined> {
-    if (entry.stored.kind === 'manifest') return undefined;
+  async #compare(entry: Entry, { frame, name }: { frame: Frame; name: string }): Promise<Compared> {
+    if (entry.stored.kind === 'manifest') return { problem: undefined };
     const item =
       entry.stored.kind === 'own' ? take(frame.listing, name) : await this.#takeElsewhere(entry.stored.at);
-    if (typeof frame.listing === 'string' && entry.stored.kind === 'own') return SAID;
+    if (typeof frame.listing === 'string' && entry.stored.kind === 'own') return { problem: SAID };
+    return { problem: this.#problemOf(entry, item), inode: item?.inode };
+  }
+
+  #problemOf(entry: Entry, item: StoredItem | undefined): string | undefined {
     if (item === undefined) return 'it is missing from the storage';
     if (item.type !== entry.type) return `it is a ${item.type} on the storage instead of a ${entry.type}`;
     if (entry.type !== 'file') return undefined;
@@ -139,12 +153,12 @@ class RunCheck {
     return this.#links.add(entry, item);
   }
 
-  async #readContent(entry: Entry): Promise<void> {
+  async #readContent(entry: Entry, inode: bigint | undefined): Promise<void> {
     const { sample } = this.#options;
     if (sample === undefined || entry.type !== 'file' || entry.stored.kind === 'manifest') return;
     if (sample.share < 1 && !isSampled(entry.path, sample)) return;
     this.read++;
-    await this.#contents.check(entry);
+    await this.#contents.check(entry, inode);
   }
 
   async #takeElsewhere(at: Buffer): Promise<StoredItem | undefined> {

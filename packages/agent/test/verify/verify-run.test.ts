@@ -14,6 +14,7 @@ import {
 import { makeTortureTree } from '../../../../test/harness/torture-tree.ts';
 import { chooseRun } from '../../src/browse/choose-run.ts';
 import type { StorageAccount } from '../../src/ports/storage-account.ts';
+import { ReadInodes } from '../../src/verify/read-inodes.ts';
 import { verifyRun } from '../../src/verify/verify-run.ts';
 import type { Sample } from '../../src/verify/sample.ts';
 import { altered } from '../restore/altered-account.ts';
@@ -26,7 +27,7 @@ async function verify(world: World, sample?: Sample, alter = (account: StorageAc
   const run = await chooseRun(account, 'latest').catch(() => undefined);
   if (run === undefined) throw new Error('no run');
   const ports = { account: alter(account), progress: SILENT, signal: new AbortController().signal };
-  const verdict = await verifyRun({ run, sample }, ports);
+  const verdict = await verifyRun({ run, sample, readInodes: new ReadInodes() }, ports);
   const damaged = verdict.damaged.items.map(
     ({ path, reason }) => `${path.toString().replace(/.*\/source\/?/, '')}: ${reason}`,
   );
@@ -197,4 +198,72 @@ t.test('a sample reads about its share, the same files for the same seed', async
   const found = async (seed: string) => (await verify(world, { share: 0.2, seed })).damaged.join('\n');
   t.equal(await found('one'), await found('one'));
   t.not(await found('one'), await found('two'));
+});
+
+/** Verifies all contents of several runs as one command does, and tells how often each path of a run was read. */
+async function verifyRuns(world: World, { tellsInodes }: { tellsInodes: boolean }) {
+  await using account = await world.account();
+  const reads: string[] = [];
+  const readInodes = new ReadInodes();
+  const damaged: string[] = [];
+  for (const { run } of await account.listRuns()) {
+    const noted = (path: Buffer) => reads.push(`${run} ${path.toString().replace(/.*\//, '')}`);
+    const watched = altered(account, {
+      readFile: (...args) => {
+        noted(args[1]);
+        return account.readFile(...args);
+      },
+      readExtents: (...args) => {
+        noted(args[1]);
+        return account.readExtents(...args);
+      },
+      listFolder: async (...args) => {
+        const items = await account.listFolder(...args);
+        return tellsInodes ? items : items.map((item) => ({ ...item, inode: undefined }));
+      },
+    });
+    const ports = { account: watched, progress: SILENT, signal: new AbortController().signal };
+    const verdict = await verifyRun({ run, sample: ALL, readInodes }, ports);
+    for (const { path } of verdict.damaged.items)
+      damaged.push(`${run} ${path.toString().replace(/.*\//, '')}`);
+  }
+  return { reads: reads.sort(), damaged: damaged.sort() };
+}
+
+t.test('a stored inode is read once in all runs that share it, and every other one is read', async (t) => {
+  const { world } = await small();
+  await using _world = world;
+  copyFileSync(`${world.source}/folder/b`, `${world.source}/same-as-b`);
+  writeFileSync(`${world.source}/folder/c`, 'CONTENT of c');
+  const second = await world.backUp();
+  // linked on the storage, being the same content: made an inode of its own
+  const twin = `${world.storage}/${second}${world.source}/same-as-b`;
+  copyFileSync(twin, `${world.storage}/twin`);
+  renameSync(`${world.storage}/twin`, twin);
+  const { reads, damaged } = await verifyRuns(world, { tellsInodes: true });
+  t.same(damaged, []);
+  t.same(reads, [
+    '2024_04_18_01 a',
+    '2024_04_18_01 b',
+    '2024_04_18_01 c',
+    '2024_04_18_01 large',
+    '2024_04_19_01 c',
+    '2024_04_19_01 same-as-b',
+  ]);
+  const untold = await verifyRuns(world, { tellsInodes: false });
+  t.equal(untold.reads.length, 11, 'where the storage tells no inodes, every name is read');
+});
+
+t.test('damage of a shared inode is told for each of its names in each run', async (t) => {
+  const { world, stored } = await small();
+  await using _world = world;
+  await world.backUp();
+  writeFileSync(`${stored}/folder/a`, 'CONTENT of a');
+  const { damaged } = await verifyRuns(world, { tellsInodes: true });
+  t.same(damaged, [
+    '2024_04_18_01 a',
+    '2024_04_18_01 second-name',
+    '2024_04_19_01 a',
+    '2024_04_19_01 second-name',
+  ]);
 });
