@@ -21,6 +21,7 @@ export class KnownContents {
   readonly #catalogue: Catalogue;
   readonly #mountPoints: readonly Buffer[];
   readonly #inFlight = new Map<string, Promise<Located>>();
+  readonly #largeInFlight = new Map<number, Promise<unknown>>();
   readonly #groups = new Map<string, Promise<Located>>();
   readonly #copies = new Map<string, Promise<Located>>();
 
@@ -38,6 +39,19 @@ export class KnownContents {
 
   mayHaveSize(sizeBytes: number): boolean {
     return this.#catalogue.hasSize(sizeBytes);
+  }
+
+  /** Large files of this size that are being sent: only when they have arrived is their hash known. */
+  largeInFlight(sizeBytes: number): Promise<unknown> | undefined {
+    return this.#largeInFlight.get(sizeBytes);
+  }
+
+  sendingLarge({ sizeBytes }: Entry, upload: Promise<unknown>): void {
+    const all = Promise.allSettled([this.#largeInFlight.get(sizeBytes), upload]);
+    this.#largeInFlight.set(sizeBytes, all);
+    void all.then(() => {
+      if (this.#largeInFlight.get(sizeBytes) === all) this.#largeInFlight.delete(sizeBytes);
+    });
   }
 
   byContent({ sizeBytes, sha256 }: HashedEntry): Promise<Located> | Located | undefined {

@@ -218,15 +218,20 @@ export class Pusher {
   ): Promise<void> {
     this.#large.take(0);
     try {
-      if (before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
-        const hashed = await this.#transfer.hashLarge(now);
+      const sameSize = known.largeInFlight(now.sizeBytes);
+      if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
+        const [hashed] = await Promise.all([this.#transfer.hashLarge(now), sameSize]);
         if (hashed && this.#placeFound(slot, known, hashed, before)) return;
       }
       const upload = this.#transfer.sendLarge(now);
+      known.sendingLarge(
+        now,
+        upload.then((arrived) => known.add(arrived)),
+      );
       known.startGroup(now, upload.then(toLocated));
       const arrived = await upload;
       this.#countRead(arrived.entry, before);
-      this.#arrived(slot, known, arrived);
+      this.#sent(slot, arrived);
     } catch (error) {
       this.#unreadableOrThrow(slot, now, error);
     } finally {
@@ -339,6 +344,10 @@ export class Pusher {
 
   #arrived(slot: Slot<Entry>, known: KnownContents, arrived: Arrived): void {
     known.add(arrived);
+    this.#sent(slot, arrived);
+  }
+
+  #sent(slot: Slot<Entry>, arrived: Arrived): void {
     this.#options.tally.sentBytes += arrived.entry.sizeBytes;
     this.#options.tally.storedBytes += arrived.entry.sizeBytes;
     this.#fill(slot, arrived.entry);
