@@ -27,7 +27,8 @@ export interface LoopFilesystemOptions {
 
 /** Makes a file system of its own in a sparse image and mounts it (root). Disposing unmounts and removes it. */
 export async function mountLoopFilesystem(options: LoopFilesystemOptions): Promise<LoopFilesystem> {
-  const temp = await makeTempFolder('loop');
+  // A chroot on it needs parents that only root may write to.
+  const temp = await makeTempFolder('loop', '/var/lib');
   await chmod(temp.path, 0o755);
   const image = join(temp.path, 'image');
   const folder = join(temp.path, 'mounted');

@@ -8,9 +8,9 @@ export interface TempFolder extends AsyncDisposable {
   readonly path: string;
 }
 
-/** A new folder, removed when disposed or when this process ends. Readable by its owner only. */
-export async function makeTempFolder(name: string): Promise<TempFolder> {
-  const path = await mkdtemp(join(tmpdir(), `bakker-${name}-`));
+/** A new folder below `parent`, removed when disposed or when this process ends. Readable by its owner only. */
+export async function makeTempFolder(name: string, parent = tmpdir()): Promise<TempFolder> {
+  const path = await mkdtemp(join(parent, `bakker-${name}-`));
   const forget = atExit(() => {
     rmSync(path, { recursive: true, force: true });
   });
