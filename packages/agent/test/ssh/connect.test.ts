@@ -15,7 +15,6 @@ for (const transport of TRANSPORTS) {
       for (const chroot of [false, true]) {
         const account = await server.addAccount({ chroot, keyOptions: 'restrict,command="internal-sftp"' });
         await using connection = await connect(server, account, { transport });
-        t.ok(connection.roundTripMs > 0);
         const channel = await connection.openSftpChannel();
         const version = await greet(channel);
         t.equal(version[0], 2, 'SSH_FXP_VERSION');

@@ -6,13 +6,14 @@ import { connectSsh } from '../ssh/connect.ts';
 import type { SshAddress, SshConnection } from '../ssh/connect.ts';
 import { SftpFileStore } from './sftp-file-store.ts';
 
-/** From this round-trip time on a line is long: one channel would wait for answers. */
+/** From this round-trip time on a line is long: one channel would wait for answers, and it may be a thin one too. */
 const LONG_LINE_MS = 4;
-const CHANNELS_ON_A_LONG_LINE = 4;
+/** On a short line one server process would be the bottleneck; on a long one the answers on their way are. */
+const CHANNELS = { short: 3, long: 4 };
 
 /**
- * Connects to an account over SFTP. Names and links go over a compressed connection, where they shrink tenfold; content,
- * which often can't shrink, over a second one that is opened when there is some.
+ * Connects to an account over SFTP. On a short line one channel does all. On a long one names and links go over a second,
+ * compressed connection, where they shrink to a fifth; content, which often can't shrink, stays on the first.
  */
 export async function openSftpStore(
   address: SshAddress,
@@ -20,36 +21,39 @@ export async function openSftpStore(
   options: { signal: AbortSignal; createFolder?: boolean },
 ): Promise<SftpFileStore> {
   const connections: SshConnection[] = [];
-  const connect = async (compress: boolean): Promise<readonly SftpClient[]> => {
+  const connect = async (compress: boolean): Promise<SshConnection> => {
     const connection = await connectSsh(address, settings, { signal: options.signal, compress });
     connections.push(connection);
-    const isLong = connection.roundTripMs >= LONG_LINE_MS;
-    const count = settings.channels === 'auto' ? (isLong ? CHANNELS_ON_A_LONG_LINE : 1) : settings.channels;
-    return Promise.all(
-      Array.from({ length: count }, async () => openSftp(await connection.openSftpChannel())),
-    );
+    return connection;
   };
   const close = async () => {
     await Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()));
   };
   try {
-    const names = await connect(true);
-    const first = names[0];
-    if (!first) throw new Error('no SFTP channel');
-    const [root, start] = await Promise.all([
-      first.realpath(Buffer.from(address.path)),
-      first.realpath(Buffer.from('.')),
-    ]);
+    const line = await connect(false);
+    const probe = await openSftp(await line.openSftpChannel());
+    const root = await probe.realpath(Buffer.from(address.path));
+    const askedMs = performance.now();
+    const start = await probe.realpath(Buffer.from('.'));
+    const isLong = performance.now() - askedMs >= LONG_LINE_MS;
+    const names = isLong
+      ? await openChannels(await connect(true), settings, { wanted: CHANNELS.long })
+      : [probe, ...(await openChannels(line, settings, { wanted: CHANNELS.short, openCount: 1 }))];
+    const first = names[0] ?? probe;
     if (options.createFolder) await makeIfMissing(first, root);
     else await first.stat(root);
     let content: Promise<readonly SftpClient[]> | undefined;
     return await SftpFileStore.open({
       address: `${address.user}@${address.host}:${address.path}`,
       names,
-      content: () => (content ??= connect(false)),
-      get isContentOpen() {
-        return content !== undefined;
-      },
+      ...(isLong
+        ? {
+            content: () =>
+              (content ??= openChannels(line, settings, { wanted: CHANNELS.long, openCount: 1 }).then(
+                (more) => [probe, ...more],
+              )),
+          }
+        : {}),
       root: relativeTo(start, root),
       rootBytes: root.length,
       close,
@@ -78,6 +82,23 @@ export async function openSftpStore(
     }
     throw error;
   }
+}
+
+/** As many channels as are wanted, or configured, less those that are open already. */
+async function openChannels(
+  connection: SshConnection,
+  settings: SshSettings,
+  { wanted, openCount = 0 }: { wanted: number; openCount?: number },
+): Promise<SftpClient[]> {
+  const open = async () => openSftp(await connection.openSftpChannel());
+  const several = (count: number) => Array.from({ length: count - openCount }, open);
+  if (settings.channels !== 'auto') return Promise.all(several(settings.channels));
+  // a storage that takes fewer (MaxSessions) is only slower; without a first one there is nothing
+  const opened = await Promise.allSettled(several(wanted));
+  const channels = opened.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+  const failed = opened.find((one) => one.status === 'rejected');
+  if (channels.length + openCount === 0 && failed) throw failed.reason;
+  return channels;
 }
 
 async function makeIfMissing(client: SftpClient, folder: Buffer): Promise<void> {

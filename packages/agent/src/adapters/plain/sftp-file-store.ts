@@ -31,11 +31,10 @@ const PATH_MAX_BYTES = 4095;
 /** The channels of an account, opened by the transport. */
 export interface SftpChannels {
   readonly address: string;
-  /** For names and links: small requests that compress well. At least one. */
+  /** For names and links; and for content too, unless it has channels of its own. At least one. */
   readonly names: readonly SftpClient[];
-  /** For content; opened at its first use. */
-  content(): Promise<readonly SftpClient[]>;
-  readonly isContentOpen: boolean;
+  /** Channels for content on another connection, opened at the first call. */
+  readonly content?: () => Promise<readonly SftpClient[]>;
   /** The account's folder, absolute or relative to where the login starts; `.` if it is that. */
   readonly root: Buffer;
   /** Length of its absolute path. */
@@ -52,6 +51,7 @@ export class SftpFileStore implements FileStore {
   readonly #lanes: SftpLanes;
   readonly #first: SftpClient;
   readonly #maxWriteBytes: number;
+  #hasContentChannels = false;
 
   private constructor(channels: SftpChannels, first: SftpClient, maxWriteBytes: number) {
     this.#channels = channels;
@@ -116,7 +116,8 @@ export class SftpFileStore implements FileStore {
   }
 
   async writeFile(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
-    const client = await this.#contentChannel(path);
+    const channel = this.#channelForNew(path);
+    const client = channel instanceof Promise ? await channel : channel;
     const handle = await this.#translated('write', path, this.#create(client, path, about));
     const answers: Promise<void>[] = [];
     for (let offset = 0; offset < content.length; offset += this.#maxWriteBytes) {
@@ -132,7 +133,7 @@ export class SftpFileStore implements FileStore {
   }
 
   async openFile(path: Buffer, about: NewFile, expectedBytes?: number): Promise<FileSink> {
-    const client = await this.#contentChannel(path, expectedBytes);
+    const client = await this.#channelForNew(path, expectedBytes);
     const handle = await this.#translated('write', path, this.#create(client, path, about));
     return new SftpSink({
       client,
@@ -256,20 +257,22 @@ export class SftpFileStore implements FileStore {
     return client.open(this.#full(path), OPEN.WRITE | OPEN.CREATE | OPEN.EXCLUSIVE, { permissions });
   }
 
-  /** The channel for a new file's content, once the folder for it is there. */
-  async #contentChannel(path: Buffer, expectedBytes?: number): Promise<SftpClient> {
+  /** The channel for a new file: in order with its folder's making, or, on another connection, after it. */
+  #channelForNew(path: Buffer, expectedBytes?: number): SftpClient | Promise<SftpClient> {
+    if (!this.#channels.content) return this.#lanes.forPath(path);
     const parentReady = this.#lanes.parentReady(path);
-    if (parentReady) await parentReady;
-    return this.#channelFor(expectedBytes);
+    return parentReady
+      ? parentReady.then(() => this.#channelFor(expectedBytes))
+      : this.#channelFor(expectedBytes);
   }
 
-  /** The least busy channel for content; a little of it is not worth a connection of its own. */
+  /** The least busy channel for content; a little of it is not worth opening channels of its own. */
   async #channelFor(expectedBytes = Number.POSITIVE_INFINITY): Promise<SftpClient> {
-    if (expectedBytes <= LITTLE_CONTENT_BYTES && !this.#channels.isContentOpen) return this.#first;
-    const clients = await this.#channels.content();
-    let best = clients[0] ?? this.#first;
-    for (const client of clients) if (client.pending < best.pending) best = client;
-    return best;
+    const { names, content } = this.#channels;
+    if (!content) return quietest(names, this.#first);
+    if (expectedBytes <= LITTLE_CONTENT_BYTES && !this.#hasContentChannels) return this.#first;
+    this.#hasContentChannels = true;
+    return quietest(await content(), this.#first);
   }
 
   async *#read(
@@ -470,6 +473,12 @@ class SftpSink implements FileSink {
     this.#wake = undefined;
     wake?.();
   }
+}
+
+function quietest(clients: readonly SftpClient[], first: SftpClient): SftpClient {
+  let best = clients[0] ?? first;
+  for (const client of clients) if (client.pending < best.pending) best = client;
+  return best;
 }
 
 function toLinked(): LinkOutcome {

@@ -22,8 +22,6 @@ export interface SshConnection extends AsyncDisposable {
   openSftpChannel(): Promise<Duplex>;
   /** Resolves (never rejects) when the connection has ended, for whatever reason. */
   readonly closed: Promise<void>;
-  /** How long the storage takes to answer, network and all, measured after the log-in. */
-  readonly roundTripMs: number;
   /** Bytes so far. ssh2: on the TCP connection. openssh: of SFTP, before encryption and compression. */
   wireBytes(): { sent: number; received: number };
 }

@@ -4,8 +4,6 @@ import { Duplex } from 'node:stream';
 const STDERR_KEPT = 4_096;
 /** SSH_FXP_INIT, version 3. */
 const SFTP_INIT = Buffer.from([0, 0, 0, 5, 1, 0, 0, 0, 3]);
-/** SSH_FXP_REALPATH of `.` with the request id 0. */
-const SFTP_REALPATH = Buffer.from([0, 0, 0, 10, 16, 0, 0, 0, 0, 0, 0, 0, 1, 0x2e]);
 const MAX_GREETING_BYTES = 262_144;
 
 export interface ChannelEnd {
@@ -42,23 +40,18 @@ export class OpensshChannel extends Duplex {
   }
 
   /**
-   * Waits for the SFTP server, then times one request.
+   * Waits for the SFTP server.
    *
-   * @returns the round trip in milliseconds; or that ssh closes instead (see `ended`), or that what comes is no SFTP
+   * @returns that ssh closes instead (see `ended`), or that what comes is no SFTP; undefined if all is well
    */
-  async greet(): Promise<number | 'closing' | 'no SFTP'> {
+  async greet(): Promise<'closing' | 'no SFTP' | undefined> {
     this.#child.stdin.write(SFTP_INIT);
     const version = await this.#readPacket();
     if (typeof version === 'string') return version;
     this.#version = version;
-    const startMs = performance.now();
-    this.#child.stdin.write(SFTP_REALPATH);
-    const reply = await this.#readPacket();
-    if (typeof reply === 'string') return reply;
-    const roundTripMs = performance.now() - startMs;
     this.#child.stdout.on('data', this.#receive);
     this.#child.stdout.pause();
-    return roundTripMs;
+    return undefined;
   }
 
   override _read(): void {

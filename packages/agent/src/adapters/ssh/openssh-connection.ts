@@ -31,7 +31,6 @@ export async function connectByOpenssh(
 
 class OpensshConnection implements SshConnection {
   readonly closed: Promise<void>;
-  roundTripMs = 0;
   readonly #address: SshAddress;
   readonly #args: readonly string[];
   readonly #signal: AbortSignal;
@@ -105,13 +104,12 @@ class OpensshConnection implements SshConnection {
       this.#end ??= end;
       this.#resolveClosed();
     });
-    const roundTripMs = await channel.greet();
-    if (typeof roundTripMs === 'string') {
-      const end = await settled(channel, roundTripMs);
+    const failure = await channel.greet();
+    if (failure !== undefined) {
+      const end = await settled(channel, failure);
       this.#signal.throwIfAborted();
       throw opensshFailure({ where: this.#where(), user: this.#address.user }, end);
     }
-    this.roundTripMs = this.roundTripMs === 0 ? roundTripMs : Math.min(this.roundTripMs, roundTripMs);
     return channel;
   }
 

@@ -45,9 +45,7 @@ export async function connectBySsh2(
     const socket = await openTcp(address, options);
     const outcome = await logIn({ ...base, socket, offered }, options.signal);
     if (outcome.kind === 'ready') {
-      const connection = new Ssh2Connection({ client: outcome.client, socket, where, options });
-      await connection.measureRoundTrip();
-      return connection;
+      return new Ssh2Connection({ client: outcome.client, socket, where, options });
     }
     if (outcome.kind === 'other key') {
       got.push(outcome.shown);
@@ -127,7 +125,6 @@ async function logIn(
 
 class Ssh2Connection implements SshConnection {
   readonly closed: Promise<void>;
-  roundTripMs = 0;
   readonly #client: Client;
   readonly #socket: Socket;
   readonly #where: string;
@@ -153,12 +150,6 @@ class Ssh2Connection implements SshConnection {
       });
     });
     this.#signal.addEventListener('abort', this.#abort, { once: true });
-  }
-
-  async measureRoundTrip(): Promise<void> {
-    // The first answers wait for the storage to set the session up.
-    await Promise.all([this.#ask(), this.#ask()]);
-    this.roundTripMs = await this.#ask();
   }
 
   async openSftpChannel(): Promise<Duplex> {
@@ -199,16 +190,6 @@ class Ssh2Connection implements SshConnection {
   readonly #abort = (): void => {
     this.#socket.destroy();
   };
-
-  /** One request that any SSH server must answer, with "no": there is no such forwarding. */
-  async #ask(): Promise<number> {
-    const startMs = performance.now();
-    await new Promise<void>((resolve, reject) => {
-      if (this.#socket.writable) this.#client.unforwardIn('localhost', 1, () => resolve());
-      else reject(this.#lost());
-    });
-    return performance.now() - startMs;
-  }
 
   #endChannels(): void {
     const reason = this.#signal.aborted ? toError(this.#signal.reason) : this.#lost();
