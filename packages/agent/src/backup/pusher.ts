@@ -158,8 +158,9 @@ export class Pusher {
       const moved = before?.inode === now.inode ? undefined : known.byInode(now);
       if (moved) {
         const slot = this.#entries.add();
-        this.#options.tally.count(now, before ? 'changed' : 'moved');
-        if (now.linkCount === 1) this.#options.tally.countMovedAway();
+        const isNew = this.#isFromThisRun(moved);
+        this.#options.tally.count(now, before ? 'changed' : isNew ? 'new' : 'moved');
+        if (now.linkCount === 1 && !isNew) this.#options.tally.countMovedAway();
         known.startGroup(now, Promise.resolve(moved));
         this.#linkOrSend(slot, now, moved);
         return undefined;
@@ -255,17 +256,19 @@ export class Pusher {
     }
     const found = entry.sizeBytes === 0 ? undefined : known.byContent(entry);
     if (!found) return false;
-    const { folder, carriedFolders } = this.#options.writer;
-    const isNew =
-      found instanceof Promise ||
-      found.place.folder === folder ||
-      carriedFolders.includes(found.place.folder);
+    const isNew = found instanceof Promise || this.#isFromThisRun(found);
     this.#options.tally.count(entry, before ? 'changed' : isNew ? 'new' : 'moved');
     if (!isNew && !before) this.#options.tally.countMovedFrom(found.place.path);
     const located = Promise.resolve(found);
     known.startGroup(entry, located);
     this.#settle(located.then((there) => this.#linkOrSend(slot, entry, there)));
     return true;
+  }
+
+  /** Sent by this run, or by an attempt at it that was cut off. */
+  #isFromThisRun({ place }: Located): boolean {
+    const { folder, carriedFolders } = this.#options.writer;
+    return place.folder === folder || carriedFolders.includes(place.folder);
   }
 
   /** The one way to link: from a copy made for a full inode, else from where it was found; else the source is sent. */

@@ -60,9 +60,13 @@ export async function runBackup(options: BackupOptions, ports: BackupPorts): Pro
 
 async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<WrittenRun> {
   const damaged = new Set<string>();
+  let hasBegun = false;
+  const onBegin = () => {
+    hasBegun = true;
+  };
   for (let cuts = 0; ; cuts++) {
     try {
-      return await attempt(options, ports, { isFirst: cuts === 0, damaged });
+      return await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin });
     } catch (error) {
       if (error instanceof ParentDamaged && !damaged.has(error.run)) {
         damaged.add(error.run);
@@ -70,7 +74,8 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
         continue;
       }
       const waitMs = RECONNECT_AFTER_MS[cuts];
-      if (!isCut(error) || waitMs === undefined || ports.signal.aborted) throw error;
+      // a line that breaks before anything was done will not get better
+      if (!hasBegun || !isCut(error) || waitMs === undefined || ports.signal.aborted) throw error;
       ports.progress.warning(`${error.message}; connecting again in ${waitMs / 1000} s`);
       await sleep(waitMs, ports.signal);
     }
@@ -80,7 +85,7 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
 async function attempt(
   options: BackupOptions,
   ports: BackupPorts,
-  { isFirst, damaged }: { isFirst: boolean; damaged: ReadonlySet<string> },
+  { isFirst, damaged, onBegin }: { isFirst: boolean; damaged: ReadonlySet<string>; onBegin: () => void },
 ): Promise<WrittenRun> {
   const { source, state, clock, progress } = ports;
   const warnings: string[] = [];
@@ -104,8 +109,9 @@ async function attempt(
   if (!isDue && !hasUnfinished && !options.force && !options.dryRun && isFirst) {
     return { report: skipped(parent?.run ?? null), finishedAtMs: clock.nowMs(), frozen: undefined };
   }
-  // Awaited here: the account must outlive the run.
   const scan = await preparing;
+  onBegin();
+  // Awaited here: the account must outlive the run.
   return await writeRun(
     { ...options, runs, parent, before, warnings, onWarning, problems, ...scan },
     { ...ports, account },
@@ -162,8 +168,11 @@ async function rememberFailure(ports: BackupPorts, error: unknown, startedAtMs: 
   await ports.state.saveLastRuns({ ...before, lastAttempt });
 }
 
+/** The line broke, or can't be had again yet. */
 function isCut(error: unknown): error is AgentError {
-  return error instanceof AgentError && error.code === 'CONNECTION_LOST';
+  return (
+    error instanceof AgentError && (error.code === 'CONNECTION_LOST' || error.code === 'STORAGE_UNREACHABLE')
+  );
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {

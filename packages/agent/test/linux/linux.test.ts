@@ -80,6 +80,15 @@ t.test('holes are found and made; ranges are copied in the kernel', (t) => {
     { offsetBytes: 12_288, lengthBytes: 7712 },
     'cut at the size that is asked for',
   );
+  t.ok(punchHole(from, { offsetBytes: 20_480, lengthBytes: 4096 }));
+  t.same(
+    dataExtents(from, 65_536, 2),
+    [
+      { offsetBytes: 0, lengthBytes: 4096 },
+      { offsetBytes: 12_288, lengthBytes: 53_248 },
+    ],
+    'the last extent that is allowed reaches to the end',
+  );
   t.equal(reflink(from, to), false, 'ext4 can not');
   t.equal(copyRange({ fd: from, offsetBytes: 4090 }, { fd: to, offsetBytes: 10 }, 12), 12);
   t.same(

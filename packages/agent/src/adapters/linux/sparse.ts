@@ -4,10 +4,11 @@ import { fail, libc } from './libc.ts';
 /**
  * Where an open file holds data, ascending, not touching, cut at `sizeBytes`; empty if it is one hole.
  * Undefined if it has no holes, or the file system does not tell. Moves the file offset: read with positions.
+ * What lies behind the first `maxExtents` counts as data, holes and all: a manifest line has an end.
  *
  * @throws LibcError
  */
-export function dataExtents(fd: number, sizeBytes: number): Extent[] | undefined {
+export function dataExtents(fd: number, sizeBytes: number, maxExtents = MAX_EXTENTS): Extent[] | undefined {
   const extents: Extent[] = [];
   for (let at = 0; at < sizeBytes;) {
     const start = Number(libc().lseek(fd, at, SEEK_DATA));
@@ -21,7 +22,8 @@ export function dataExtents(fd: number, sizeBytes: number): Extent[] | undefined
     const end = Number(libc().lseek(fd, start, SEEK_HOLE));
     // ENXIO: truncated since the last call; what was data is gone, and the reader will notice.
     if (end < 0 && libc().errno() !== ENXIO) fail('lseek');
-    const stop = end < 0 ? sizeBytes : Math.min(end, sizeBytes);
+    const isLast = extents.length + 1 >= maxExtents;
+    const stop = end < 0 || isLast ? sizeBytes : Math.min(end, sizeBytes);
     const last = extents.at(-1);
     // A file being written: a hole seen a moment ago may hold data now.
     if (last !== undefined && last.offsetBytes + last.lengthBytes === start) {
@@ -41,6 +43,8 @@ export function punchHole(fd: number, { offsetBytes, lengthBytes }: Extent): boo
   return fail('fallocate');
 }
 
+/** About 1.5 MB of a manifest line, a tenth of the longest that readers take. */
+const MAX_EXTENTS = 65_536;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 const KEEP_SIZE = 1;
