@@ -89,6 +89,7 @@ export class KnownContents {
   }
 
   startGroup(entry: Entry, first: Promise<Located>): void {
+    first.catch(() => undefined); // whoever awaits it sees the failure
     if (entry.linkCount > 1) remember(this.#groups, groupKey(entry), first);
   }
 

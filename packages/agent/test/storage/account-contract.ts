@@ -208,7 +208,8 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
   t.test(`${name} keeps one identity, and tells abilities and space`, async (t) => {
     await using account = await make();
     await using session = await account.open();
-    const identity = await session.identity();
+    const [identity, same] = await Promise.all([session.identity(), session.identity()]);
+    t.equal(same, identity, 'also when it is made and asked for at once');
     await using again = await account.open();
     t.equal(await again.identity(), identity);
     t.match(identity, /^[0-9a-f]{32}$/);

@@ -39,13 +39,19 @@ const IDENTITY = Buffer.from(`${PRIVATE_FOLDER}/id`);
 export class PlainAccount implements StorageAccount {
   readonly address: string;
   readonly #store: FileStore;
+  #identity: Promise<string> | undefined;
 
   constructor(store: FileStore) {
     this.#store = store;
     this.address = store.address;
   }
 
-  async identity(): Promise<string> {
+  /** Asked for once: two who make one at the same time would not agree. */
+  identity(): Promise<string> {
+    return (this.#identity ??= this.#readOrMakeIdentity());
+  }
+
+  async #readOrMakeIdentity(): Promise<string> {
     const known = await this.#store.readFile(IDENTITY, 64).catch(unlessMissing);
     if (known && known.length > 0) return known.toString('latin1').trim();
     await this.#ensurePrivateFolders();
