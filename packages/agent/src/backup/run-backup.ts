@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
+import { MissingFromStorage } from '../ports/storage-account.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import { manifestName, parseRunName, readManifest } from '@bakker/impl-format';
@@ -73,6 +74,7 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
         cuts--;
         continue;
       }
+      if (error instanceof MissingFromStorage) throw meddled(error);
       const waitMs = RECONNECT_AFTER_MS[cuts];
       // a line that breaks before anything was done will not get better
       if (!hasBegun || !isCut(error) || waitMs === undefined || ports.signal.aborted) throw error;
@@ -166,6 +168,13 @@ async function rememberFailure(ports: BackupPorts, error: unknown, startedAtMs: 
   const exitStatus = error instanceof AgentError ? error.exitStatus : 1;
   const lastAttempt = { startedAtMs, finishedAtMs: ports.clock.nowMs(), exitStatus, message };
   await ports.state.saveLastRuns({ ...before, lastAttempt });
+}
+
+function meddled(error: MissingFromStorage): AgentError {
+  return new AgentError('STORAGE_REFUSED', `something that this run had made is gone: ${error.message}`, {
+    hint: 'see who else writes to the account, then run bakker backup again: it continues',
+    cause: error,
+  });
 }
 
 /** The line broke, or can't be had again yet. */

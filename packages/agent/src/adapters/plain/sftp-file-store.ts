@@ -356,8 +356,16 @@ export class SftpFileStore implements FileStore {
     }
     if (!(error instanceof SftpStatusError)) return error;
     const object = `${this.address}/${printableName(path)}`;
-    if (error.status === STATUS.NO_SUCH_FILE)
-      return new MissingFromStorage(`${object} is not there`, { cause: error });
+    if (error.status === STATUS.NO_SUCH_FILE) {
+      const missing = new MissingFromStorage(`${object} is not there`, { cause: error });
+      // the reason may be that its folder could not be made, which is being looked into
+      return (
+        this.#lanes.parentReady(path)?.then(
+          () => missing,
+          (reason: unknown) => reason,
+        ) ?? missing
+      );
+    }
     const space = error.status === STATUS.FAILURE ? await this.space().catch(() => undefined) : undefined;
     if (space && (space.freeBytes < ALMOST_FULL_BYTES || (space.freeInodes ?? 1) === 0)) {
       return new AgentError('STORAGE_FULL', `the storage is full: can't ${what} ${object}`, {
