@@ -150,7 +150,7 @@ async function runLimits({
 }
 
 async function runLarge(round: number): Promise<void> {
-  await using disk = await makeDisk(largeBytes * 1.2);
+  await using disk = await makeDisk(Math.ceil(largeBytes * 1.2));
   const source = `${disk.folder}/source`;
   await mkdir(source);
   progress(`round ${round}: writing ${(largeBytes / GIB).toFixed(1)} GiB of large files`);
@@ -159,7 +159,7 @@ async function runLarge(round: number): Promise<void> {
   for (const toolName of inTurn(toolNames, round)) {
     await using stand = await makeStand({
       ...standFor(toolName, { source, round }),
-      diskBytes: largeBytes * 1.2,
+      diskBytes: Math.ceil(largeBytes * 1.2),
     });
     note('large files, first run', toolName, await time(await stand.tool.backup(stand.port)));
   }
