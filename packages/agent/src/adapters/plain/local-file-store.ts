@@ -4,6 +4,7 @@ import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
 import type { Extent } from '@bakker/impl-format';
 import { reflink } from '../linux/clone.ts';
+import { errnoOf } from '../linux/errno.ts';
 import { syncFilesystem } from '../linux/sync.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
@@ -318,8 +319,4 @@ function typeOf(stat: fs.Stats | fs.BigIntStats): StoredItem['type'] {
   if (stat.isFile()) return 'file';
   if (stat.isDirectory()) return 'directory';
   return stat.isSymbolicLink() ? 'symlink' : 'other';
-}
-
-function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

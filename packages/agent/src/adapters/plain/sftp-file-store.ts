@@ -156,8 +156,7 @@ export class SftpFileStore implements FileStore {
       const [content, closed] = await Promise.allSettled([first, client.close(handle)]);
       if (content.status === 'rejected') throw await this.#translate(content.reason, 'read', path);
       if (closed.status === 'rejected') throw await this.#translate(closed.reason, 'read', path);
-      if (content.value.length < wantBytes) return content.value;
-      return content.value; // longer than expected: the caller's length check tells
+      return content.value;
     }
     const pieces = [await this.#translated('read', path, first)];
     try {
