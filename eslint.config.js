@@ -78,6 +78,26 @@ export default tseslint.config(
     }),
   },
   {
+    files: ['packages/linux/src/**'],
+    rules: forbid({
+      patterns: [{ group: ['@bakker/*'], message: 'The calls of Linux know nothing of bakker.' }],
+    }),
+  },
+  {
+    files: ['packages/storage-shell/src/**'],
+    ignores: ['packages/storage-shell/src/adapters/**', 'packages/storage-shell/src/main.ts'],
+    rules: forbid({
+      paths: noIo,
+      patterns: [
+        { group: ['@bakker/linux'], message: 'Only adapters call the kernel.' },
+        {
+          group: ['**/adapters/**'],
+          message: 'Only main.ts and tests import adapters; speak through a port.',
+        },
+      ],
+    }),
+  },
+  {
     files: ['packages/agent/src/**'],
     ignores: ['packages/agent/src/adapters/**', 'packages/agent/src/main.ts'],
     rules: forbid({
@@ -88,6 +108,7 @@ export default tseslint.config(
           message: 'Only main.ts and tests import adapters; speak through a port.',
         },
         { group: ['@bakker/sftp'], message: 'Only adapters speak SFTP.' },
+        { group: ['@bakker/linux'], message: 'Only adapters call the kernel.' },
       ],
     }),
   },

@@ -1,8 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Entry } from '@bakker/impl-format';
 import type { SourceTree } from '../ports/source-tree.ts';
-import { openFolder } from './linux/beneath.ts';
-import { openNameService } from './linux/names.ts';
+import { openFolder, openNameService } from '@bakker/linux';
 import { expandSources } from './source/expand-sources.ts';
 import { ContentPool } from './source/content-pool.ts';
 import type { FilesystemTable } from './source/filesystem-table.ts';

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { AgentError } from '../errors.ts';
 import type { Catalogue, KeptManifest, LastRuns, ManifestDraft, StateFolder } from '../ports/state-folder.ts';
-import { tryLock } from './linux/locks.ts';
+import { tryLock } from '@bakker/linux';
 import { decodeLastRuns } from './state/last-runs-text.ts';
 
 const PIECE_BYTES = 1024 * 1024;

@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { compareTrees } from '../../../../test/harness/compare-trees.ts';
-import { timespecs } from '../../src/adapters/linux/times.ts';
+import { timespecs } from '@bakker/linux';
 import { FileWriter } from '../../src/adapters/restore/file-writer.ts';
 import type { WriteOrder } from '../../src/adapters/restore/write-order.ts';
 import { World } from './world.ts';

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import t from 'tap';
-import { getXattr, setXattr } from '../../src/adapters/linux/xattrs.ts';
+import { getXattr, setXattr } from '@bakker/linux';
 import { decodeAcl, encodeAcl, isMinimalAcl, nameAcl } from '../../src/source/posix-acl.ts';
 import { temporaryFolder } from './tree.ts';
 

@@ -3,8 +3,7 @@ import * as fs from 'node:fs';
 import { createServer } from 'node:net';
 import t from 'tap';
 import { comparePaths } from '@bakker/impl-format';
-import { makeNode } from '../../src/adapters/linux/nodes.ts';
-import { setMtime } from '../../src/adapters/linux/times.ts';
+import { makeNode, setMtime } from '@bakker/linux';
 import { scan, source, temporaryFolder } from './tree.ts';
 
 const latin1 = (text: string) => Buffer.from(text, 'latin1');

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import t from 'tap';
-import { setMtime } from '../../src/adapters/linux/times.ts';
+import { setMtime } from '@bakker/linux';
 import { scan, source, temporaryFolder } from './tree.ts';
 
 const MIB = 1024 * 1024;

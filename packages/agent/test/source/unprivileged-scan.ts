@@ -1,5 +1,5 @@
 /** Run as another user: scans the folder named, reads every file, and prints what happened as one JSON value. */
-import { hasCode } from '../../src/adapters/linux/libc.ts';
+import { hasCode } from '@bakker/linux';
 import { scan, source } from './tree.ts';
 
 const scanned = await scan([source(process.argv[2] ?? '')]);

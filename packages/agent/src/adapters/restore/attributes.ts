@@ -1,9 +1,15 @@
 import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, openSync } from 'node:fs';
 import type { Attributes, Refusal, TargetItem } from '../../ports/restore-target.ts';
-import { hasCode } from '../linux/libc.ts';
-import { O_PATH } from '../linux/beneath.ts';
-import { setMtime, setMtimeOf } from '../linux/times.ts';
-import { getXattr, listXattrs, removeXattr, setXattr } from '../linux/xattrs.ts';
+import {
+  getXattr,
+  hasCode,
+  listXattrs,
+  O_PATH,
+  removeXattr,
+  setMtime,
+  setMtimeOf,
+  setXattr,
+} from '@bakker/linux';
 import { encodeAcl } from '../../source/posix-acl.ts';
 
 export const ACCESS_ACL = 'system.posix_acl_access';

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { LibcError } from '../linux/libc.ts';
+import { LibcError } from '@bakker/linux';
 
 const PREFIX = '.bakker-restore-';
 const SHAPE = /^\.bakker-restore-[0-9a-f]{16}$/;

@@ -24,11 +24,7 @@ import type {
   TargetFolder,
   TargetItem,
 } from '../../ports/restore-target.ts';
-import { FolderHandle } from '../linux/beneath.ts';
-import { LibcError, hasCode } from '../linux/libc.ts';
-import { makeNode } from '../linux/nodes.ts';
-import { timespecs } from '../linux/times.ts';
-import { getXattr } from '../linux/xattrs.ts';
+import { FolderHandle, getXattr, hasCode, LibcError, makeNode, timespecs } from '@bakker/linux';
 import {
   ACCESS_ACL,
   chmodNoFollow,

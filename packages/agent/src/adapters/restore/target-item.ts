@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import type { EntryType } from '@bakker/impl-format';
 import type { TargetItem } from '../../ports/restore-target.ts';
-import { splitDevice } from '../linux/nodes.ts';
+import { splitDevice } from '@bakker/linux';
 
 /** What a stat says, in our words. */
 export function itemOf(stats: BigIntStats): TargetItem {

@@ -1,6 +1,6 @@
 import { closeSync, constants, fchmodSync, fchownSync, unlinkSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { cString, libc } from '../linux/libc.ts';
+import { cString, libc } from '@bakker/linux';
 import { decodeOrder, orderBytes, type WriteOrder } from './write-order.ts';
 import { writeContent } from './write-content.ts';
 

@@ -1,6 +1,5 @@
 import { constants, openSync } from 'node:fs';
-import { FolderHandle } from '../linux/beneath.ts';
-import { syncFilesystem, syncFilesystemLater } from '../linux/sync.ts';
+import { FolderHandle, syncFilesystem, syncFilesystemLater } from '@bakker/linux';
 
 /** So much is written before the disk gets to work on it: little enough that not much is left for the end. */
 const FLUSH_EVERY_BYTES = 64 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import type { Acl, Entry, Xattr } from '@bakker/impl-format';
 import { decodeAcl, isMinimalAcl, nameAcl } from '../../source/posix-acl.ts';
-import type { NameService } from '../linux/names.ts';
-import { getXattrOf, listXattrsOf } from '../linux/xattrs.ts';
+import { getXattrOf, listXattrsOf } from '@bakker/linux';
+import type { NameService } from '@bakker/linux';
 import type { FileStat } from './file-stat.ts';
 
 /** ACLs and other extended attributes of one file. */

@@ -3,7 +3,7 @@ import type * as nodeFs from 'node:fs';
 import fastGlob from 'fast-glob';
 import type { SourceSettings } from '../../config/config.ts';
 import type { SourceRules } from '../../ports/source-tree.ts';
-import { hasCode } from '../linux/libc.ts';
+import { hasCode } from '@bakker/linux';
 import { suspicious } from './suspicious.ts';
 
 /**

@@ -1,5 +1,5 @@
 import type { EntryType } from '@bakker/impl-format';
-import { AT_SYMLINK_NOFOLLOW, cString, libc } from '../linux/libc.ts';
+import { AT_SYMLINK_NOFOLLOW, cString, libc } from '@bakker/linux';
 
 /** What statx(2) says of a file: quicker here than Node's lstat, and relative to an open folder. */
 export interface FileStat {

@@ -1,7 +1,7 @@
 import type { SourceFilesystem } from '@bakker/impl-format';
 import { crc32 } from 'node:zlib';
-import { cString, AT_FDCWD } from '../linux/libc.ts';
-import { isPseudo, readMounts, type Mount } from '../linux/mounts.ts';
+import { AT_FDCWD, cString, isPseudo, readMounts } from '@bakker/linux';
+import type { Mount } from '@bakker/linux';
 import { statAt } from './file-stat.ts';
 
 /** Which of the survey's file systems a device is. */

@@ -1,7 +1,6 @@
 import { constants, readdirSync } from 'node:fs';
 import type { PlannedSource, SourceNode } from '../../source/source-map.ts';
-import { FolderHandle, O_PATH, openFolderBeneath } from '../linux/beneath.ts';
-import { cString, libc, LibcError } from '../linux/libc.ts';
+import { cString, FolderHandle, libc, LibcError, O_PATH, openFolderBeneath } from '@bakker/linux';
 
 /** A folder being walked: its names in order, and how far the walk has come. */
 export interface FolderFrame {

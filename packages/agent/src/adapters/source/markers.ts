@@ -1,6 +1,6 @@
 import { closeSync, constants, readSync } from 'node:fs';
-import { openBeneath, type FolderHandle } from '../linux/beneath.ts';
-import { cString, LibcError } from '../linux/libc.ts';
+import { cString, LibcError, openBeneath } from '@bakker/linux';
+import type { FolderHandle } from '@bakker/linux';
 import { statAt } from './file-stat.ts';
 
 export const CACHEDIR_TAG = 'CACHEDIR.TAG';

@@ -1,7 +1,6 @@
 import type { SourceRules } from '../../ports/source-tree.ts';
 import { showPath } from '../../source/show-path.ts';
-import { errnoName } from '../linux/errno.ts';
-import { AT_FDCWD, cString } from '../linux/libc.ts';
+import { AT_FDCWD, cString, errnoName } from '@bakker/linux';
 import { statAt, type FileStat } from './file-stat.ts';
 import { FilesystemTable } from './filesystem-table.ts';
 import { suspicious } from './suspicious.ts';

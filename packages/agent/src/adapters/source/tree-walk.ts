@@ -3,12 +3,17 @@ import type { Entry } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
 import type { EarlierEntries, ScanPlan } from '../../ports/source-tree.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
-import { openBeneath, openFolder, type FolderHandle } from '../linux/beneath.ts';
-import { errnoName, errnoOf, hasCode } from '../linux/errno.ts';
-import { LibcError } from '../linux/libc.ts';
-import type { NameService } from '../linux/names.ts';
-import { dataExtents } from '../linux/sparse.ts';
-import { listXattrsOf } from '../linux/xattrs.ts';
+import {
+  dataExtents,
+  errnoName,
+  errnoOf,
+  hasCode,
+  LibcError,
+  listXattrsOf,
+  openBeneath,
+  openFolder,
+} from '@bakker/linux';
+import type { FolderHandle, NameService } from '@bakker/linux';
 import { findMarker } from './markers.ts';
 import { describe, readAttributes, type Attributes, type Details } from './describe.ts';
 import { statAt, statOpen, type FileStat } from './file-stat.ts';

@@ -51,6 +51,15 @@ export interface Libc {
   openat(dirfd: number, path: Buffer, flags: number, mode: number): number;
   linkat(oldDirfd: number, oldPath: Buffer, newDirfd: number, newPath: Buffer, flags: number): number;
   renameat2(oldDirfd: number, oldPath: Buffer, newDirfd: number, newPath: Buffer, flags: number): number;
+  unlinkat(dirfd: number, path: Buffer, flags: number): number;
+  mkdirat(dirfd: number, path: Buffer, mode: number): number;
+  symlinkat(target: Buffer, dirfd: number, path: Buffer): number;
+  readlinkat(dirfd: number, path: Buffer, target: Buffer, size: number): number;
+  fsetxattr(fd: number, name: Buffer, value: Buffer, size: number, flags: number): number;
+  /** `getdents64` by number. */
+  getdents64(number: number, fd: number, result: Buffer, size: number): number;
+  /** `ioprio_set` by number. */
+  ioprioSet(number: number, which: number, who: number, priority: number): number;
   lseek(fd: number, offset: number, whence: number): number | bigint;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   copy_file_range(
@@ -124,6 +133,13 @@ function bind(): Libc {
     openat: call('openat', 'int', ['int', bytes, 'int', 'uint']),
     linkat: call('linkat', 'int', ['int', bytes, 'int', bytes, 'int']),
     renameat2: call('renameat2', 'int', ['int', bytes, 'int', bytes, 'uint']),
+    unlinkat: call('unlinkat', 'int', ['int', bytes, 'int']),
+    mkdirat: call('mkdirat', 'int', ['int', bytes, 'uint']),
+    symlinkat: call('symlinkat', 'int', [bytes, 'int', bytes]),
+    readlinkat: call('readlinkat', 'int64_t', ['int', bytes, out, 'size_t']),
+    fsetxattr: call('fsetxattr', 'int', ['int', bytes, bytes, 'size_t', 'int']),
+    getdents64: call('syscall', 'int64_t', ['int64_t', 'int64_t', out, 'int64_t']),
+    ioprioSet: call('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'int64_t']),
     lseek: call('lseek', 'int64_t', ['int', 'int64_t', 'int']),
     fallocate: call('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
     copy_file_range: call('copy_file_range', 'int64_t', ['int', out, 'int', out, 'size_t', 'uint']),

@@ -1,5 +1,10 @@
-import type { Extent } from '@bakker/impl-format';
 import { fail, libc } from './libc.ts';
+
+/** A stretch of a file. */
+export interface Extent {
+  readonly offsetBytes: number;
+  readonly lengthBytes: number;
+}
 
 /**
  * Where an open file holds data, ascending, not touching, cut at `sizeBytes`; empty if it is one hole.

@@ -1,4 +1,3 @@
-import type { Xattr } from '@bakker/impl-format';
 import { cString, fail, libc } from './libc.ts';
 
 /**
@@ -47,10 +46,7 @@ export function getXattrOf(file: number | Buffer, name: Uint8Array | string): Bu
 }
 
 /** Creates or replaces an attribute. @throws LibcError */
-export function setXattr(
-  path: Buffer,
-  { name, value }: Pick<Xattr, 'value'> & { name: Uint8Array | string },
-): void {
+export function setXattr(path: Buffer, { name, value }: { name: Uint8Array | string; value: Buffer }): void {
   if (libc().lsetxattr(cString(path), cString(name), value, value.length, 0) < 0) fail('lsetxattr', path);
 }
 

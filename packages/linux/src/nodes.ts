@@ -1,8 +1,10 @@
-import type { EntryType } from '@bakker/impl-format';
 import { AT_FDCWD, AT_SYMLINK_FOLLOW, LibcError, cString, fail, libc } from './libc.ts';
 
+/** Nodes that are neither files, folders nor symlinks. */
+export type NodeType = 'fifo' | 'socket' | 'char' | 'block';
+
 export interface NewNode {
-  readonly type: Extract<EntryType, 'fifo' | 'socket' | 'char' | 'block'>;
+  readonly type: NodeType;
   /** Permission bits; the process's umask is taken off. */
   readonly mode: number;
   /** For `char` and `block`. */

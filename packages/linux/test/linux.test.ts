@@ -1,23 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import t from 'tap';
-import {
-  openBeneath,
-  openFolder,
-  openFolderBeneath,
-  openStepwise,
-} from '../../src/adapters/linux/beneath.ts';
-import { copyRange, reflink } from '../../src/adapters/linux/clone.ts';
-import { cString } from '../../src/adapters/linux/libc.ts';
-import { tryLock } from '../../src/adapters/linux/locks.ts';
-import { parseMounts } from '../../src/adapters/linux/mounts.ts';
-import { openNameService } from '../../src/adapters/linux/names.ts';
-import { linkOpenFile, makeNode, renameNoReplace, splitDevice } from '../../src/adapters/linux/nodes.ts';
-import { dataExtents, punchHole } from '../../src/adapters/linux/sparse.ts';
-import { syncFilesystem } from '../../src/adapters/linux/sync.ts';
-import { setMtime, setMtimeOf } from '../../src/adapters/linux/times.ts';
-import { getXattr, listXattrs, removeXattr, setXattr } from '../../src/adapters/linux/xattrs.ts';
-import { temporaryFolder } from '../source/tree.ts';
+import { openBeneath, openFolder, openFolderBeneath, openStepwise } from '../src/beneath.ts';
+import { copyRange, reflink } from '../src/clone.ts';
+import { cString } from '../src/libc.ts';
+import { tryLock } from '../src/locks.ts';
+import { parseMounts } from '../src/mounts.ts';
+import { openNameService } from '../src/names.ts';
+import { linkOpenFile, makeNode, renameNoReplace, splitDevice } from '../src/nodes.ts';
+import { dataExtents, punchHole } from '../src/sparse.ts';
+import { syncFilesystem } from '../src/sync.ts';
+import { setMtime, setMtimeOf } from '../src/times.ts';
+import { getXattr, listXattrs, removeXattr, setXattr } from '../src/xattrs.ts';
+import { temporaryFolder } from './temporary-folder.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
 

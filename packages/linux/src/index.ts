@@ -1,0 +1,13 @@
+export * from './beneath.ts';
+export * from './clone.ts';
+export * from './errno.ts';
+export { AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, LibcError, cString, fail, libc } from './libc.ts';
+export type { Libc, NssRecord } from './libc.ts';
+export * from './locks.ts';
+export * from './mounts.ts';
+export * from './names.ts';
+export * from './nodes.ts';
+export * from './sparse.ts';
+export * from './sync.ts';
+export * from './times.ts';
+export * from './xattrs.ts';
