@@ -6,30 +6,34 @@ import { expandSources } from './source/expand-sources.ts';
 import { ContentPool } from './source/content-pool.ts';
 import type { FilesystemTable } from './source/filesystem-table.ts';
 import { openFile, readWhole, type ReadPorts } from './source/source-file.ts';
+import { LIVE_VIEW, type SourceView } from './source/source-view.ts';
 import { surveySources } from './source/survey.ts';
 import { TreeWalk } from './source/tree-walk.ts';
 
 /** Names looked at before others get their turn: about five milliseconds. */
 const SLICE_NAMES = 1024;
 
-/** The files of this machine. Keeps one descriptor open for its lifetime, which is the process's. */
-export function openSourceTree(): SourceTree {
-  const root = openFolder(Buffer.from('/'));
+/**
+ * The files of this machine, live or as a view shows them. Keeps one descriptor open until it is closed.
+ * A view has to be unmounted some day: `close` lets go of it.
+ */
+export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { close(): void } {
+  const root = openFolder(view.root);
   const names = openNameService();
   const pool = new ContentPool();
   let filesystems: FilesystemTable | undefined;
   const ports = (): ReadPorts => ({ root, filesystems, names, pool });
   return {
-    expand: expandSources,
+    expand: (settings, excludes) => expandSources(settings, excludes, view),
     survey: async (plan) => {
-      filesystems = surveySources(plan.sources);
+      filesystems = surveySources(plan.sources, view);
       return { filesystems: filesystems.filesystems };
     },
     scan: async function* (plan, survey, { signal, earlier }) {
       if (filesystems === undefined || filesystems.filesystems !== survey.filesystems) {
         throw new Error('the scan needs the survey that was made last');
       }
-      using walk = new TreeWalk(plan, { filesystems, names, earlier });
+      using walk = new TreeWalk(plan, { filesystems, names, earlier, view });
       for (let isMore = true; isMore;) {
         signal.throwIfAborted();
         const batch: Entry[] = [];
@@ -44,5 +48,8 @@ export function openSourceTree(): SourceTree {
       pool.give(content);
     },
     openFile: (entry) => openFile(entry, ports()),
+    close: () => {
+      root[Symbol.dispose]();
+    },
   };
 }

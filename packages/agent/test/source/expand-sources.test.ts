@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import t from 'tap';
 import { expandSources } from '../../src/adapters/source/expand-sources.ts';
+import { LIVE_VIEW } from '../../src/adapters/source/source-view.ts';
 import { scan, temporaryFolder } from './tree.ts';
 
 const setting = (path: string, excludes: readonly string[] = []) => ({
@@ -14,6 +15,7 @@ const paths = async (...found: readonly string[]) =>
     await expandSources(
       found.map((path) => setting(path)),
       [],
+      LIVE_VIEW,
     )
   ).map(({ path }) => path.toString('latin1'));
 
@@ -34,7 +36,7 @@ t.test('globs find folders, files and symlinks of any name, and patterns are joi
   t.same(await paths(`${root}/ä/`), [`${root}/${umlaut}`]);
   t.ok((await paths(`${root}/*`)).includes(`${root}/link`), 'a symlink that a glob finds is kept as it is');
   t.same(await paths('/'), ['/']);
-  const [rules] = await expandSources([setting(root, ['own'])], ['global']);
+  const [rules] = await expandSources([setting(root, ['own'])], ['global'], LIVE_VIEW);
   t.same(rules?.excludes, ['global', 'own']);
 });
 

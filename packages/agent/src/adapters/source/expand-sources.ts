@@ -4,6 +4,7 @@ import fastGlob from 'fast-glob';
 import type { SourceSettings } from '../../config/config.ts';
 import type { SourceRules } from '../../ports/source-tree.ts';
 import { hasCode } from '@bakker/linux';
+import type { SourceView } from './source-view.ts';
 import { suspicious } from './suspicious.ts';
 
 /**
@@ -17,6 +18,7 @@ import { suspicious } from './suspicious.ts';
 export async function expandSources(
   settings: readonly SourceSettings[],
   globalExcludes: readonly string[],
+  view: SourceView,
 ): Promise<SourceRules[]> {
   const found: SourceRules[] = [];
   for (const setting of settings) {
@@ -26,9 +28,9 @@ export async function expandSources(
       honourMarkers: setting.honourMarkers,
     };
     const written = asLatin1(Buffer.from(setting.path));
-    const paths = isThere(written)
-      ? placesOf(written, { followsLast: true })
-      : (await globbed(written)).flatMap((path) => placesOf(path, { followsLast: false }));
+    const paths = isThere(written, view)
+      ? placesOf(written, { followsLast: true, view })
+      : (await globbed(written, view)).flatMap((path) => placesOf(path, { followsLast: false, view }));
     for (const path of paths) found.push({ ...rules, path: asBytes(path) });
   }
   return found;
@@ -41,7 +43,7 @@ const MAX_LINKS = 40;
  * The real path, and every symlink on the way to it, each by its own real path. Paths are latin1: one character a byte,
  * so that names that are not UTF-8 survive.
  */
-function placesOf(path: string, { followsLast }: { followsLast: boolean }): string[] {
+function placesOf(path: string, { followsLast, view }: { followsLast: boolean; view: SourceView }): string[] {
   const links: string[] = [];
   const pending = path.split('/');
   let real: string[] = [];
@@ -53,21 +55,21 @@ function placesOf(path: string, { followsLast }: { followsLast: boolean }): stri
     }
     const place = `/${[...real, name].join('/')}`;
     const isLast = links.length === 0 && pending.every((rest) => rest === '');
-    if ((isLast && !followsLast) || !isSymlink(place, path)) {
+    if ((isLast && !followsLast) || !isSymlink(place, { path, view })) {
       real.push(name);
       continue;
     }
     if (links.push(place) > MAX_LINKS) throw missing(path, 'leads round in a circle of symlinks');
-    const target = readlinkSync(asBytes(place), 'latin1');
+    const target = readlinkSync(view.at(asBytes(place)), 'latin1');
     if (target.startsWith('/')) real = [];
     pending.unshift(...target.split('/'));
   }
   return [...links, `/${real.join('/')}`];
 }
 
-function isThere(path: string): boolean {
+function isThere(path: string, view: SourceView): boolean {
   try {
-    lstatSync(asBytes(path));
+    lstatSync(view.at(asBytes(path)));
     return true;
   } catch (error) {
     if (hasCode(error, 'ENOENT', 'ENOTDIR')) return false;
@@ -75,15 +77,15 @@ function isThere(path: string): boolean {
   }
 }
 
-function isSymlink(place: string, path: string): boolean {
+function isSymlink(place: string, { path, view }: { path: string; view: SourceView }): boolean {
   try {
-    return lstatSync(asBytes(place)).isSymbolicLink();
+    return lstatSync(view.at(asBytes(place))).isSymbolicLink();
   } catch (error) {
     throw missing(path, `leads to ${place}, which is not there`, error);
   }
 }
 
-async function globbed(pattern: string): Promise<string[]> {
+async function globbed(pattern: string, view: SourceView): Promise<string[]> {
   if (!fastGlob.isDynamicPattern(pattern)) throw missing(pattern, 'is not there');
   let paths: string[];
   try {
@@ -92,29 +94,32 @@ async function globbed(pattern: string): Promise<string[]> {
       onlyFiles: false,
       followSymbolicLinks: false,
       objectMode: false,
-      fs: LATIN1_FS,
+      fs: latin1Fs(view),
     });
   } catch (error) {
     throw missing(pattern, 'could not be searched', error);
   }
-  const fit = paths.filter((path) => isSourceType(path));
+  const fit = paths.filter((path) => isSourceType(path, view));
   if (fit.length === 0) throw missing(pattern, 'finds nothing');
   return fit.sort();
 }
 
 /** A glob passes over sockets, fifos and devices; a path that names one is refused by the survey. */
-function isSourceType(path: string): boolean {
-  const found = lstatSync(asBytes(path), { throwIfNoEntry: false });
+function isSourceType(path: string, view: SourceView): boolean {
+  const found = lstatSync(view.at(asBytes(path)), { throwIfNoEntry: false });
   return found !== undefined && (found.isDirectory() || found.isFile() || found.isSymbolicLink());
 }
 
 /** The calls that fast-glob makes of `node:fs`, in the one form that it makes them in, with names as bytes. */
-const LATIN1_FS = {
-  lstat: (path: string, done: (error: Error | null, found: Stats) => void) => lstat(asBytes(path), done),
-  stat: (path: string, done: (error: Error | null, found: Stats) => void) => stat(asBytes(path), done),
-  readdir: (path: string, _options: object, done: (error: Error | null, found: Dirent[]) => void) =>
-    readdir(asBytes(path), { withFileTypes: true, encoding: 'latin1' }, done),
-} as unknown as Partial<typeof nodeFs>;
+function latin1Fs(view: SourceView): Partial<typeof nodeFs> {
+  const at = (path: string): Buffer => view.at(asBytes(path));
+  return {
+    lstat: (path: string, done: (error: Error | null, found: Stats) => void) => lstat(at(path), done),
+    stat: (path: string, done: (error: Error | null, found: Stats) => void) => stat(at(path), done),
+    readdir: (path: string, _options: object, done: (error: Error | null, found: Dirent[]) => void) =>
+      readdir(at(path), { withFileTypes: true, encoding: 'latin1' }, done),
+  } as unknown as Partial<typeof nodeFs>;
+}
 
 function missing(path: string, what: string, cause?: unknown): Error {
   const hint = 'see that its name is right and that its file system is mounted';

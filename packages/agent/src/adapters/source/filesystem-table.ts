@@ -3,6 +3,7 @@ import { crc32 } from 'node:zlib';
 import { AT_FDCWD, cString, isPseudo, readMounts } from '@bakker/linux';
 import type { Mount } from '@bakker/linux';
 import { statAt } from './file-stat.ts';
+import type { SourceView } from './source-view.ts';
 
 /** Which of the survey's file systems a device is. */
 interface Known {
@@ -16,13 +17,15 @@ interface Known {
 export class FilesystemTable {
   readonly filesystems: readonly SourceFilesystem[];
   readonly #byDevice = new Map<number, Known>();
+  readonly #view: SourceView;
 
   /** @param paths - absolute: whose own file system, and everything mounted below, is listed */
-  constructor(paths: readonly Buffer[]) {
+  constructor(paths: readonly Buffer[], view: SourceView) {
+    this.#view = view;
     const filesystems: SourceFilesystem[] = [];
-    for (const { mountPoint, type } of relevantMounts(paths)) {
+    for (const { mountPoint, type } of relevantMounts(paths, view)) {
       // By stat, not by mountinfo's own number: on btrfs they differ. A bind mount is the file system that it shows.
-      const stat = statAt(AT_FDCWD, cString(mountPoint));
+      const stat = statAt(AT_FDCWD, cString(view.at(mountPoint)));
       if (typeof stat === 'number' || this.#byDevice.has(stat.device)) continue;
       this.#byDevice.set(stat.device, { filesystem: filesystems.length, isPseudo: isPseudo(type), salt: 0n });
       filesystems.push({ mountPoint, type });
@@ -50,7 +53,8 @@ export class FilesystemTable {
    */
   meet(device: number, path: Buffer, around: number): void {
     if (this.#byDevice.has(device)) return;
-    const mount = readMounts().findLast(({ mountPoint }) => mountPoint.equals(path));
+    const place = this.#view.at(path);
+    const mount = readMounts().findLast(({ mountPoint }) => mountPoint.equals(place));
     this.#byDevice.set(device, {
       filesystem: this.#byDevice.get(around)?.filesystem ?? 0,
       isPseudo: mount !== undefined && isPseudo(mount.type),
@@ -60,9 +64,12 @@ export class FilesystemTable {
 }
 
 /** What each path is on, and what is mounted below it, in the order of mounting; of two on one point, the later. */
-function relevantMounts(paths: readonly Buffer[]): Mount[] {
+function relevantMounts(paths: readonly Buffer[], view: SourceView): Mount[] {
   const byPoint = new Map<string, Mount>();
-  for (const mount of readMounts()) byPoint.set(mount.mountPoint.toString('latin1'), mount);
+  for (const mount of readMounts()) {
+    const mountPoint = view.pathOf(mount.mountPoint);
+    if (mountPoint) byPoint.set(mountPoint.toString('latin1'), { ...mount, mountPoint });
+  }
   const mounts = [...byPoint.values()];
   const wanted = new Set<Mount>();
   for (const path of paths) {

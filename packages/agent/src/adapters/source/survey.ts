@@ -3,6 +3,7 @@ import { showPath } from '../../source/show-path.ts';
 import { AT_FDCWD, cString, errnoName } from '@bakker/linux';
 import { statAt, type FileStat } from './file-stat.ts';
 import { FilesystemTable } from './filesystem-table.ts';
+import type { SourceView } from './source-view.ts';
 import { suspicious } from './suspicious.ts';
 
 /**
@@ -11,11 +12,14 @@ import { suspicious } from './suspicious.ts';
  * @throws AgentError SOURCE_SUSPICIOUS if one is missing, is no folder, file or symlink, lies behind a symlink, or shows
  * nothing but the kernel's own state
  */
-export function surveySources(sources: readonly SourceRules[]): FilesystemTable {
-  for (const { path } of sources) checkSource(path);
-  const table = new FilesystemTable(sources.map(({ path }) => path));
+export function surveySources(sources: readonly SourceRules[], view: SourceView): FilesystemTable {
+  for (const { path } of sources) checkSource(path, view);
+  const table = new FilesystemTable(
+    sources.map(({ path }) => path),
+    view,
+  );
   for (const { path } of sources) {
-    if (table.isPseudo(look(path).device)) {
+    if (table.isPseudo(look(path, view).device)) {
       throw suspicious(path, 'shows the state of the kernel, which is no data', {
         hint: 'take it off the sources',
       });
@@ -26,16 +30,16 @@ export function surveySources(sources: readonly SourceRules[]): FilesystemTable 
 
 const SLASH = 0x2f;
 
-function checkSource(path: Buffer): void {
+function checkSource(path: Buffer, view: SourceView): void {
   for (let at = path.indexOf(SLASH, 1); at > 0; at = path.indexOf(SLASH, at + 1)) {
     const above = path.subarray(0, at);
-    if (look(above).type !== 'directory') {
+    if (look(above, view).type !== 'directory') {
       throw suspicious(path, `lies behind ${showPath(above)}, which is no folder`, {
         hint: 'name its real path',
       });
     }
   }
-  const { type } = look(path);
+  const { type } = look(path, view);
   if (type !== 'directory' && type !== 'file' && type !== 'symlink') {
     throw suspicious(path, `is a ${type}`, {
       hint: 'a source is a folder or a file; back up the folder it is in',
@@ -43,8 +47,8 @@ function checkSource(path: Buffer): void {
   }
 }
 
-function look(path: Buffer): FileStat {
-  const stat = statAt(AT_FDCWD, cString(path));
+function look(path: Buffer, view: SourceView): FileStat {
+  const stat = statAt(AT_FDCWD, cString(view.at(path)));
   if (typeof stat !== 'number') return stat;
   const code = errnoName(stat);
   throw code === 'ENOENT'

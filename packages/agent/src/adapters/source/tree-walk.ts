@@ -19,6 +19,7 @@ import { describe, readAttributes, type Attributes, type Details } from './descr
 import { statAt, statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
 import { cPathIn, handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
+import type { SourceView } from './source-view.ts';
 import { suspicious } from './suspicious.ts';
 
 export interface WalkPorts {
@@ -26,6 +27,7 @@ export interface WalkPorts {
   readonly names: NameService;
   /** What the parent run knew, to leave unchanged attributes unread. */
   readonly earlier?: EarlierEntries | undefined;
+  readonly view: SourceView;
 }
 
 /** Folders held open at once; those further up are opened again when the walk comes back to them. */
@@ -49,17 +51,22 @@ export class TreeWalk implements Disposable {
   readonly #stack: FolderFrame[] = [];
   readonly #withoutXattrs = new Set<number>();
   readonly #cName = Buffer.alloc(PATH_MAX_BYTES + 1);
-  readonly #cPath = Buffer.alloc(PATH_MAX_BYTES + 1, '/');
+  /** The view's root with a slash behind, then room for a path. */
+  readonly #cPath = Buffer.alloc(PATH_MAX_BYTES + 1);
+  readonly #rootBytes: number;
 
   constructor(plan: ScanPlan, ports: WalkPorts) {
     this.#onProblem = plan.onProblem;
     this.#filesystems = ports.filesystems;
     this.#names = ports.names;
     this.#earlier = ports.earlier;
-    this.#root = openFolder(Buffer.from('/'));
+    const root = ports.view.at(Buffer.from('/'));
+    this.#root = openFolder(root);
+    this.#rootBytes = root.length === 1 ? 1 : root.copy(this.#cPath) + 1;
+    this.#cPath[this.#rootBytes - 1] = SLASH;
     const node = mapSources(plan.sources);
     const stat = statOpen(this.#root.fd);
-    if (typeof stat === 'number') throw new LibcError('statx', stat, Buffer.from('/'));
+    if (typeof stat === 'number') throw new LibcError('statx', stat, root);
     const names = node.source === undefined ? onTheWay(node) : union(readNames(this.#root), onTheWay(node));
     this.#stack.push({
       prefix: Buffer.alloc(0),
@@ -231,9 +238,10 @@ export class TreeWalk implements Disposable {
     if (known !== undefined) return known;
     try {
       // By the plain path first: reaching through the open folder takes twice as long, and nearly all files have none.
-      if (path.length < PATH_MAX_BYTES - 1) {
-        path.copy(this.#cPath, 1);
-        this.#cPath[path.length + 1] = 0;
+      const endBytes = this.#rootBytes + path.length;
+      if (endBytes < PATH_MAX_BYTES) {
+        path.copy(this.#cPath, this.#rootBytes);
+        this.#cPath[endBytes] = 0;
         if (listXattrsOf(this.#cPath).length === 0) return {};
       }
     } catch (error) {
