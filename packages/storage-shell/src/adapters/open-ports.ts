@@ -1,0 +1,6 @@
+import type { Ports } from '../ports/ports.ts';
+
+/** One line for each port; the import is in the line, so that it is loaded by the call. */
+export const openPorts: Ports = {
+  session: async () => (await import('./account/shell-session.ts')).shellSession,
+};

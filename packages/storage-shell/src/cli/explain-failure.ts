@@ -1,0 +1,54 @@
+import { StorageError } from '../errors.ts';
+import { escapeText } from './escape-name.ts';
+
+/** A failure as people and scripts see it. */
+export interface Failure {
+  readonly exitStatus: number;
+  /** For standard error, without the last line feed. */
+  readonly text: string;
+}
+
+/**
+ * Puts an error in words: `bakker-storage: message`, then the hint on a line of its own.
+ *
+ * @param signal - once it is aborted, whatever failed after it failed because of it
+ * @param isDebugging - show where unexpected errors (and causes) come from
+ */
+export function explainFailure(
+  thrown: unknown,
+  options: { signal: AbortSignal; isDebugging: boolean },
+): Failure {
+  const { signal, isDebugging } = options;
+  const original = withoutCleanup(thrown);
+  const error = signal.aborted && !isInterruption(original) ? (signal.reason as unknown) : original;
+  const stack = isDebugging ? `\n${stackOf(thrown)}` : '';
+  if (error instanceof StorageError) {
+    // Only the list of problems in a configuration has lines; a line feed elsewhere came from a name.
+    const message =
+      error.code === 'CONFIG_INVALID'
+        ? error.message.split('\n').map(escapeText).join('\n')
+        : escapeText(error.message);
+    const hint = error.hint === undefined ? '' : `\n  ${escapeText(error.hint)}`;
+    return { exitStatus: error.exitStatus, text: `bakker-storage: ${message}${hint}${stack}` };
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const hint = isDebugging ? '' : '\n  this is a fault in bakker; BAKKER_DEBUG=1 shows where it comes from';
+  return { exitStatus: 1, text: `bakker-storage: unexpected ${escapeText(message)}${hint}${stack}` };
+}
+
+/** What failed first: a disposer that failed as well hides it behind itself. */
+function withoutCleanup(thrown: unknown): unknown {
+  let error = thrown;
+  while (error instanceof SuppressedError) error = error.suppressed as unknown;
+  return error;
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof StorageError && error.code === 'INTERRUPTED';
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : `\ncaused by ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}

@@ -1,0 +1,38 @@
+import type { Performed, Screen } from './command.ts';
+import { escapeName } from './escape-name.ts';
+
+const PIECE_CHARACTERS = 65_536;
+
+/** Standard output has no reader any more: `bakker-storage accounts | head`. Not a failure. */
+export class OutputClosed extends Error {
+  override readonly name = 'OutputClosed';
+}
+
+/** Prints what a command did: for people, or as one JSON value. */
+export async function writeResult(
+  performed: Performed,
+  options: { json: boolean; write: (text: string) => Promise<void> },
+): Promise<void> {
+  const { json, write } = options;
+  if (json) {
+    const value = performed.json();
+    if (value !== undefined) await write(`${JSON.stringify(value)}\n`);
+    return;
+  }
+  const lines: string[] = [];
+  const screen: Screen = {
+    line: (text) => {
+      lines.push(`${text}\n`);
+    },
+    name: escapeName,
+  };
+  performed.render(screen);
+  let piece = '';
+  for (const line of lines) {
+    piece += line;
+    if (piece.length < PIECE_CHARACTERS) continue;
+    await write(piece);
+    piece = '';
+  }
+  if (piece !== '') await write(piece);
+}

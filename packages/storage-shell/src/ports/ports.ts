@@ -1,0 +1,10 @@
+import type { ShellSession } from './shell-session.ts';
+
+/**
+ * What main.ts can open for a command. Each is loaded by its call, so that a command pays only for its own. A new one is
+ * a line here and a line in `adapters/open-ports.ts`.
+ */
+export interface Ports {
+  /** For `shell`: serves one session over standard input and output. */
+  session(): Promise<ShellSession>;
+}
