@@ -15,11 +15,14 @@ export class SftpStatusError extends Error {
   override readonly name = 'SftpStatusError';
   /** One of `STATUS`, or a number that version 3 does not know. */
   readonly status: number;
+  /** What the server said of it, made printable; empty if nothing. */
+  readonly serverMessage: string;
 
   constructor(status: number, subject: Subject, serverMessage: Uint8Array) {
     super();
     this.status = status;
-    const said = printable(serverMessage, 200) || (STATUS_WORDS[status] ?? 'unknown status');
+    this.serverMessage = printable(serverMessage, MAX_MESSAGE_LENGTH);
+    const said = this.serverMessage || statusWords(status);
     this.message = `${describe(subject)}: ${said} (SFTP status ${String(status)})`;
   }
 
@@ -48,6 +51,13 @@ export class SftpConnectionError extends Error {
 export class MalformedPacket extends Error {
   override readonly name = 'MalformedPacket';
 }
+
+/** Words for a status that came, or is sent, without any. */
+export function statusWords(status: number): string {
+  return STATUS_WORDS[status] ?? 'unknown status';
+}
+
+const MAX_MESSAGE_LENGTH = 1000;
 
 const STATUS_WORDS: Readonly<Record<number, string>> = {
   [STATUS.OK]: 'success',

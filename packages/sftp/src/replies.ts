@@ -1,6 +1,7 @@
 import type { Attributes } from './attributes.ts';
 import { readAttributes } from './attributes.ts';
 import { MalformedPacket } from './errors.ts';
+import { MAX_HANDLE_BYTES } from './handle.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { PACKET } from './protocol.ts';
 
@@ -122,8 +123,6 @@ export const LIMITS_REPLY: ReplyKind<ServerLimits> = {
   }),
 };
 
-/** The draft's limit. */
-const MAX_HANDLE_BYTES = 256;
 /** Two empty strings and the flags of empty attributes. */
 const MIN_ITEM_BYTES = 12;
 
