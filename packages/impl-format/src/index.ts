@@ -31,3 +31,4 @@ export {
   type ReadOptions,
 } from './manifest-reader.ts';
 export { mergeJoin, type JoinedPair } from './merge-join.ts';
+export * from './verbs/index.ts';
