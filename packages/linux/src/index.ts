@@ -1,3 +1,4 @@
+export * from './at-calls.ts';
 export * from './beneath.ts';
 export * from './clone.ts';
 export * from './errno.ts';

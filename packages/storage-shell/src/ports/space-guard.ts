@@ -1,0 +1,26 @@
+/** What `space` answers; null for what is not known or not set. */
+export interface SpaceFigures {
+  readonly totalBytes: number | null;
+  readonly freeBytes: number | null;
+  readonly freeInodes: number | null;
+  readonly limitBytes: number | null;
+  readonly usedBytes: number | null;
+  readonly requestedBytes: number | null;
+}
+
+/** Keeps an account within its limit, and the volume from filling up to its last block. */
+export interface SpaceGuard {
+  /**
+   * Whether so many bytes more may be stored. Cheap: called for every file.
+   *
+   * @throws StorageError FULL if only the reserve would be left, QUOTA beyond the account's limit
+   */
+  check(bytes: number): void;
+  /** Notes that so many bytes were stored. */
+  used(bytes: number): void;
+  figures(): SpaceFigures;
+  /** Leaves a wish for the administrator, or grants it up to the ceiling. */
+  request(bytes: number): { readonly grantedBytes: number; readonly limitBytes: number | null };
+  /** Remembers what this session stored, for the next one. */
+  save(): void;
+}
