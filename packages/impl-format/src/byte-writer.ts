@@ -42,6 +42,17 @@ export class ByteWriter {
     this.#length = at + length;
   }
 
+  /** What was written from `start` on; good until something more is. */
+  since(start: number): Buffer {
+    return this.#bytes.subarray(start, this.#length);
+  }
+
+  /** The bytes of `block` from `start` to `end`. */
+  part(block: Buffer, start: number, end: number): void {
+    this.#reserve(end - start);
+    this.#length += block.copy(this.#bytes, this.#length, start, end);
+  }
+
   ascii(text: string): void {
     const length = text.length;
     this.#reserve(length);

@@ -1,3 +1,5 @@
+import type { EntryOrigin } from './entry-origin.ts';
+
 /** What a path is. Sockets, fifos and devices live in the manifest alone; the storage holds no node for them. */
 export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'char' | 'block';
 
@@ -73,6 +75,8 @@ export interface Entry {
   readonly unsettled?: boolean;
   /** The errno name (`EACCES`, `EIO`) when content, or a directory's names, could not be read. */
   readonly unreadable?: string;
+  /** Where its line is from, for whoever writes it again; see `originOf`. Not part of what the entry says. */
+  readonly origin?: EntryOrigin;
 }
 
 /** A file system that entries were read from. */

@@ -1,4 +1,5 @@
 export type * from './entry.ts';
+export { markMoved, originOf, type EntryLine, type EntryOrigin, type MovedLine } from './entry-origin.ts';
 export { ManifestError, type ManifestErrorCode, type ManifestPlace } from './errors.ts';
 export { FormatProblem } from './errors.ts';
 export { compareRunNames, nextRunName, parseRunName, runDateMs, type RunName } from './run-name.ts';
@@ -23,6 +24,7 @@ export {
   type FinishedManifest,
   type ManifestEncoder,
   type ManifestFinish,
+  type ManifestFollower,
 } from './manifest-writer.ts';
 export {
   checkManifestBytes,

@@ -1,6 +1,7 @@
 import type { Entry, ManifestHeader, ManifestTrailer } from './entry.ts';
 import { EntryCounter } from './entry-counter.ts';
 import { EntryDecoder } from './entry-decode.ts';
+import type { EntryOrigin } from './entry-origin.ts';
 import { checkEntry, checkOrder } from './entry-rules.ts';
 import { FormatProblem } from './errors.ts';
 import { ManifestText } from './manifest-text.ts';
@@ -12,6 +13,8 @@ const NEWLINE = 0x0a;
 export interface ReadOptions {
   /** Where the bytes are from, for messages: `2024_04_18_01.impl`. */
   readonly source?: string;
+  /** Gives each entry the line that it was read from, so that a manifest which has the same need not make it anew. */
+  readonly keepLines?: boolean;
 }
 
 export interface CheckOptions extends ReadOptions {
@@ -43,7 +46,7 @@ export async function readManifest(
 ): Promise<ManifestReader> {
   const text = new ManifestText(bytes, options.source);
   try {
-    return new Reader(text, await text.header());
+    return new Reader(text, await text.header(), options.keepLines === true);
   } catch (error) {
     await text[Symbol.asyncDispose]();
     throw text.located(error);
@@ -87,10 +90,13 @@ class Reader implements ManifestReader {
   #previous: Entry | undefined;
   #trailer: ManifestTrailer | undefined;
   #started = false;
+  readonly #keepLines: boolean;
+  #number = 0;
 
-  constructor(text: ManifestText, header: ManifestHeader) {
+  constructor(text: ManifestText, header: ManifestHeader, keepLines: boolean) {
     this.#text = text;
     this.header = header;
+    this.#keepLines = keepLines;
   }
 
   get trailer(): ManifestTrailer {
@@ -134,10 +140,16 @@ class Reader implements ManifestReader {
       if (this.#previous !== undefined) checkOrder(entry, this.#previous);
       this.#counter.add(entry);
       this.#previous = entry;
+      if (this.#keepLines) this.#note(entry, block, start);
       return entry;
     } catch (error) {
       throw this.#text.located(error, this.#decoder.path);
     }
+  }
+
+  #note(entry: Entry & { origin?: EntryOrigin }, block: Buffer, start: number): void {
+    const number = this.#number++;
+    entry.origin = { of: entry, kind: 'line', number, block, start, end: this.#decoder.end + 1 };
   }
 
   #finish(trailer: ManifestTrailer): void {

@@ -3,6 +3,7 @@ import { ByteWriter } from './byte-writer.ts';
 import type { Entry, ManifestHeader, ManifestTrailer } from './entry.ts';
 import { EntryCounter } from './entry-counter.ts';
 import { encodeEntryLine } from './entry-encode.ts';
+import { originOf } from './entry-origin.ts';
 import { checkEntry, checkOrder } from './entry-rules.ts';
 import { FormatProblem, ManifestError } from './errors.ts';
 import { encodeHeaderLine } from './header-line.ts';
@@ -40,9 +41,22 @@ export interface FinishedManifest {
   readonly trailer: ManifestTrailer;
 }
 
-/** @throws ManifestError for a header that a reader would refuse */
-export function createManifestEncoder(header: ManifestHeader): ManifestEncoder {
-  return new Encoder(header);
+/** Learns what the text of a manifest is made of while it is written, to tell it to somebody who has the parent's. */
+export interface ManifestFollower {
+  /** The parent's line of this number, counted from 0 without the header. */
+  kept(number: number): void;
+  /** The parent's line of the path `from`, with `path` in its place. */
+  moved(path: Buffer, from: Buffer): void;
+  /** A whole line with its newline, also header and trailer. The bytes are only good until this returns. */
+  line(bytes: Buffer): void;
+}
+
+/**
+ * @param follower - entries that have their line from a reader must be of the parent's manifest then
+ * @throws ManifestError for a header that a reader would refuse
+ */
+export function createManifestEncoder(header: ManifestHeader, follower?: ManifestFollower): ManifestEncoder {
+  return new Encoder(header, follower);
 }
 
 /**
@@ -70,11 +84,14 @@ class Encoder implements ManifestEncoder {
   #previous: Entry | undefined;
   #line = 1;
   #state: 'open' | 'failed' | 'finished' = 'open';
+  readonly #follower: ManifestFollower | undefined;
 
-  constructor(header: ManifestHeader) {
+  constructor(header: ManifestHeader, follower?: ManifestFollower) {
     this.#filesystemCount = header.filesystems.length;
+    this.#follower = follower;
     try {
       this.#out.text(`${encodeHeaderLine(header)}\n`);
+      follower?.line(this.#out.since(0));
     } catch (error) {
       this.#compressor[Symbol.dispose]();
       throw this.#fail(error);
@@ -96,7 +113,9 @@ class Encoder implements ManifestEncoder {
     await this.#flush();
     const counts = this.#counter.counts();
     const trailer = { finishedAtMs, counts, addedBytes, digest: this.#hash.digest('hex') };
-    await this.#compressor.write(Buffer.from(this.#trailerText(trailer), 'utf8'));
+    const last = Buffer.from(this.#trailerText(trailer), 'utf8');
+    this.#follower?.line(last);
+    await this.#compressor.write(last);
     await this.#compressor.end();
     return { chunks: this.#compressor.take(), trailer };
   }
@@ -109,12 +128,22 @@ class Encoder implements ManifestEncoder {
   #add(entry: Entry): void {
     this.#line++;
     try {
-      checkEntry(entry, this.#filesystemCount);
-      if (this.#previous !== undefined) checkOrder(entry, this.#previous);
-      const start = this.#out.length;
-      encodeEntryLine(entry, this.#out);
-      if (this.#out.length - start > MAX_LINE_BYTES) {
-        throw new FormatProblem('MALFORMED', `the line is longer than ${MAX_LINE_BYTES} bytes`);
+      const origin = originOf(entry);
+      // a line that a reader took is true, but for the number of file systems in this header
+      if (origin?.kind === 'line' && entry.filesystem < this.#filesystemCount) {
+        if (this.#previous !== undefined) checkOrder(entry, this.#previous);
+        this.#out.part(origin.block, origin.start, origin.end);
+        this.#follower?.kept(origin.number);
+      } else {
+        checkEntry(entry, this.#filesystemCount);
+        if (this.#previous !== undefined) checkOrder(entry, this.#previous);
+        const start = this.#out.length;
+        encodeEntryLine(entry, this.#out);
+        if (this.#out.length - start > MAX_LINE_BYTES) {
+          throw new FormatProblem('MALFORMED', `the line is longer than ${MAX_LINE_BYTES} bytes`);
+        }
+        if (origin?.kind === 'moved') this.#follower?.moved(entry.path, origin.from);
+        else this.#follower?.line(this.#out.since(start));
       }
       this.#counter.add(entry);
       this.#previous = entry;
