@@ -43,15 +43,9 @@ export interface AccountPolicy {
 }
 
 /** What holds where account.yaml says nothing, and where there is none. */
-export const DEFAULT_POLICY: AccountPolicy = deepFreeze({
-  retention: { days: 14, instances: 7, months: 12, years: 4 },
-  freeze: { goneShare: 0.5, minFiles: 100, maxRunsADay: 24 },
-  space: { limitBytes: undefined, reserveBytes: undefined, ceilingBytes: undefined },
-  trash: { keepHours: 24 },
+export const DEFAULT_POLICY: AccountPolicy = Object.freeze({
+  retention: Object.freeze({ days: 14, instances: 7, months: 12, years: 4 }),
+  freeze: Object.freeze({ goneShare: 0.5, minFiles: 100, maxRunsADay: 24 }),
+  space: Object.freeze({ limitBytes: undefined, reserveBytes: undefined, ceilingBytes: undefined }),
+  trash: Object.freeze({ keepHours: 24 }),
 });
-
-function deepFreeze<T extends object>(value: T): T {
-  for (const part of Object.values(value))
-    if (typeof part === 'object' && part !== null) deepFreeze(part as object);
-  return Object.freeze(value);
-}
