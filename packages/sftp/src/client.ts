@@ -7,6 +7,7 @@ import type { DirectoryItem, FileSystemStatus, Handle, ReplyKind, ServerLimits }
 import {
   ATTRIBUTES_REPLY,
   DATA_REPLY,
+  EXTENDED_REPLY,
   HANDLE_REPLY,
   ITEMS_REPLY,
   LIMITS_REPLY,
@@ -255,6 +256,22 @@ export class SftpClient {
     return this.#channel.finish(STATUS_REPLY, { request: 'lsetstat', path });
   }
 
+  /**
+   * Any other EXTENDED request: the name, and behind it `body` and `payload` as they are. A large payload is sent without a
+   * copy; if it is a string of the protocol, its length is the last that `body` holds.
+   *
+   * @param name - each character a byte
+   * @returns the body of the EXTENDED_REPLY, the caller's; empty when the answer was a status of OK
+   */
+  extended(name: string, body: Buffer, payload: Buffer = NOTHING): Promise<Buffer> {
+    const nameBytes = Buffer.from(name, 'latin1');
+    const writer = this.#channel.begin(PACKET.EXTENDED, stringBytes(nameBytes) + body.length, payload.length);
+    writer.string(nameBytes);
+    writer.raw(body);
+    writer.tail(payload);
+    return this.#channel.finish(EXTENDED_REPLY, { request: name });
+  }
+
   #onPath<T>(
     type: number,
     request: string,
@@ -291,6 +308,7 @@ export class SftpClient {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
 const NO_ATTRIBUTES: Attributes = {};
 /** Eight times what Linux takes; two such paths are still far from the packet that makes a server hang up. */
 const MAX_PATH_BYTES = 32 * 1024;

@@ -34,11 +34,7 @@ export class Connection {
 
   constructor(duplex: Duplex, maxPacketBytes: number) {
     this.#duplex = duplex;
-    this.#splitter = new PacketSplitter(maxPacketBytes, (buffer, start, end) => {
-      const reader = this.#reader;
-      reader.reset(buffer, start, end);
-      this.listener?.packet(reader.u8(), reader);
-    });
+    this.#splitter = new PacketSplitter(maxPacketBytes);
     duplex.on('data', (chunk: Buffer) => {
       this.#receive(chunk);
     });
@@ -138,8 +134,14 @@ export class Connection {
   #receive(chunk: Buffer): void {
     if (this.#failure !== undefined) return;
     this.bytesReceived += chunk.length;
+    const splitter = this.#splitter;
+    const reader = this.#reader;
     try {
-      this.#splitter.push(chunk);
+      splitter.push(chunk);
+      while (splitter.next()) {
+        reader.reset(splitter.buffer, splitter.start, splitter.end);
+        this.listener?.packet(reader.u8(), reader);
+      }
     } catch (error) {
       if (!(error instanceof MalformedPacket)) throw error;
       this.fail(new SftpConnectionError(`the server broke the SFTP protocol: ${error.message}`));

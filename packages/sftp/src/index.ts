@@ -14,4 +14,5 @@ export { readAll } from './read-all.ts';
 export type { DirectoryItem, FileSystemStatus, Handle, ServerLimits } from './replies.ts';
 export type { SftpSessionErrorCode } from './server/errors.ts';
 export { SftpRefusal, SftpSessionError } from './server/errors.ts';
+export { serveSftp } from './server/serve-sftp.ts';
 export type * from './server/service.ts';

@@ -41,6 +41,11 @@ export class PacketReader {
     return this.#buffer.subarray(start, start + lengthBytes);
   }
 
+  /** All that is left: a view, as `string` gives. */
+  rest(): Buffer {
+    return this.#buffer.subarray(this.#advance(this.remainingBytes), this.#end);
+  }
+
   /** Continues on a copy of what is left, so that views do not hold the whole chunk that the packet came in. */
   detach(): void {
     const copy = Buffer.from(this.#buffer.subarray(this.#at, this.#end));

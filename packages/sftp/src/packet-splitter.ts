@@ -1,72 +1,96 @@
 import { MalformedPacket } from './errors.ts';
 import { readU32 } from './packet-reader.ts';
 
-/** Takes a packet without its length: the bytes from `start` to `end`. */
-export type PacketSink = (buffer: Buffer, start: number, end: number) => void;
-
 /**
- * Cuts a stream of chunks into packets. A packet that lies whole in a chunk is not copied; one that spans chunks is
- * gathered in a buffer of its size, so no byte is copied twice. Holds at most one packet.
+ * Cuts a stream of chunks into packets, as many at a time as the caller likes. A packet that lies whole in a chunk is not
+ * copied; one that spans chunks is gathered in a buffer of its size, so no byte is copied twice. Holds one chunk and one packet.
  */
 export class PacketSplitter {
+  /** The packet that `next` found, without its length: the bytes of `buffer` from `start` to `end`. */
+  buffer: Buffer = NOTHING;
+  start = 0;
+  end = 0;
   readonly #maxPacketBytes: number;
-  readonly #sink: PacketSink;
+  #chunk: Buffer = NOTHING;
+  #at = 0;
   readonly #length = Buffer.alloc(LENGTH_BYTES);
   #lengthFilled = 0;
   #partial: Buffer | undefined;
   #partialFilled = 0;
 
-  constructor(maxPacketBytes: number, sink: PacketSink) {
+  constructor(maxPacketBytes: number) {
     this.#maxPacketBytes = maxPacketBytes;
-    this.#sink = sink;
   }
 
-  /** Whether the stream stands within a packet. */
+  /** Once `next` found nothing more: whether the stream stands within a packet. */
   get midPacket(): boolean {
     return this.#lengthFilled > 0 || this.#partial !== undefined;
   }
 
-  /** @throws MalformedPacket for a length that no packet has; the splitter is of no use after it */
+  /** To be called when `next` found nothing more in the chunk before. */
   push(chunk: Buffer): void {
-    let at = this.midPacket ? this.#continue(chunk) : 0;
-    while (chunk.length - at >= LENGTH_BYTES) {
-      const packetBytes = this.#checked(readU32(chunk, at));
-      const start = at + LENGTH_BYTES;
-      if (chunk.length - start < packetBytes) {
-        this.#gather(packetBytes, chunk, start);
-        return;
-      }
-      at = start + packetBytes;
-      this.#sink(chunk, start, at);
-    }
-    if (at < chunk.length) this.#lengthFilled = chunk.copy(this.#length, 0, at);
+    this.#chunk = chunk;
+    this.#at = 0;
   }
 
-  /** Returns where the next packet starts in the chunk. */
-  #continue(chunk: Buffer): number {
-    let at = 0;
+  /**
+   * Finds the next packet that ends in this chunk; false when there is none.
+   *
+   * @throws MalformedPacket for a length that no packet has; the splitter is of no use after it
+   */
+  next(): boolean {
+    if (this.midPacket) return this.#continue();
+    const chunk = this.#chunk;
+    const leftBytes = chunk.length - this.#at;
+    if (leftBytes < LENGTH_BYTES) {
+      if (leftBytes > 0) this.#lengthFilled = chunk.copy(this.#length, 0, this.#at);
+      return this.#exhausted();
+    }
+    const packetBytes = this.#checked(readU32(chunk, this.#at));
+    const start = this.#at + LENGTH_BYTES;
+    if (leftBytes - LENGTH_BYTES < packetBytes) {
+      this.#partial = Buffer.allocUnsafe(packetBytes);
+      this.#partialFilled = chunk.copy(this.#partial, 0, start);
+      return this.#exhausted();
+    }
+    this.#at = start + packetBytes;
+    return this.#found(chunk, start, this.#at);
+  }
+
+  #continue(): boolean {
+    const chunk = this.#chunk;
     if (this.#partial === undefined) {
-      at = Math.min(LENGTH_BYTES - this.#lengthFilled, chunk.length);
-      chunk.copy(this.#length, this.#lengthFilled, 0, at);
-      this.#lengthFilled += at;
-      if (this.#lengthFilled < LENGTH_BYTES) return at;
-      this.#lengthFilled = 0;
+      const missing = LENGTH_BYTES - this.#lengthFilled;
+      const taken = chunk.copy(this.#length, this.#lengthFilled, this.#at, this.#at + missing);
+      this.#at += taken;
+      this.#lengthFilled += taken;
+      if (this.#lengthFilled < LENGTH_BYTES) return this.#exhausted();
       this.#partial = Buffer.allocUnsafe(this.#checked(readU32(this.#length, 0)));
       this.#partialFilled = 0;
+      this.#lengthFilled = 0;
     }
     const partial = this.#partial;
-    const taken = chunk.copy(partial, this.#partialFilled, at);
+    const taken = chunk.copy(partial, this.#partialFilled, this.#at);
+    this.#at += taken;
     this.#partialFilled += taken;
-    if (this.#partialFilled === partial.length) {
-      this.#partial = undefined;
-      this.#sink(partial, 0, partial.length);
-    }
-    return at + taken;
+    if (this.#partialFilled < partial.length) return this.#exhausted();
+    this.#partial = undefined;
+    return this.#found(partial, 0, partial.length);
   }
 
-  #gather(packetBytes: number, chunk: Buffer, start: number): void {
-    this.#partial = Buffer.allocUnsafe(packetBytes);
-    this.#partialFilled = chunk.copy(this.#partial, 0, start);
+  #found(buffer: Buffer, start: number, end: number): true {
+    this.buffer = buffer;
+    this.start = start;
+    this.end = end;
+    return true;
+  }
+
+  /** Lets go of what was read: an idle stream holds nothing. */
+  #exhausted(): false {
+    this.#chunk = NOTHING;
+    this.#at = 0;
+    this.buffer = NOTHING;
+    return false;
   }
 
   #checked(packetBytes: number): number {
@@ -79,6 +103,7 @@ export class PacketSplitter {
   }
 }
 
+const NOTHING = Buffer.alloc(0);
 const LENGTH_BYTES = 4;
-/** Type and id; VERSION: type and version. */
+/** Type and id; INIT and VERSION: type and version. */
 const MIN_PACKET_BYTES = 5;

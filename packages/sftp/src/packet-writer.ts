@@ -51,22 +51,37 @@ export class PacketWriter {
     this.u32(value);
   }
 
+  u64Exact(value: bigint): void {
+    this.u32(Number(BigInt.asUintN(32, value >> 32n)));
+    this.u32(Number(BigInt.asUintN(32, value)));
+  }
+
   string(bytes: Uint8Array): void {
     this.u32(bytes.length);
-    this.#slab.set(bytes, this.#at);
-    this.#at += bytes.length;
+    this.raw(bytes);
   }
 
   /** The last string of a packet. Large bytes are queued as they are, not copied: they must not change until sent. */
   payload(bytes: Buffer): void {
+    this.u32(bytes.length);
+    this.tail(bytes);
+  }
+
+  /** As `payload`, without a length before the bytes. */
+  tail(bytes: Buffer): void {
     if (bytes.length <= COPIED_PAYLOAD_BYTES) {
-      this.string(bytes);
+      this.raw(bytes);
       return;
     }
-    this.u32(bytes.length);
     this.#cut();
     this.#pieces.push(bytes);
     this.#earlierBytes += bytes.length;
+  }
+
+  /** Bytes within a packet without a length of their own; counted by `bodyBytes`. */
+  raw(bytes: Uint8Array): void {
+    this.#slab.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   /** All that was encoded since the last call, in order. */

@@ -34,6 +34,10 @@ export class Pending<T> implements PendingRequest {
     const kind = this.#kind;
     const status = type === PACKET.STATUS ? reader.u32() : STATUS.OK;
     if (status === STATUS.OK) {
+      if (type === PACKET.STATUS && kind.atOk !== undefined) {
+        this.#ends.resolve(kind.atOk.value);
+        return;
+      }
       if (type !== kind.type) {
         throw new MalformedPacket(`a packet of type ${type} came in answer to ${this.#subject.request}`);
       }

@@ -61,6 +61,7 @@ export const OPEN = {
 export const EXTENSION = {
   POSIX_RENAME: 'posix-rename@openssh.com',
   STATVFS: 'statvfs@openssh.com',
+  FSTATVFS: 'fstatvfs@openssh.com',
   HARDLINK: 'hardlink@openssh.com',
   FSYNC: 'fsync@openssh.com',
   LSETSTAT: 'lsetstat@openssh.com',

@@ -51,6 +51,8 @@ export interface ReplyKind<T> {
   decode(reader: PacketReader, path: Buffer): T;
   /** The value for a status of EOF, where that is no error. */
   readonly atEof?: { readonly value: T };
+  /** The value for a status of OK, where a reply of `type` may have that in its place. */
+  readonly atOk?: { readonly value: T };
 }
 
 export const STATUS_REPLY: ReplyKind<void> = { type: PACKET.STATUS, decode: () => undefined };
@@ -121,6 +123,17 @@ export const LIMITS_REPLY: ReplyKind<ServerLimits> = {
     maxWriteBytes: reader.u64(),
     maxOpenHandles: reader.u64(),
   }),
+};
+
+/** What a verb of the server's own answers; STATUS OK is an answer without a body. */
+export const EXTENDED_REPLY: ReplyKind<Buffer> = {
+  type: PACKET.EXTENDED_REPLY,
+  decode(reader) {
+    const bytes = reader.rest();
+    // As for DATA: a view of a small part would keep a whole chunk alive.
+    return bytes.length * 2 < bytes.buffer.byteLength ? Buffer.from(bytes) : bytes;
+  },
+  atOk: { value: Buffer.alloc(0) },
 };
 
 /** Two empty strings and the flags of empty attributes. */
