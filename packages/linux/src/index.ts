@@ -4,6 +4,7 @@ export * from './clone.ts';
 export * from './errno.ts';
 export { AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, LibcError, cString, fail, libc } from './libc.ts';
 export type { Libc, NssRecord } from './libc.ts';
+export * from './list-directory.ts';
 export * from './locks.ts';
 export * from './mounts.ts';
 export * from './names.ts';
