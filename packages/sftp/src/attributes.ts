@@ -80,6 +80,7 @@ const HAS_PERMISSIONS = 0x04;
 const HAS_TIMES = 0x08;
 const HAS_EXTENDED = 0x8000_0000;
 
-function clampSeconds(seconds: number): number {
+/** The nearest time that version 3 can say. */
+export function clampSeconds(seconds: number): number {
   return Math.min(Math.max(Math.floor(seconds), 0), 0xffff_ffff);
 }

@@ -1,3 +1,4 @@
+import { clampSeconds } from '../attributes.ts';
 import { printable } from '../printable.ts';
 import type { NamedItem } from './service.ts';
 
@@ -24,7 +25,7 @@ function text(value: number | undefined): string {
 }
 
 function timeText(seconds: number): string {
-  return new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ');
+  return new Date(clampSeconds(seconds) * 1000).toISOString().slice(0, 16).replace('T', ' ');
 }
 
 function modeText(mode: number): string {

@@ -52,6 +52,7 @@ export class Session implements SftpSession {
   #greeted = false;
   #inputEnded = false;
   #outputEnding = false;
+  #done = false;
 
   constructor({ input, output, service, settings }: SessionParts) {
     this.#input = input;
@@ -145,7 +146,10 @@ export class Session implements SftpSession {
   }
 
   #afterPump(): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined) {
+      this.#rejectWhenSettled();
+      return;
+    }
     this.#replies.flush();
     if (this.#waiting) {
       this.#input.pause();
@@ -163,7 +167,9 @@ export class Session implements SftpSession {
     if (this.#outputEnding) return;
     this.#outputEnding = true;
     this.#output.end(() => {
-      if (this.#failure === undefined) this.#ends.resolve();
+      if (this.#failure !== undefined) return;
+      this.#done = true;
+      this.#ends.resolve();
     });
   }
 
@@ -240,7 +246,7 @@ export class Session implements SftpSession {
     this.pending--;
     this.#pendingBytes -= heldBytes;
     if (this.#failure !== undefined) {
-      if (this.pending === 0) this.#ends.reject(this.#failure);
+      this.#rejectWhenSettled();
       return;
     }
     this.#replies.flushIfMuch();
@@ -274,14 +280,19 @@ export class Session implements SftpSession {
   }
 
   #fail(code: SftpSessionErrorCode, message: string, cause?: unknown): void {
-    if (this.#failure !== undefined) return;
+    if (this.#failure !== undefined || this.#done) return;
     const failure = new SftpSessionError(code, message, { cause });
     this.#failure = failure;
     this.#chunks = [];
     if (this.#wakeUp !== undefined) clearImmediate(this.#wakeUp);
     this.#input.destroy();
     this.#output.destroy();
-    if (this.pending === 0) this.#ends.reject(failure);
     this.#failing.abort(failure);
+    this.#rejectWhenSettled();
+  }
+
+  /** Not while a packet is taken: what it was that failed may have a promise of its own. */
+  #rejectWhenSettled(): void {
+    if (this.#failure !== undefined && this.pending === 0 && !this.#pumping) this.#ends.reject(this.#failure);
   }
 }
