@@ -46,6 +46,11 @@ export class DirectoryListing {
     return this.#types[this.#order[number]!]!;
   }
 
+  /** Notes the type of a name that had `DIRENT.UNKNOWN`. */
+  settleType(number: number, type: number): void {
+    this.#types[this.#order[number]!] = type;
+  }
+
   /** `d_ino`: not what `stat` says of a mount point. */
   inode(number: number): bigint {
     const at = this.#order[number]! * 2;

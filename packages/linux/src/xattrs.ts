@@ -50,6 +50,11 @@ export function setXattr(path: Buffer, { name, value }: { name: Uint8Array | str
   if (libc().lsetxattr(cString(path), cString(name), value, value.length, 0) < 0) fail('lsetxattr', path);
 }
 
+/** Like `setXattr`, of an open file. @throws LibcError `ENOTSUP` where the file system has none */
+export function setXattrOf(fd: number, { name, value }: { name: Uint8Array | string; value: Buffer }): void {
+  if (libc().fsetxattr(fd, cString(name), value, value.length, 0) < 0) fail('fsetxattr');
+}
+
 /** Removes an attribute; that it was not there is no failure. @throws LibcError */
 export function removeXattr(path: Buffer, name: Uint8Array | string): void {
   if (libc().lremovexattr(cString(path), cString(name)) >= 0) return;

@@ -11,7 +11,7 @@ import { linkOpenFile, makeNode, renameNoReplace, splitDevice } from '../src/nod
 import { dataExtents, punchHole } from '../src/sparse.ts';
 import { syncFilesystem } from '../src/sync.ts';
 import { setMtime, setMtimeOf } from '../src/times.ts';
-import { getXattr, listXattrs, removeXattr, setXattr } from '../src/xattrs.ts';
+import { getXattr, listXattrs, removeXattr, setXattr, setXattrOf } from '../src/xattrs.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 const bytes = (text: string) => Buffer.from(text, 'latin1');
@@ -31,6 +31,10 @@ t.test('extended attributes go in and out by names of any bytes', (t) => {
   );
   t.same(getXattr(path, name), Buffer.of(0, 1));
   t.equal(getXattr(path, 'user.big')?.length, 3000);
+  const fd = fs.openSync(path, 'r');
+  setXattrOf(fd, { name: 'user.open', value: Buffer.of(9) });
+  fs.closeSync(fd);
+  t.same(getXattr(path, 'user.open'), Buffer.of(9));
   removeXattr(path, name);
   removeXattr(path, name);
   t.equal(getXattr(path, name), undefined);
