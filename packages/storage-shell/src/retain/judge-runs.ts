@@ -1,0 +1,51 @@
+import type { RunName } from '@bakker/impl-format';
+import { PolicyError, planRetention } from '@bakker/retention';
+import type { RetainedRun, Verdict } from '@bakker/retention';
+import { StorageError } from '../errors.ts';
+import type { RetentionRules } from '../policy/account-policy.ts';
+import type { FrozenAccount, StoredRun } from '../ports/account-keeper.ts';
+
+export interface JudgeOptions {
+  readonly rules: RetentionRules;
+  readonly frozen: FrozenAccount | undefined;
+  readonly nowMs: number;
+}
+
+/**
+ * Which runs stay, by the storage's own dates. Pure.
+ *
+ * @param runs - oldest first
+ * @returns newest first
+ * @throws StorageError FAILED when the clock can't be right, CONFIG_INVALID
+ */
+export function judgeRuns(runs: readonly StoredRun[], { rules, frozen, nowMs }: JudgeOptions): Verdict[] {
+  try {
+    return planRetention(runs.map(asRetained), { ...rules, frozen: frozen && frozenText(frozen) }, nowMs);
+  } catch (error) {
+    if (!(error instanceof PolicyError)) throw error;
+    const isClock = error.code === 'CLOCK_INVALID';
+    throw new StorageError(isClock ? 'FAILED' : 'CONFIG_INVALID', `retention: ${error.message}`, {
+      hint: isClock ? "set this machine's clock" : 'correct "retention" in .bakker/account.yaml',
+      cause: error,
+    });
+  }
+}
+
+/** The runs that go, oldest first. */
+export function goingRuns(verdicts: readonly Verdict[], runs: readonly StoredRun[]): RunName[] {
+  const going = new Set(verdicts.filter(({ keep }) => !keep).map(({ run }) => run));
+  return runs.map(({ run }) => run).filter((run) => going.has(run));
+}
+
+export function frozenText({ reason, sinceRun }: FrozenAccount): string {
+  return sinceRun === undefined ? reason : `${reason} (since run ${sinceRun})`;
+}
+
+function asRetained({ run, receipt, folderChangedAtMs, hasManifest, isHurt }: StoredRun): RetainedRun {
+  return {
+    run,
+    // The server may have chosen any other date, in the receipt as in the tree; it can't choose a folder's ctime.
+    receivedAtMs: receipt?.receivedAtMs ?? folderChangedAtMs,
+    state: !hasManifest || isHurt ? 'damaged' : (receipt?.status ?? 'partial'),
+  };
+}

@@ -1,0 +1,101 @@
+import type { RunName } from '@bakker/impl-format';
+import type { Verdict } from '@bakker/retention';
+import { StorageError } from '../errors.ts';
+import type { AccountPolicy } from '../policy/account-policy.ts';
+import { reserveBytesOf } from '../policy/reserve.ts';
+import type { AccountKeeper, RemovalOutcome } from '../ports/account-keeper.ts';
+import { frozenText, goingRuns, judgeRuns } from './judge-runs.ts';
+import { isDue } from './trash-names.ts';
+
+export interface RetireOptions {
+  readonly nowMs: number;
+  /** Plan only. */
+  readonly dryRun: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** What was done, or would be. */
+export interface Retirement {
+  /** Newest first. */
+  readonly verdicts: readonly Verdict[];
+  /** In the trash now; with `dryRun`, what would be. Oldest first. */
+  readonly removed: readonly RunName[];
+  /** Left for the next time: a session reads from them. */
+  readonly inUse: readonly RunName[];
+  /** Deleted for good. */
+  readonly deleted: readonly RunName[];
+  /** Why retention stands still. */
+  readonly frozen: string | undefined;
+}
+
+/**
+ * Takes the runs away that the account's policy does not keep, oldest first, and deletes those whose time in the trash
+ * is over, or whose space is needed. Cut off anywhere, the next call goes on.
+ *
+ * @throws StorageError CONFIG_INVALID, FULL, FAILED when the clock can't be right
+ * @see docs/retention.md
+ */
+export async function retireRuns(keeper: AccountKeeper, options: RetireOptions): Promise<Retirement> {
+  const { nowMs, dryRun, signal } = options;
+  const policy = keeper.policy();
+  const frozen = keeper.frozen();
+  const runs = keeper.runs();
+  const verdicts = judgeRuns(runs, { rules: policy.retention, frozen, nowMs });
+  const going = goingRuns(verdicts, runs);
+  const told = { verdicts, frozen: frozen && frozenText(frozen) };
+  if (dryRun) return { ...told, removed: going, inUse: [], deleted: [] };
+  keeper.stepBack();
+  await keeper.mend();
+  const deleted: RunName[] = [];
+  const removed: RunName[] = [];
+  const inUse: RunName[] = [];
+  for (const run of going) {
+    signal.throwIfAborted();
+    const outcome = await removeMakingRoom(keeper, run, { ...options, deleted });
+    if (outcome === 'removed') removed.push(run);
+    if (outcome === 'in-use') inUse.push(run);
+    if (outcome === 'frozen') break;
+  }
+  await keeper.deleteGivenUp(signal);
+  if (keeper.frozen() === undefined) await emptyTrash(keeper, { ...options, policy, deleted });
+  return { ...told, removed, inUse, deleted };
+}
+
+/** On a volume where not even a name finds room, what is in the trash makes it. */
+async function removeMakingRoom(
+  keeper: AccountKeeper,
+  run: RunName,
+  { nowMs, signal, deleted }: RetireOptions & { deleted: RunName[] },
+): Promise<RemovalOutcome> {
+  for (;;) {
+    try {
+      return await keeper.remove(run, nowMs);
+    } catch (error) {
+      const oldest = keeper.trash()[0];
+      if (!(error instanceof StorageError && error.code === 'FULL') || oldest === undefined) throw error;
+      await keeper.deleteTrashed(oldest.name, signal);
+      deleted.push(oldest.run);
+    }
+  }
+}
+
+async function emptyTrash(
+  keeper: AccountKeeper,
+  options: RetireOptions & { policy: AccountPolicy; deleted: RunName[] },
+): Promise<void> {
+  const { nowMs, signal, policy, deleted } = options;
+  for (const entry of keeper.trash()) {
+    signal.throwIfAborted();
+    const { keepHours } = policy.trash;
+    if (entry.isWhole && !isDue(entry, { nowMs, keepHours }) && !isShortOfSpace(keeper, policy)) continue;
+    await keeper.deleteTrashed(entry.name, signal);
+    deleted.push(entry.run);
+  }
+}
+
+function isShortOfSpace(keeper: AccountKeeper, { space }: AccountPolicy): boolean {
+  const { totalBytes, freeBytes } = keeper.space();
+  if (freeBytes < reserveBytesOf(space, totalBytes)) return true;
+  const usedBytes = keeper.usedBytes();
+  return space.limitBytes !== undefined && usedBytes !== undefined && usedBytes > space.limitBytes;
+}
