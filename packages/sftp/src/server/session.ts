@@ -2,13 +2,13 @@ import type { Readable, Writable } from 'node:stream';
 import { MalformedPacket } from '../errors.ts';
 import { PacketReader } from '../packet-reader.ts';
 import { PacketSplitter } from '../packet-splitter.ts';
-import { PACKET, PROTOCOL_VERSION, STATUS } from '../protocol.ts';
+import { PACKET, PROTOCOL_VERSION } from '../protocol.ts';
+import { Dispatcher } from './dispatcher.ts';
 import type { SftpSessionErrorCode } from './errors.ts';
-import { SftpRefusal, SftpSessionError } from './errors.ts';
-import { readRequest } from './read-request.ts';
+import { SftpSessionError } from './errors.ts';
 import { ReplyOutput } from './reply-output.ts';
-import type { SftpReply, SftpRequest, SftpService, SftpSession } from './service.ts';
-import { writeReply, writeStatus, writeVersion } from './write-reply.ts';
+import type { SftpRequest, SftpService, SftpSession } from './service.ts';
+import { writeVersion } from './write-reply.ts';
 
 export interface SessionSettings {
   readonly extensions: readonly (readonly [name: string, data: string])[];
@@ -32,19 +32,17 @@ export interface SessionParts {
  */
 export class Session implements SftpSession {
   readonly finished: Promise<void>;
-  pending = 0;
   bytesReceived = 0;
   readonly #input: Readable;
   readonly #output: Writable;
-  readonly #service: SftpService;
   readonly #settings: SessionSettings;
   readonly #replies: ReplyOutput;
+  readonly #requests: Dispatcher;
   readonly #splitter: PacketSplitter;
   readonly #reader = new PacketReader();
   readonly #ends = Promise.withResolvers<void>();
   readonly #failing = new AbortController();
   #failure: SftpSessionError | undefined;
-  #pendingBytes = 0;
   #chunks: Buffer[] = [];
   #pumping = false;
   #waiting = false;
@@ -57,11 +55,21 @@ export class Session implements SftpSession {
   constructor({ input, output, service, settings }: SessionParts) {
     this.#input = input;
     this.#output = output;
-    this.#service = service;
     this.#settings = settings;
     this.#splitter = new PacketSplitter(settings.maxPacketBytes);
     this.#replies = new ReplyOutput(output, settings.maxUnsentBytes, () => {
       if (this.#waiting) this.#pump();
+    });
+    this.#requests = new Dispatcher({
+      service,
+      writer: this.#replies.writer,
+      onServiceError: settings.onServiceError,
+      settled: () => {
+        this.#settled();
+      },
+      unreported: (cause) => {
+        this.#fail('ABORTED', 'a failure of the service could not be reported', cause);
+      },
     });
     this.finished = this.#ends.promise;
     // Whoever does not care how a session ended must not be ended by it.
@@ -70,6 +78,10 @@ export class Session implements SftpSession {
 
   get signal(): AbortSignal {
     return this.#failing.signal;
+  }
+
+  get pending(): number {
+    return this.#requests.pending;
   }
 
   get bytesSent(): number {
@@ -131,8 +143,9 @@ export class Session implements SftpSession {
   #mustWait(): boolean {
     if (this.#failure !== undefined) return true;
     const { maxPendingRequests, maxPendingBytes } = this.#settings;
+    const { pending, pendingBytes } = this.#requests;
     this.#waiting =
-      this.pending >= maxPendingRequests || this.#pendingBytes >= maxPendingBytes || this.#replies.congested;
+      pending >= maxPendingRequests || pendingBytes >= maxPendingBytes || this.#replies.congested;
     return this.#waiting;
   }
 
@@ -180,8 +193,8 @@ export class Session implements SftpSession {
     const type = reader.u8();
     // INIT has its version where the others have their id.
     const id = reader.u32();
-    if (this.#greeted && type !== PACKET.INIT) this.#takeRequest(type, id, end - start);
-    else this.#greet(type, id);
+    if (!this.#greeted || type === PACKET.INIT) this.#greet(type, id);
+    else this.#requests.dispatch(type, id, { reader, packetBytes: end - start });
   }
 
   #greet(type: number, version: number): void {
@@ -193,58 +206,8 @@ export class Session implements SftpSession {
     writeVersion(this.#replies.writer, PROTOCOL_VERSION, this.#settings.extensions);
   }
 
-  #takeRequest(type: number, id: number, packetBytes: number): void {
-    const request = this.#decode(type, id);
-    if (request === undefined) return;
-    let reply: SftpReply | Promise<SftpReply>;
-    try {
-      reply = this.#service.handle(request);
-    } catch (error) {
-      this.#refuse(id, request, error);
-      return;
-    }
-    if (reply instanceof Promise) {
-      const heldBytes = packetBytes + (request.type === 'read' ? request.length : 0);
-      this.#await(id, request, { promise: reply, heldBytes });
-    } else this.#reply(id, request, reply);
-  }
-
-  /** The request, or undefined if it was answered here because it is none. */
-  #decode(type: number, id: number): SftpRequest | undefined {
-    try {
-      const request = readRequest(type, this.#reader);
-      if (request === undefined) writeStatus(this.#replies.writer, id, STATUS.OP_UNSUPPORTED);
-      return request;
-    } catch (error) {
-      if (!(error instanceof MalformedPacket)) throw error;
-      writeStatus(this.#replies.writer, id, STATUS.BAD_MESSAGE, error.message);
-      return undefined;
-    }
-  }
-
-  #await(
-    id: number,
-    request: SftpRequest,
-    { promise, heldBytes }: { promise: Promise<SftpReply>; heldBytes: number },
-  ): void {
-    this.pending++;
-    this.#pendingBytes += heldBytes;
-    promise.then(
-      (reply) => {
-        this.#reply(id, request, reply);
-        this.#settled(heldBytes);
-      },
-      (error: unknown) => {
-        this.#refuse(id, request, error);
-        this.#settled(heldBytes);
-      },
-    );
-  }
-
   /** What settles in one turn of the event loop leaves together. */
-  #settled(heldBytes: number): void {
-    this.pending--;
-    this.#pendingBytes -= heldBytes;
+  #settled(): void {
     if (this.#failure !== undefined) {
       this.#rejectWhenSettled();
       return;
@@ -256,33 +219,11 @@ export class Session implements SftpSession {
     });
   }
 
-  #reply(id: number, request: SftpRequest, reply: SftpReply): void {
-    if (this.#failure !== undefined) return;
-    try {
-      writeReply(this.#replies.writer, id, reply);
-    } catch (error) {
-      this.#refuse(id, request, error);
-    }
-  }
-
-  #refuse(id: number, request: SftpRequest, error: unknown): void {
-    const writer = this.#replies.writer;
-    if (error instanceof SftpRefusal) {
-      writeStatus(writer, id, error.status, error.message);
-      return;
-    }
-    writeStatus(writer, id, STATUS.FAILURE, 'the server failed in itself');
-    try {
-      this.#settings.onServiceError?.(error, request);
-    } catch (cause) {
-      this.#fail('ABORTED', 'a failure of the service could not be reported', cause);
-    }
-  }
-
   #fail(code: SftpSessionErrorCode, message: string, cause?: unknown): void {
     if (this.#failure !== undefined || this.#done) return;
     const failure = new SftpSessionError(code, message, { cause });
     this.#failure = failure;
+    this.#requests.close();
     this.#chunks = [];
     if (this.#wakeUp !== undefined) clearImmediate(this.#wakeUp);
     this.#input.destroy();
