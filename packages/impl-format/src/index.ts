@@ -34,3 +34,4 @@ export {
 } from './manifest-reader.ts';
 export { mergeJoin, type JoinedPair } from './merge-join.ts';
 export * from './verbs/index.ts';
+export * from './sealed/index.ts';

@@ -1,0 +1,33 @@
+export { SealedError, KeyTextError, type KeyTextErrorCode, type SealedErrorCode } from './sealed-error.ts';
+export {
+  asPrivateKey,
+  asPublicKey,
+  generatePrivateKey,
+  publicKeyOf,
+  recipientId,
+  type PrivateKey,
+  type PublicKey,
+} from './key-pair.ts';
+export { MAX_RECIPIENTS } from './envelope.ts';
+export { looksSealed, type SealedKind } from './container.ts';
+export { looksCompressible } from './compress.ts';
+export { Keyring } from './keyring.ts';
+export { Sealer, STRIDED_FROM_BYTES } from './sealer.ts';
+export type { PackedStream } from './packed-seal.ts';
+export type { StridedSealer } from './strided-seal.ts';
+export { hasRoomForKey, readStridedHeader, type StridedHeader } from './strided-header.ts';
+export { stridedSizeBytes } from './strided-layout.ts';
+export {
+  openSealed,
+  openSealedPieces,
+  openSmall,
+  readSealedHeader,
+  type SealedHeader,
+} from './open-sealed.ts';
+export { openStrided, readStridedRange, type ReadAt, type RangeOptions } from './read-range.ts';
+export type { OpenedChunk, StridedOpener } from './strided-open.ts';
+export { NameHider, newDirectoryId, newNameKey, ROOT_DIRECTORY_ID } from './hidden-names.ts';
+export { formatKeyId, formatPublicKey, parsePublicKey } from './public-key-text.ts';
+export { formatPaperKey, parsePaperKey } from './paper-key.ts';
+export { protectKey } from './protected-key.ts';
+export { formatPrivateKey, parsePrivateKey } from './private-key-text.ts';

@@ -1,0 +1,107 @@
+import type { KeyObject } from 'node:crypto';
+import { sealInto, TAG_BYTES } from './aead.ts';
+import { compressIfSmaller } from './compress.ts';
+import { CHUNK_BITS, encodePrefix, PREFIX_BYTES, SALT_BYTES } from './container.ts';
+import { fillFresh } from './fresh-random.ts';
+import { packedHeaderSizeBytes, packedSizeBytes, PackedSeals } from './packed.ts';
+import { envelopeRecipients } from './envelope.ts';
+
+const CHUNK_BYTES = 2 ** CHUNK_BITS;
+
+/** A run key, ready to seal with. */
+export interface RunKey {
+  readonly key: KeyObject;
+  readonly envelope: Buffer;
+}
+
+/** Seals whole contents, each with one call. */
+export class SmallSealer {
+  readonly #key: KeyObject;
+  readonly #plainHeader: Buffer;
+  readonly #compressedHeader: Buffer;
+  readonly #recipientCount: number;
+
+  constructor({ key, envelope }: RunKey) {
+    this.#key = key;
+    this.#plainHeader = headerTemplate(envelope, false);
+    this.#compressedHeader = headerTemplate(envelope, true);
+    this.#recipientCount = envelopeRecipients(envelope).length;
+  }
+
+  /** One new buffer, all that is to be stored. Compressed if `mayCompress` and that saves storage. */
+  seal(content: Uint8Array, mayCompress: boolean): Buffer {
+    const overhead = packedHeaderSizeBytes(this.#recipientCount) + TAG_BYTES;
+    const compressed = mayCompress ? compressIfSmaller(content, overhead) : undefined;
+    const plain = compressed ?? content;
+    const template = compressed === undefined ? this.#plainHeader : this.#compressedHeader;
+    const out = Buffer.allocUnsafeSlow(packedSizeBytes(plain.length, this.#recipientCount));
+    let at = template.copy(out);
+    fillFresh(out, PREFIX_BYTES, SALT_BYTES);
+    const seals = new PackedSeals(this.#key, out.subarray(0, at));
+    let from = 0;
+    do {
+      const to = Math.min(from + CHUNK_BYTES, plain.length);
+      at = sealInto(out, at, plain.subarray(from, to), seals.next(to === plain.length));
+      from = to;
+    } while (from < plain.length);
+    return out;
+  }
+}
+
+/** Seals content that comes in pieces. Holds at most one chunk of it. */
+export class PackedStream {
+  readonly #seals: PackedSeals;
+  readonly #held = Buffer.allocUnsafeSlow(CHUNK_BYTES);
+  #heldBytes = 0;
+  #header: Buffer | undefined;
+  #isFinished = false;
+
+  /** @param isCompressed - that the content is one zstd frame, to be undone when it is opened */
+  constructor({ key, envelope }: RunKey, isCompressed: boolean) {
+    const header = headerTemplate(envelope, isCompressed);
+    fillFresh(header, PREFIX_BYTES, SALT_BYTES);
+    this.#header = header;
+    this.#seals = new PackedSeals(key, header);
+  }
+
+  /** Takes a piece of any size, and gives what is ready to be stored: often nothing. */
+  push(piece: Uint8Array): Buffer[] {
+    if (this.#isFinished) throw new Error('the sealed stream is finished: nothing can be added');
+    const ready = this.#takeHeader();
+    let rest = piece;
+    while (rest.length > 0) {
+      // a full chunk waits until more comes: only then it is not the last
+      if (this.#heldBytes === CHUNK_BYTES) ready.push(this.#seal(false));
+      const part = rest.subarray(0, CHUNK_BYTES - this.#heldBytes);
+      this.#held.set(part, this.#heldBytes);
+      this.#heldBytes += part.length;
+      rest = rest.subarray(part.length);
+    }
+    return ready;
+  }
+
+  /** The last bytes. */
+  finish(): Buffer[] {
+    if (this.#isFinished) throw new Error('the sealed stream is finished already');
+    this.#isFinished = true;
+    return [...this.#takeHeader(), this.#seal(true)];
+  }
+
+  #takeHeader(): Buffer[] {
+    const header = this.#header;
+    this.#header = undefined;
+    return header === undefined ? [] : [header];
+  }
+
+  #seal(isLast: boolean): Buffer {
+    const out = Buffer.allocUnsafeSlow(this.#heldBytes + TAG_BYTES);
+    sealInto(out, 0, this.#held.subarray(0, this.#heldBytes), this.#seals.next(isLast));
+    this.#heldBytes = 0;
+    return out;
+  }
+}
+
+/** The header with room for the salt. */
+function headerTemplate(envelope: Buffer, isCompressed: boolean): Buffer {
+  return Buffer.concat([encodePrefix({ kind: 'packed', isCompressed }), Buffer.alloc(SALT_BYTES), envelope]);
+}
