@@ -1,3 +1,11 @@
+import { provision } from './provision.ts';
+import { deprovision } from './deprovision.ts';
+import { accounts } from './accounts.ts';
+import { grant } from './grant.ts';
+import { revoke } from './revoke.ts';
+import { grow } from './grow.ts';
+import { quota } from './quota.ts';
+import { config } from './config.ts';
 import { listCommand } from './command.ts';
 import type { ListedCommand } from './command.ts';
 import { shell } from './shell.ts';
@@ -6,4 +14,12 @@ import { shell } from './shell.ts';
 export const COMMANDS: readonly ListedCommand[] = [
   //
   listCommand(shell),
+  listCommand(provision),
+  listCommand(deprovision),
+  listCommand(accounts),
+  listCommand(grant),
+  listCommand(revoke),
+  listCommand(grow),
+  listCommand(quota),
+  listCommand(config),
 ];

@@ -1,4 +1,5 @@
 import type { ShellSession } from './shell-session.ts';
+import type { System } from './system.ts';
 
 /**
  * What main.ts can open for a command. Each is loaded by its call, so that a command pays only for its own. A new one is
@@ -7,4 +8,6 @@ import type { ShellSession } from './shell-session.ts';
 export interface Ports {
   /** For `shell`: serves one session over standard input and output. */
   session(): Promise<ShellSession>;
+  /** For `provision` and the other commands of the storage's administrator: the machine itself. */
+  system(): Promise<System>;
 }

@@ -1,0 +1,73 @@
+import { open, readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { tryLock } from '@bakker/linux';
+import { StorageError } from '../../errors.ts';
+import type { MountFacts, System, UnixGroup, UnixUser } from '../../ports/system.ts';
+import * as files from './files.ts';
+import { endProcessesOf, hangUp } from './processes.ts';
+import { mustSucceed, runProgram } from './programs.ts';
+
+/** This machine. `searchFirst`: folder whose programs come before the system's. */
+export function linuxSystem({ searchFirst }: { searchFirst?: string } = {}): System {
+  const attempt = (argv: readonly string[]) => runProgram(argv, { searchFirst });
+  const bin = fileURLToPath(new URL('../../../bin/', import.meta.url));
+  return {
+    ...files,
+    isRoot: process.geteuid?.() === 0,
+    launcher: `${bin}bakker-storage`,
+    loginShell: `${bin}bakker-storage-login`,
+    try: attempt,
+    run: async (argv) => mustSucceed(argv, await attempt(argv)),
+    user: async (name) => parseUser((await attempt(['getent', 'passwd', name])).stdout),
+    group: async (name) => parseGroup((await attempt(['getent', 'group', name])).stdout),
+    endProcessesOf,
+    hangUp,
+    mounts: async () => parseMounts(await readFile('/proc/self/mountinfo', 'latin1')),
+    async exclusively(lockFile, act) {
+      await using handle = await open(lockFile, 'a', 0o600);
+      if (!tryLock(handle.fd)) {
+        throw new StorageError('LOCKED', 'another bakker-storage is changing accounts now', {
+          hint: 'wait until it is done, then run this again',
+        });
+      }
+      return await act();
+    },
+  };
+}
+
+function parseUser(line: string): UnixUser | undefined {
+  const [name, , uid, gid, comment = '', home = '', shell = ''] = line.trim().split(':');
+  if (name === undefined || uid === undefined || gid === undefined) return undefined;
+  return { name, uid: Number(uid), gid: Number(gid), comment, home, shell };
+}
+
+function parseGroup(line: string): UnixGroup | undefined {
+  const [, , gid, members = ''] = line.trim().split(':');
+  if (gid === undefined) return undefined;
+  return { gid: Number(gid), members: members.split(',').filter((name) => name !== '') };
+}
+
+/** proc(5): fields up to ` - `, of which the fifth is the mount point; then type, source and options. */
+function parseMounts(text: string): MountFacts[] {
+  const mounts: MountFacts[] = [];
+  for (const line of text.split('\n')) {
+    const [before = '', after = ''] = line.split(' - ', 2);
+    const [, , , , mountPoint, mountOptions = ''] = before.split(' ');
+    const [type, source, superOptions = ''] = after.split(' ');
+    if (mountPoint === undefined || type === undefined || source === undefined) continue;
+    mounts.push({
+      mountPoint: unescape(mountPoint),
+      type,
+      source: unescape(source),
+      options: [...mountOptions.split(','), ...superOptions.split(',')],
+    });
+  }
+  return mounts;
+}
+
+function unescape(field: string): string {
+  const bytes = field.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+  return Buffer.from(bytes, 'latin1').toString();
+}

@@ -1,0 +1,64 @@
+import type { AccountOverview } from '../provision/overview.ts';
+import { ETC_FLAG, openTools } from './administration.ts';
+import type { Command } from './command.ts';
+import { formatBytes, formatCount, formatDate } from './format.ts';
+import { tableLines } from './table.ts';
+
+interface Args {
+  readonly etc: string;
+}
+
+export const accounts: Command<Args, readonly AccountOverview[]> = {
+  usage: 'accounts',
+  summary: 'Show every account: runs, space, last run, state',
+  examples: [['bakker-storage accounts', 'what needs an eye is in the last column']],
+  positionals: {},
+  flags: { ...ETC_FLAG },
+  async run(context, { etc }) {
+    const { overview } = await import('../provision/overview.ts');
+    const { readAccountNotes } = await import('../provision/account-notes.ts');
+    const { registry } = await openTools(context, etc);
+    return overview(registry, (folder) => readAccountNotes(registry.system, folder));
+  },
+  json: (found) =>
+    found.map(({ lastReceivedAtMs, ...rest }) => ({
+      ...rest,
+      lastReceivedAt: lastReceivedAtMs === null ? null : new Date(lastReceivedAtMs).toISOString(),
+    })),
+  render(found, screen) {
+    if (found.length === 0) {
+      screen.line('There is no account yet: bakker-storage provision NAME');
+      return;
+    }
+    const bytes = (count: number | null): string => (count === null ? '-' : formatBytes(count));
+    const rows = found.map((account) => [
+      account.account,
+      account.backend,
+      bytes(account.limitBytes),
+      bytes(account.usedBytes),
+      bytes(account.freeBytes),
+      formatCount(account.runs),
+      account.lastRun ?? '-',
+      account.lastReceivedAtMs === null ? '-' : formatDate(account.lastReceivedAtMs),
+      `${account.keys.length}${account.grants.length === 0 ? '' : ` + ${account.grants.length}`}`,
+      account.requestedBytes === null
+        ? account.states.join(', ')
+        : account.states
+            .join(', ')
+            .replace('space requested', `asks for ${formatBytes(account.requestedBytes)}`),
+    ]);
+    const head = [
+      'account',
+      'backend',
+      'size',
+      'used',
+      'free',
+      'runs',
+      'last run',
+      'received',
+      'keys',
+      'state',
+    ];
+    for (const line of tableLines([head, ...rows], { rightAligned: [2, 3, 4, 5] })) screen.line(line);
+  },
+};

@@ -1,0 +1,36 @@
+import type { AccountRecord } from './account-record.ts';
+import { renderRecord } from './account-record.ts';
+import { fileStep } from './file-steps.ts';
+import type { Groups } from './groups.ts';
+import { keyFileSteps } from './key-file-steps.ts';
+import { readRecords, recordFile } from './registry.ts';
+import type { Registry } from './registry.ts';
+import type { Step } from './steps.ts';
+
+/** Writes changed records, then the key files that follow from them. */
+export async function recordChangeSteps(
+  registry: Registry,
+  change: { changed: readonly AccountRecord[]; groups?: Groups; title: string },
+): Promise<Step[]> {
+  const { system, places } = registry;
+  const { changed, groups } = change;
+  const records = (await readRecords(registry)).map(
+    (record) => changed.find(({ name }) => name === record.name) ?? record,
+  );
+  return [
+    ...changed.map((record) =>
+      fileStep(system, {
+        title: change.title,
+        path: recordFile(places, record.name),
+        text: () => renderRecord(record),
+        options: () => ({ mode: 0o600 }),
+      }),
+    ),
+    ...(await keyFileSteps(registry, { records, ...(groups === undefined ? {} : { groups }) })),
+  ];
+}
+
+/** Where going back would be worse than stopping half-way: a call that is repeated goes on. */
+export function withoutUndo({ title, lines, isDone, do: act }: Step): Step {
+  return { title, lines, isDone, do: act };
+}

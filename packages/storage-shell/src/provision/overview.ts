@@ -1,0 +1,130 @@
+import { classifyName, compareRunNames, receiptName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import type { System } from '../ports/system.ts';
+import { accountFolder } from './account-record.ts';
+import type { AccountRecord } from './account-record.ts';
+import { backendOf } from './backend.ts';
+import { mustBeRoot } from './installation.ts';
+import { readPolicy } from './policy-file.ts';
+import { keyFingerprint } from './public-key.ts';
+import { readRecords, staleKeyFiles } from './registry.ts';
+import type { Registry } from './registry.ts';
+
+/** What an administrator should know of an account; the more urgent first. */
+export type AccountState =
+  | 'ok'
+  | 'closed'
+  | 'unfinished'
+  | 'absent'
+  | 'unreadable'
+  | 'hurt'
+  | 'frozen'
+  | 'full'
+  | 'space requested'
+  | 'keys out of date';
+
+export interface AccountOverview {
+  readonly account: string;
+  readonly folder: string;
+  readonly backend: string;
+  readonly limitBytes: number | null;
+  readonly usedBytes: number | null;
+  readonly freeBytes: number | null;
+  readonly requestedBytes: number | null;
+  readonly runs: number;
+  readonly incomplete: number;
+  readonly lastRun: string | null;
+  /** By this storage's clock. */
+  readonly lastReceivedAtMs: number | null;
+  /** All that hold; `ok` alone. */
+  readonly states: readonly AccountState[];
+  readonly keys: readonly { readonly fingerprint: string; readonly read: boolean }[];
+  readonly grants: readonly string[];
+}
+
+/** What sessions, retention and scrub note about an account, besides its runs. */
+export interface AccountNotes {
+  readonly isFrozen: boolean;
+  readonly isHurt: boolean;
+  readonly requestedBytes: number | undefined;
+  readonly usedBytes: number | undefined;
+}
+
+/** One for each account, by name. @throws StorageError DENIED, CONFIG_INVALID */
+export async function overview(
+  registry: Registry,
+  readNotes: (folder: string) => Promise<AccountNotes>,
+): Promise<AccountOverview[]> {
+  mustBeRoot(registry.system);
+  const records = await readRecords(registry);
+  const stale = new Set((await staleKeyFiles(registry, { records })).map(({ record }) => record.name));
+  const found: AccountOverview[] = [];
+  for (const record of records)
+    found.push(await look(record, { registry, readNotes, hasStaleKeys: stale.has(record.name) }));
+  return found;
+}
+
+async function look(
+  record: AccountRecord,
+  about: { registry: Registry; readNotes: (folder: string) => Promise<AccountNotes>; hasStaleKeys: boolean },
+): Promise<AccountOverview> {
+  const { system, places } = about.registry;
+  const folder = accountFolder(record);
+  const space = await backendOf({ system, places, record })
+    .space()
+    .catch(() => undefined);
+  const policy = await readPolicy(system, record).catch(() => undefined);
+  const names = (await system.list(folder)).map((name) => classifyName(Buffer.from(name)));
+  const runs = names.flatMap((name) => (name.kind === 'run' ? [name.run] : []));
+  const lastRun = runs.reduce<RunName | undefined>(
+    (last, run) => (last === undefined || compareRunNames(run, last) > 0 ? run : last),
+    undefined,
+  );
+  const notes = await about.readNotes(folder);
+  const usedBytes = space?.usedBytes ?? notes.usedBytes;
+  const limitBytes = space?.limitBytes;
+  const shellFree =
+    limitBytes === undefined || usedBytes === undefined ? Infinity : Math.max(0, limitBytes - usedBytes);
+  const freeBytes = space?.freeBytes === undefined ? undefined : Math.min(space.freeBytes, shellFree);
+  const reserveBytes = policy?.space.reserveBytes ?? 0;
+  const states: AccountState[] = [
+    ...(record.state === 'closed' ? (['closed'] as const) : []),
+    ...(record.state === 'unfinished' ? (['unfinished'] as const) : []),
+    ...(space === undefined ? (['absent'] as const) : []),
+    ...(policy === undefined ? (['unreadable'] as const) : []),
+    ...(notes.isHurt ? (['hurt'] as const) : []),
+    ...(notes.isFrozen ? (['frozen'] as const) : []),
+    ...(freeBytes !== undefined && freeBytes <= reserveBytes ? (['full'] as const) : []),
+    ...(notes.requestedBytes === undefined ? [] : (['space requested'] as const)),
+    ...(about.hasStaleKeys ? (['keys out of date'] as const) : []),
+  ];
+  return {
+    account: record.name,
+    folder,
+    backend: record.backend.kind,
+    limitBytes: limitBytes ?? null,
+    usedBytes: usedBytes ?? null,
+    freeBytes: freeBytes ?? null,
+    requestedBytes: notes.requestedBytes ?? null,
+    runs: runs.length,
+    incomplete: names.filter(({ kind }) => kind === 'incomplete').length,
+    lastRun: lastRun ?? null,
+    lastReceivedAtMs:
+      lastRun === undefined ? null : await receivedAt(system, `${folder}/${receiptName(lastRun)}`),
+    states: states.length === 0 ? ['ok'] : states,
+    keys: record.keys.map(({ key, mayRead }) => ({ fingerprint: keyFingerprint(key), read: mayRead })),
+    grants: record.grants.map((grant) =>
+      grant.to === 'key' ? `key ${keyFingerprint(grant.key)}` : `${grant.to} ${grant.name}`,
+    ),
+  };
+}
+
+async function receivedAt(system: System, file: string): Promise<number | null> {
+  try {
+    const receipt: unknown = JSON.parse((await system.readText(file)) ?? 'null');
+    if (typeof receipt !== 'object' || receipt === null || !('receivedAtMs' in receipt)) return null;
+    return typeof receipt.receivedAtMs === 'number' ? receipt.receivedAtMs : null;
+  } catch {
+    return null;
+  }
+}

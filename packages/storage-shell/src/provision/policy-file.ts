@@ -1,0 +1,96 @@
+import { parseDocument } from 'yaml';
+import { StorageError } from '../errors.ts';
+import { DEFAULT_POLICY } from '../policy/account-policy.ts';
+import type { AccountPolicy } from '../policy/account-policy.ts';
+import { formatAccountPolicy, parseAccountPolicy } from '../policy/parse-policy.ts';
+import type { System } from '../ports/system.ts';
+import { accountFolder } from './account-record.ts';
+import type { AccountRecord } from './account-record.ts';
+import { fileStep } from './file-steps.ts';
+import { sizeText } from './sizes.ts';
+import type { Step } from './steps.ts';
+import { mustFindUser } from './user-steps.ts';
+
+export function privateFolder(record: AccountRecord): string {
+  return `${accountFolder(record)}/.bakker`;
+}
+
+export function policyFile(record: AccountRecord): string {
+  return `${privateFolder(record)}/account.yaml`;
+}
+
+/** The standard one where there is no file. @throws StorageError CONFIG_INVALID */
+export async function readPolicy(system: System, record: AccountRecord): Promise<AccountPolicy> {
+  const file = policyFile(record);
+  const text = await system.readText(file);
+  return text === undefined ? DEFAULT_POLICY : parseAccountPolicy(text, file);
+}
+
+/** What is to be changed; absent keys stay as they are. */
+export interface SpaceChange {
+  readonly limitBytes?: number;
+  readonly ceilingBytes?: number;
+  readonly reserveBytes?: number;
+}
+
+/** The account's own private folder, where its sessions keep what is not a run. */
+export function privateFolderStep(system: System, record: AccountRecord): Step {
+  const folder = privateFolder(record);
+  return {
+    title: `make ${folder}`,
+    lines: [`install -d -o ${record.name} -g ${record.name} -m 0700 ${folder}`],
+    isDone: async () => (await system.inspect(folder))?.type === 'folder',
+    do: async () => {
+      const { uid, gid } = await mustFindUser(system, record.name);
+      await system.makeFolder(folder, { mode: 0o700, uid, gid });
+    },
+    undo: async () => {
+      await system.removeEmptyFolder(folder);
+    },
+  };
+}
+
+/** Writes account.yaml, root's and readable by the account, with the change in it. Comments and other keys stay. */
+export function policyStep(system: System, record: AccountRecord, change: SpaceChange): Step {
+  const path = policyFile(record);
+  return fileStep(system, {
+    title: `write the policy of ${record.name}`,
+    path,
+    text: (existing) => changedPolicy(existing, change, path),
+    options: async () => ({ mode: 0o640, gid: (await mustFindUser(system, record.name)).gid }),
+    lines: Object.entries(asKeys(change)).map(([key, value]) => `space.${key}: ${value}`),
+  });
+}
+
+/** @returns undefined if it says so already */
+export function changedPolicy(
+  existing: string | undefined,
+  change: SpaceChange,
+  file: string,
+): string | undefined {
+  const before = existing === undefined ? undefined : parseAccountPolicy(existing, file);
+  const wanted = Object.entries(change).filter(
+    ([key, value]) => value !== undefined && before?.space[key as keyof SpaceChange] !== value,
+  );
+  if (before !== undefined && wanted.length === 0) return undefined;
+  const document = parseDocument(existing ?? formatAccountPolicy(DEFAULT_POLICY));
+  for (const [key, value] of Object.entries(asKeys(change))) document.setIn(['space', key], value);
+  const text = document.toString();
+  try {
+    parseAccountPolicy(text, file);
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    throw new StorageError('USAGE', error.message.replace(/\n\s*/g, ' '), {
+      hint: 'a ceiling needs a limit, and is not below it',
+    });
+  }
+  return text;
+}
+
+function asKeys({ limitBytes, ceilingBytes, reserveBytes }: SpaceChange): Record<string, string> {
+  return {
+    ...(limitBytes === undefined ? {} : { limit: sizeText(limitBytes) }),
+    ...(reserveBytes === undefined ? {} : { reserve: sizeText(reserveBytes) }),
+    ...(ceilingBytes === undefined ? {} : { ceiling: sizeText(ceilingBytes) }),
+  };
+}
