@@ -181,6 +181,21 @@ t.test('answers of one chunk leave in one write, and large data without a copy',
   await session.finished;
 });
 
+t.test('data and the headers between them leave together', async (t) => {
+  const { client, session } = handMade(() => ({ type: 'data', bytes: Buffer.alloc(50_000) }));
+  const together: number[] = [];
+  client._writev = (chunks, done) => {
+    together.push(chunks.length);
+    done();
+  };
+  client.push(Buffer.concat([INIT, readRequests(4)]));
+  await turn();
+  t.strictSame(together, [8], 'a header and its data, four times');
+  t.equal(session.bytesSent, 9 + 4 * (13 + 50_000));
+  client.push(null);
+  await session.finished;
+});
+
 t.test('large writes that lie whole in a chunk are handed over without a copy', async (t) => {
   const views: Buffer[] = [];
   const { client, session } = handMade((request) => {
