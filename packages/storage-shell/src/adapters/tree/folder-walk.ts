@@ -1,0 +1,224 @@
+import {
+  DIRENT,
+  DirectoryListing,
+  fail,
+  LibcError,
+  libc,
+  makeSymlinkAt,
+  openFolderBeneath,
+  readSymlinkAt,
+  type FolderHandle,
+} from '@bakker/linux';
+import { noTotals, type FolderJob, type FolderTotals, type FullFile } from './folder-job.ts';
+import { listFolder } from './list-folder.ts';
+import { sizeAt } from './stat-at.ts';
+
+const FOLDER_MODE = 0o700;
+const SLASH = Buffer.from('/');
+const EPERM = 1;
+const EEXIST = 17;
+const EMLINK = 31;
+const EOPNOTSUPP = 95;
+/** So many are told at once. */
+const FULL_BATCH = 1000;
+
+export interface FolderWalkOptions {
+  readonly parent: FolderHandle;
+  readonly run: FolderHandle;
+  readonly hurtInodes: ReadonlySet<bigint>;
+  /** Asked after each folder. */
+  isStopped(): boolean;
+  /** Whether another thread waits for work; if so, it is promised some. */
+  claimWanted(): boolean;
+  share(job: FolderJob): void;
+  full(group: number, files: readonly FullFile[]): void;
+}
+
+/** A folder that is being gone through: names before `next` are done, those from `to` on are somebody else's. */
+interface Frame {
+  readonly path: Buffer;
+  readonly listing: DirectoryListing;
+  next: number;
+  to: number;
+}
+
+/**
+ * Does the jobs of one thread: links the files of a folder, makes its folders, then goes down into each. Holds two
+ * descriptors, and the listings of the folders above the one it is in.
+ */
+export class FolderWalk {
+  readonly #options: FolderWalkOptions;
+  #totals = noTotals();
+  #full: FullFile[] = [];
+  #place: Uint8Array = Buffer.alloc(0);
+
+  constructor(options: FolderWalkOptions) {
+    this.#options = options;
+  }
+
+  /** The folder that was last entered, for messages. */
+  get place(): Uint8Array {
+    return this.#place;
+  }
+
+  /** @throws LibcError; EEXIST for a name that the run has already */
+  do(job: FolderJob): FolderTotals {
+    this.#totals = noTotals();
+    const frames = [this.#start(job)];
+    for (;;) {
+      const frame = frames.at(-1);
+      if (frame === undefined || this.#options.isStopped()) break;
+      const number = nextFolder(frame);
+      if (number === undefined) {
+        frames.pop();
+        continue;
+      }
+      frame.next = number + 1;
+      frames.push(this.#enter(job, below(frame.path, frame.listing.name(number))));
+      this.#shareIfWanted(job, frames);
+    }
+    this.#tellFull(job.group);
+    return this.#totals;
+  }
+
+  #start(job: FolderJob): Frame {
+    const path = Buffer.from(job.path);
+    this.#place = path;
+    const frame = { path, listing: new DirectoryListing(job.listing), next: job.from, to: job.to };
+    if (job.isBegun) return frame;
+    if (job.kind === 'count') this.#count(frame);
+    else {
+      using parent = openFolderBeneath(this.#options.parent, path);
+      this.#keep(job, frame, parent);
+    }
+    return frame;
+  }
+
+  #enter(job: FolderJob, path: Buffer): Frame {
+    this.#place = path;
+    using listed = listFolder(this.#options.parent, path);
+    const frame = { path, listing: listed.listing, next: 0, to: listed.listing.count };
+    if (job.kind === 'count') this.#count(frame);
+    else this.#keep(job, frame, listed.folder);
+    return frame;
+  }
+
+  #count({ listing, next, to }: Frame): void {
+    for (let number = next; number < to; number++) {
+      if (listing.type(number) === DIRENT.FILE) this.#totals.seenFiles++;
+    }
+  }
+
+  /** Makes the names themselves; what is in the folders among them comes later. */
+  #keep(job: FolderJob, frame: Frame, parent: FolderHandle): void {
+    const { listing, next, to } = frame;
+    if (next === to) return;
+    using run = openFolderBeneath(this.#options.run, frame.path);
+    for (let number = next; number < to; number++) {
+      switch (listing.type(number)) {
+        case DIRENT.FILE:
+          this.#file(job, { frame, number, parent, run });
+          break;
+        case DIRENT.DIRECTORY:
+          this.#folder(listing.cName(number), run);
+          break;
+        case DIRENT.SYMLINK:
+          this.#symlink(listing.cName(number), parent, run);
+          break;
+      }
+    }
+  }
+
+  #file(
+    job: FolderJob,
+    { frame, number, parent, run }: { frame: Frame; number: number; parent: FolderHandle; run: FolderHandle },
+  ): void {
+    const { listing, path } = frame;
+    const totals = this.#totals;
+    const { hurtInodes } = this.#options;
+    totals.seenFiles++;
+    if (hurtInodes.size > 0 && hurtInodes.has(listing.inode(number))) return;
+    const name = listing.cName(number);
+    const linked = libc().linkat(parent.fd, name, run.fd, name, 0);
+    const errno = linked < 0 ? libc().errno() : 0;
+    if (errno !== 0 && errno !== EMLINK && errno !== EPERM)
+      throw linkError(errno, path, listing.name(number));
+    const sizeBytes = sizeAt(parent.fd, name) ?? 0;
+    if (errno === 0) {
+      totals.files++;
+      totals.bytes += sizeBytes;
+      return;
+    }
+    const inode = listing.inode(number);
+    this.#full.push({ folder: copyOf(path), name: copyOf(listing.name(number)), inode, sizeBytes });
+    if (this.#full.length >= FULL_BATCH) this.#tellFull(job.group);
+  }
+
+  #folder(name: Buffer, run: FolderHandle): void {
+    if (libc().mkdirat(run.fd, name, FOLDER_MODE) === 0) this.#totals.directories++;
+    else if (libc().errno() !== EEXIST) fail('mkdirat', name.subarray(0, -1));
+  }
+
+  #symlink(name: Buffer, parent: FolderHandle, run: FolderHandle): void {
+    if (libc().linkat(parent.fd, name, run.fd, name, 0) < 0) {
+      const errno = libc().errno();
+      const plain = name.subarray(0, -1);
+      if (errno !== EMLINK && errno !== EPERM && errno !== EOPNOTSUPP) throw linkError(errno, plain);
+      const target = readSymlinkAt({ folder: parent, name: plain });
+      if (target === undefined) throw linkError(errno, plain);
+      makeSymlinkAt({ folder: run, name: plain }, target);
+    }
+    this.#totals.symlinks++;
+  }
+
+  #tellFull(group: number): void {
+    if (this.#full.length === 0) return;
+    this.#options.full(group, this.#full);
+    this.#full = [];
+  }
+
+  /** Gives half of what remains of the topmost folder with something to give: the largest piece that is known. */
+  #shareIfWanted(job: FolderJob, frames: readonly Frame[]): void {
+    for (const frame of frames) {
+      const middle = (frame.next + frame.to + 1) >>> 1;
+      if (frame.to - middle < 1 || !hasFolder(frame, middle)) continue;
+      if (!this.#options.claimWanted()) return;
+      this.#options.share({
+        group: job.group,
+        kind: job.kind,
+        path: copyOf(frame.path),
+        listing: frame.listing.memory,
+        from: middle,
+        to: frame.to,
+        isBegun: true,
+      });
+      frame.to = middle;
+      return;
+    }
+  }
+}
+
+function nextFolder({ listing, next, to }: Frame): number | undefined {
+  for (let number = next; number < to; number++) {
+    if (listing.type(number) === DIRENT.DIRECTORY) return number;
+  }
+  return undefined;
+}
+
+function hasFolder(frame: Frame, from: number): boolean {
+  return nextFolder({ ...frame, next: from }) !== undefined;
+}
+
+/** The path of a name in a folder; an empty folder is the top. */
+export function below(folder: Buffer, name: Buffer): Buffer {
+  return folder.length === 0 ? Buffer.from(name) : Buffer.concat([folder, SLASH, name]);
+}
+
+/** In memory of its own: what is sent to another thread is sent with all the memory that it is a part of. */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes);
+}
+
+function linkError(errno: number, ...path: readonly Buffer[]): LibcError {
+  return new LibcError('linkat', errno, path.length === 1 ? path[0] : below(path[0]!, path[1]!));
+}

@@ -1,0 +1,163 @@
+import { comparePaths } from '@bakker/impl-format';
+import { DIRENT, type DirectoryListing, type FolderHandle } from '@bakker/linux';
+import { StorageError } from '../../errors.ts';
+import { below } from './folder-walk.ts';
+import { listFolder } from './list-folder.ts';
+
+const SLASH = 0x2f;
+/** Where entries lie whose own path the storage does not take: links name them, nothing of it is kept as it is. */
+const LONG_PATHS_FOLDER = Buffer.from('.bakker-long-paths');
+
+/** Names of one folder of the parent, by number, with all below them. */
+export interface NameRange {
+  readonly folder: Buffer;
+  readonly listing: DirectoryListing;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface CursorSink {
+  /** They are in the run, too. */
+  keep(range: NameRange): void;
+  /** They are not. */
+  drop(range: NameRange): void;
+  /** A folder of the parent that is in the run, before anything in it. */
+  folder(path: Buffer): void;
+}
+
+interface Frame {
+  readonly folder: Buffer;
+  readonly listing: DirectoryListing;
+  next: number;
+}
+
+/**
+ * Goes through the parent in the order of paths, and says what of it was kept and what was dropped: each name exactly
+ * once. Reads only the folders that a path leads into. Holds their listings, no descriptor.
+ */
+export class ParentCursor {
+  readonly #parent: FolderHandle;
+  readonly #sink: CursorSink;
+  /** From the top to the folder that the next name is in; undefined before the first. */
+  #frames: Frame[] | undefined;
+  #passed: Buffer | undefined;
+  #isAtEnd = false;
+
+  constructor(parent: FolderHandle, sink: CursorSink) {
+    this.#parent = parent;
+    this.#sink = sink;
+  }
+
+  /** Keeps everything before `path`. @throws StorageError OUT_OF_ORDER if `path` lies before the last one; LibcError */
+  keepUntil(path: Buffer): void {
+    this.#checkOrder(path);
+    for (;;) {
+      const frames = this.#opened();
+      const frame = frames.at(-1)!;
+      if (!isBelow(path, frame.folder)) {
+        this.#keep(frame, frame.listing.count);
+        frames.pop(); // never the top: everything is below it
+        continue;
+      }
+      const start = frame.folder.length === 0 ? 0 : frame.folder.length + 1;
+      const slash = path.indexOf(SLASH, start);
+      const name = path.subarray(start, slash < 0 ? path.length : slash);
+      const number = frame.listing.lowerBound(name, frame.next);
+      this.#keep(frame, number);
+      if (slash < 0 || !isNamed(frame, number, name)) return;
+      if (frame.listing.type(number) !== DIRENT.DIRECTORY || isLongPaths(frame, number)) {
+        this.#keep(frame, number + 1);
+        return;
+      }
+      frame.next = number + 1;
+      this.#enter(below(frame.folder, name));
+    }
+  }
+
+  /** Keeps everything before `path`, and drops what is at it and below it. @throws as `keepUntil` */
+  skip(path: Buffer): void {
+    this.keepUntil(path);
+    const frame = this.#opened().at(-1)!;
+    const number = frame.next;
+    const name = path.subarray(frame.folder.length === 0 ? 0 : frame.folder.length + 1);
+    if (!isNamed(frame, number, name)) return;
+    frame.next = number + 1;
+    this.#sink.drop({ folder: frame.folder, listing: frame.listing, from: number, to: number + 1 });
+  }
+
+  /** Keeps everything that is left. @throws LibcError */
+  keepRest(): void {
+    if (this.#isAtEnd) return;
+    for (const frame of this.#opened().toReversed()) this.#keep(frame, frame.listing.count);
+    this.#end();
+  }
+
+  /** Drops everything that is left. @throws LibcError */
+  dropRest(): void {
+    if (this.#isAtEnd) return;
+    for (const { folder, listing, next } of this.#opened().toReversed()) {
+      this.#sink.drop({ folder, listing, from: next, to: listing.count });
+    }
+    this.#end();
+  }
+
+  #checkOrder(path: Buffer): void {
+    if (this.#isAtEnd || (this.#passed !== undefined && comparePaths(path, this.#passed) < 0)) {
+      throw new StorageError('OUT_OF_ORDER', `${JSON.stringify(path.toString())} of the parent was passed`);
+    }
+    this.#passed = Buffer.from(path);
+  }
+
+  #opened(): Frame[] {
+    if (this.#frames === undefined) {
+      this.#frames = [];
+      this.#list(Buffer.alloc(0));
+    }
+    return this.#frames;
+  }
+
+  #enter(folder: Buffer): void {
+    this.#sink.folder(folder);
+    this.#list(folder);
+  }
+
+  #list(folder: Buffer): void {
+    using listed = listFolder(this.#parent, folder);
+    this.#opened().push({ folder, listing: listed.listing.sort(), next: 0 });
+  }
+
+  #keep(frame: Frame, to: number): void {
+    const { folder, listing } = frame;
+    let from = frame.next;
+    frame.next = Math.max(to, from);
+    const longPaths = folder.length === 0 ? listing.lowerBound(LONG_PATHS_FOLDER) : to;
+    if (longPaths >= from && longPaths < to && isLongPaths(frame, longPaths)) {
+      if (from < longPaths) this.#sink.keep({ folder, listing, from, to: longPaths });
+      this.#sink.drop({ folder, listing, from: longPaths, to: longPaths + 1 });
+      from = longPaths + 1;
+    }
+    if (from < to) this.#sink.keep({ folder, listing, from, to });
+  }
+
+  #end(): void {
+    this.#isAtEnd = true;
+    this.#frames = [];
+  }
+}
+
+function isNamed({ listing }: Frame, number: number, name: Buffer): boolean {
+  return number < listing.count && listing.name(number).equals(name);
+}
+
+function isLongPaths(frame: Frame, number: number): boolean {
+  return frame.folder.length === 0 && isNamed(frame, number, LONG_PATHS_FOLDER);
+}
+
+function isBelow(path: Buffer, folder: Buffer): boolean {
+  if (folder.length === 0) return true;
+  return (
+    path.length > folder.length &&
+    path[folder.length] === SLASH &&
+    path.compare(folder, 0, folder.length, 0, folder.length) === 0
+  );
+}

@@ -1,0 +1,48 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { FolderHandle, LibcError } from '@bakker/linux';
+import {
+  SHARED,
+  type FolderJob,
+  type ThreadAnswer,
+  type ThreadFailure,
+  type ThreadStart,
+} from './folder-job.ts';
+import { copyOf, FolderWalk } from './folder-walk.ts';
+
+/** The program of a thread that clones folders. */
+const port = parentPort;
+if (port === null) throw new Error('tree-thread.ts is a program for a thread');
+const { parentFd, runFd, hurtInodes, shared } = workerData as ThreadStart;
+const post = (answer: ThreadAnswer): void => port.postMessage(answer);
+
+const walk = new FolderWalk({
+  parent: new FolderHandle(parentFd),
+  run: new FolderHandle(runFd),
+  hurtInodes,
+  isStopped: () => Atomics.load(shared, SHARED.STOP) !== 0,
+  claimWanted() {
+    const wanted = Atomics.load(shared, SHARED.WANTED);
+    return wanted > 0 && Atomics.compareExchange(shared, SHARED.WANTED, wanted, wanted - 1) === wanted;
+  },
+  share: (job) => post({ kind: 'share', job }),
+  full: (group, files) => post({ kind: 'full', group, files }),
+});
+
+port.on('message', (jobs: readonly FolderJob[]) => {
+  for (const job of jobs) {
+    const { group } = job;
+    try {
+      post({ kind: 'done', group, totals: walk.do(job) });
+    } catch (error) {
+      post({ kind: 'failed', group, failure: asFailure(error) });
+    }
+  }
+  post({ kind: 'idle' });
+});
+
+function asFailure(error: unknown): ThreadFailure {
+  if (error instanceof LibcError) {
+    return { call: error.syscall, errno: -error.errno, folder: copyOf(walk.place) };
+  }
+  return { message: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+}

@@ -1,0 +1,134 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { LibcError, type FolderHandle } from '@bakker/linux';
+import {
+  SHARED,
+  type FolderJob,
+  type FolderTotals,
+  type FullFile,
+  type ThreadAnswer,
+  type ThreadFailure,
+  type ThreadStart,
+} from './folder-job.ts';
+
+/** On ext4, two link 1.6 times as much as one; more only wait for its journal. */
+const THREADS = 2;
+/** Small jobs are sent together. */
+const MAX_BATCH = 16;
+/** Jobs that wait; who makes more waits, too. */
+const MAX_QUEUE = 256;
+
+export interface TreeThreadsOptions {
+  readonly parent: FolderHandle;
+  readonly run: FolderHandle;
+  readonly hurtInodes: ReadonlySet<bigint>;
+  /** A job has ended well. */
+  done(group: number, totals: FolderTotals): void;
+  /** A thread has given a part of its job away: there is one job more. */
+  shared(group: number): void;
+  full(group: number, files: readonly FullFile[]): void;
+  failed(error: unknown): void;
+}
+
+/** Threads that clone folders of the parent. They share work: whoever has nothing to do is given a part of another's job. */
+export class TreeThreads implements AsyncDisposable {
+  readonly #options: TreeThreadsOptions;
+  readonly #threads: Worker[];
+  readonly #idle: Worker[] = [];
+  readonly #shared = new Int32Array(new SharedArrayBuffer(SHARED.COUNT * 4));
+  #queue: FolderJob[] = [];
+  #isDisposed = false;
+  #room: (() => void)[] = [];
+
+  constructor(options: TreeThreadsOptions) {
+    this.#options = options;
+    this.#threads = Array.from({ length: THREADS }, () => this.#start());
+    this.#idle.push(...this.#threads);
+  }
+
+  submit(job: FolderJob): void {
+    this.#queue.push(job);
+    this.#send();
+  }
+
+  /** Undefined when more jobs may be submitted; else resolves when so. */
+  ready(): Promise<void> | undefined {
+    if (this.#queue.length < MAX_QUEUE) return undefined;
+    return new Promise((resolve) => this.#room.push(resolve));
+  }
+
+  /** Stops what is under way. When it resolves, no thread uses a descriptor any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    Atomics.store(this.#shared, SHARED.STOP, 1);
+    this.#queue = [];
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
+    this.#wake();
+  }
+
+  #start(): Worker {
+    const { parent, run, hurtInodes } = this.#options;
+    const workerData: ThreadStart = { parentFd: parent.fd, runFd: run.fd, hurtInodes, shared: this.#shared };
+    const program = new URL(`./tree-thread${extname(import.meta.url)}`, import.meta.url);
+    const thread = new Worker(program, {
+      workerData,
+      trackUnmanagedFds: false, // libc opens what Node closes
+      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 256 },
+    });
+    thread.on('message', (answer: ThreadAnswer) => this.#answered(thread, answer));
+    thread.on('error', (error) => this.#options.failed(error));
+    thread.on('exit', () => {
+      if (!this.#isDisposed) this.#options.failed(new Error('a thread that clones folders has ended'));
+    });
+    thread.unref();
+    return thread;
+  }
+
+  #answered(thread: Worker, answer: ThreadAnswer): void {
+    switch (answer.kind) {
+      case 'share':
+        this.#options.shared(answer.job.group);
+        this.submit(answer.job);
+        break;
+      case 'full':
+        this.#options.full(answer.group, answer.files);
+        break;
+      case 'done':
+        this.#options.done(answer.group, answer.totals);
+        break;
+      case 'failed':
+        this.#options.failed(asError(answer.failure));
+        break;
+      case 'idle':
+        if (this.#isDisposed) break;
+        thread.unref(); // who forgets to dispose of it shall not hang
+        this.#idle.push(thread);
+        this.#send();
+        break;
+    }
+  }
+
+  #send(): void {
+    while (this.#queue.length > 0) {
+      const thread = this.#idle.pop();
+      if (thread === undefined) break;
+      const fairShare = Math.ceil(this.#queue.length / THREADS);
+      thread.ref();
+      thread.postMessage(this.#queue.splice(0, Math.min(fairShare, MAX_BATCH)));
+    }
+    Atomics.store(this.#shared, SHARED.WANTED, this.#idle.length);
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (this.#queue.length >= MAX_QUEUE) return;
+    const waiting = this.#room;
+    this.#room = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function asError(failure: ThreadFailure): Error {
+  if ('message' in failure) return new Error(failure.message);
+  return new LibcError(failure.call, failure.errno, Buffer.from(failure.folder));
+}
