@@ -1,0 +1,65 @@
+import t from 'tap';
+import { startMachine } from './machine.ts';
+
+t.setTimeout(300_000);
+
+const seconds = (sinceMs: number): string => `${((Date.now() - sinceMs) / 1000).toFixed(1)} s`;
+
+await t.test(
+  'a machine runs commands, keeps its disks over a power-off, and has bakker installed',
+  async (t) => {
+    let sinceMs = Date.now();
+    await using machine = await startMachine({ disks: ['1G', '200M'] });
+    t.comment(`first command can run after ${seconds(sinceMs)}`);
+    const [disk = '', second = ''] = machine.disks;
+
+    t.match(await machine.run('echo out; echo err >&2; cat; exit 7', { input: 'in' }), {
+      status: 7,
+      stdout: 'out\nin',
+      stderr: 'err\n',
+    });
+    t.equal((await machine.must(`blockdev --getsize64 ${second}`)).trim(), String(200 * 1024 ** 2));
+    await t.rejects(machine.run('sleep 60', { timeoutMs: 1000 }), /took longer than 1000 ms: sleep 60/);
+    t.notOk((await machine.must('pgrep -x sleep || true')).trim(), 'a command that took too long was killed');
+
+    sinceMs = Date.now();
+    t.match(await machine.must('bakker --version'), /^\d+\.\d+\.\d+\n$/);
+    t.comment(`bakker --version took ${seconds(sinceMs)}`);
+    sinceMs = Date.now();
+    t.match(await machine.must('bakker-storage --version'), /^\d+\.\d+\.\d+\n$/);
+    t.comment(`bakker-storage --version took ${seconds(sinceMs)}`);
+
+    await machine.must(`vgcreate -q test ${disk} && lvcreate -q -n data -L 100M test`);
+    await machine.must('mkfs.ext4 -q /dev/test/data && mkdir /data && mount /dev/test/data /data');
+    await machine.writeFile('/data/flushed', 'kept\n');
+    await machine.must('sync -f /data/flushed');
+    await machine.must('lvcreate -q -s -n before -L 20M test/data');
+    await machine.writeFile('/data/flushed', 'changed\n');
+    await machine.must('sync -f /data/flushed');
+    await machine.writeFile('/data/unflushed', 'lost\n');
+
+    const begun = Promise.withResolvers<string>();
+    const running = machine.run('echo begun; sleep 600', { onOutput: begun.resolve });
+    const unanswered = begun.promise.then(() => machine.run('sleep 600'));
+    t.equal(await begun.promise, 'begun\n');
+    sinceMs = Date.now();
+    await machine.powerOff();
+    t.match(await running, { status: undefined, stdout: 'begun\n' });
+    t.equal((await unanswered).status, undefined, 'a command ends without a status when the power goes');
+    await t.rejects(machine.run('true'), /the machine is off/);
+    await machine.powerOn();
+    t.comment(`power-off and the start after it took ${seconds(sinceMs)}`);
+
+    await machine.must('mount /dev/test/data /data && mkdir /before && mount -o ro /dev/test/before /before');
+    t.equal(await machine.readFile('/data/flushed'), 'changed\n');
+    t.equal(await machine.readFile('/before/flushed'), 'kept\n', 'the snapshot has what was there before');
+    t.notOk((await machine.must('ls /data')).includes('unflushed'), 'what was not flushed is lost');
+
+    const bootId = await machine.readFile('/proc/sys/kernel/random/boot_id');
+    sinceMs = Date.now();
+    await machine.reboot();
+    t.comment(`a reboot took ${seconds(sinceMs)}`);
+    t.not(await machine.readFile('/proc/sys/kernel/random/boot_id'), bootId);
+    t.equal((await machine.must('systemctl is-system-running')).trim(), 'running');
+  },
+);
