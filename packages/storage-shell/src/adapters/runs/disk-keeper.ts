@@ -1,0 +1,195 @@
+import type { RunName } from '@bakker/impl-format';
+import { hasCode, openFolder, unlinkAt } from '@bakker/linux';
+import type { FolderHandle } from '@bakker/linux';
+import { lstatSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { StorageError } from '../../errors.ts';
+import { DEFAULT_POLICY } from '../../policy/account-policy.ts';
+import type { AccountPolicy } from '../../policy/account-policy.ts';
+import { parseAccountPolicy } from '../../policy/parse-policy.ts';
+import type {
+  AccountKeeper,
+  FrozenAccount,
+  Measured,
+  RemovalOutcome,
+  StoredRun,
+  TrashEntry,
+  VolumeSpace,
+} from '../../ports/account-keeper.ts';
+import type { FreedFigures } from '../../retain/shared-use.ts';
+import { readFrozen, removeFrozen, writeFrozen } from '../account/frozen-file.ts';
+import { lockNames, lockNamesSync } from '../account/locks.ts';
+import { readSmallFile } from '../account/steps.ts';
+import { addUsage, readUsage } from '../account/usage-file.ts';
+import { measureAccount, measureRuns } from './measure-runs.ts';
+import { bringRunBack, mendNames, removeRun } from './remove-run.ts';
+import { removeTree } from './remove-tree.ts';
+import { stepBack } from './step-back.ts';
+import { storedRuns } from './stored-runs.ts';
+import { RemovalFolders, lookAtTrash } from './trash-folder.ts';
+
+/**
+ * Opens an account for those who keep it.
+ *
+ * @throws StorageError NOT_FOUND if there is no such account
+ */
+export function openKeeper(rootDir: string, account: string): AccountKeeper {
+  const folder = join(rootDir, account);
+  if (lstatSync(join(folder, '.bakker'), { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new StorageError('NOT_FOUND', `there is no account ${account} in ${rootDir}`, {
+      hint: 'bakker-storage accounts lists them; --root names another folder',
+    });
+  }
+  return new DiskKeeper(account, openFolder(Buffer.from(folder)));
+}
+
+/** The policy of an account, of which nothing has to be written down. @throws StorageError CONFIG_INVALID */
+export function readPolicy(account: FolderHandle): AccountPolicy {
+  const text = readSmallFile(account, POLICY_FILE, MAX_POLICY_BYTES);
+  if (text !== undefined) return parseAccountPolicy(text.toString(), POLICY_FILE);
+  if (lstatSync(account.at(Buffer.from(POLICY_FILE)), { throwIfNoEntry: false }) === undefined)
+    return DEFAULT_POLICY;
+  throw new StorageError('CONFIG_INVALID', `${POLICY_FILE} is no file, or too long`);
+}
+
+const POLICY_FILE = '.bakker/account.yaml';
+const MAX_POLICY_BYTES = 1_048_576;
+/** How often a deletion writes down what it has freed. */
+const FREED_INODES_A_NOTE = 20_000;
+
+class DiskKeeper implements AccountKeeper {
+  readonly account: string;
+  readonly #folder: FolderHandle;
+
+  constructor(account: string, folder: FolderHandle) {
+    this.account = account;
+    this.#folder = folder;
+  }
+
+  policy(): AccountPolicy {
+    return readPolicy(this.#folder);
+  }
+
+  frozen(): FrozenAccount | undefined {
+    return readFrozen(this.#folder);
+  }
+
+  async freeze(frozen: FrozenAccount): Promise<void> {
+    using folders = new RemovalFolders(this.#folder);
+    using _names = await lockNames(this.#folder);
+    writeFrozen(folders.hidden, frozen);
+  }
+
+  async thaw(): Promise<FrozenAccount | undefined> {
+    using folders = new RemovalFolders(this.#folder);
+    using _names = await lockNames(this.#folder);
+    const frozen = readFrozen(this.#folder);
+    removeFrozen(folders.hidden);
+    return frozen;
+  }
+
+  runs(): StoredRun[] {
+    return storedRuns(this.#folder, new Set());
+  }
+
+  async mend(): Promise<void> {
+    using folders = new RemovalFolders(this.#folder);
+    using _names = await lockNames(this.#folder);
+    mendNames(folders);
+  }
+
+  async remove(run: RunName, nowMs: number): Promise<RemovalOutcome> {
+    using folders = new RemovalFolders(this.#folder);
+    return await removeRun(folders, run, nowMs);
+  }
+
+  trash(): TrashEntry[] {
+    using folders = new RemovalFolders(this.#folder);
+    return [...lookAtTrash(folders.trash).entries];
+  }
+
+  async deleteGivenUp(signal: AbortSignal): Promise<void> {
+    using folders = new RemovalFolders(this.#folder);
+    for (const name of lookAtTrash(folders.trash).foreignNames) await this.#delete(folders, name, signal);
+  }
+
+  async deleteTrashed(name: string, signal: AbortSignal): Promise<void> {
+    using folders = new RemovalFolders(this.#folder);
+    {
+      using _names = await lockNames(this.#folder);
+      // From here on it can't be brought back any more: the manifest is what `undelete` looks for.
+      for (const suffix of ['.impl', '.json'])
+        unlinkAt({ folder: folders.trash, name: Buffer.from(name + suffix) });
+    }
+    await this.#delete(folders, Buffer.from(`${name}.diff`), signal);
+    await this.#delete(folders, Buffer.from(name), signal);
+  }
+
+  async bringBack(run: RunName): Promise<void> {
+    using folders = new RemovalFolders(this.#folder);
+    await bringRunBack(folders, run);
+  }
+
+  space(): VolumeSpace {
+    const { bsize, blocks, bavail } = statfsSync(this.#folder.at(Buffer.from('.')));
+    return { totalBytes: bsize * blocks, freeBytes: bsize * bavail };
+  }
+
+  usedBytes(): number | undefined {
+    return readUsage(this.#folder)?.usedBytes;
+  }
+
+  measure(runs: readonly RunName[], signal: AbortSignal): Promise<Measured> {
+    return measureRuns(this.#folder, runs, signal);
+  }
+
+  measureAll(signal: AbortSignal): Promise<FreedFigures> {
+    return measureAccount(this.#folder, signal);
+  }
+
+  stepBack(): void {
+    stepBack();
+  }
+
+  [Symbol.dispose](): void {
+    this.#folder[Symbol.dispose]();
+  }
+
+  async #delete(folders: RemovalFolders, name: Buffer, signal: AbortSignal): Promise<void> {
+    const { trash } = folders;
+    const counter = readUsage(this.#folder) === undefined ? undefined : new FreedCounter(folders);
+    try {
+      await removeTree(trash, name, counter === undefined ? { signal } : { signal, freed: counter.add });
+    } catch (error) {
+      // A file among what was given up.
+      if (!hasCode(error, 'ENOTDIR', 'ELOOP')) throw error;
+      unlinkAt({ folder: trash, name });
+    } finally {
+      counter?.note();
+    }
+  }
+}
+
+/** Writes down what a deletion frees, while it goes: a death loses little of the count. */
+class FreedCounter {
+  readonly #folders: RemovalFolders;
+  #bytes = 0;
+  #inodes = 0;
+
+  constructor(folders: RemovalFolders) {
+    this.#folders = folders;
+  }
+
+  readonly add = (bytes: number): void => {
+    this.#bytes += bytes;
+    this.#inodes++;
+    if (this.#inodes >= FREED_INODES_A_NOTE) this.note();
+  };
+
+  note(): void {
+    if (this.#inodes === 0) return;
+    using _names = lockNamesSync(this.#folders.account);
+    addUsage(this.#folders, { bytes: -this.#bytes, inodes: -this.#inodes });
+    this.#bytes = this.#inodes = 0;
+  }
+}
