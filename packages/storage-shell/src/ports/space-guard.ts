@@ -16,11 +16,13 @@ export interface SpaceGuard {
    * @throws StorageError FULL if only the reserve would be left, QUOTA beyond the account's limit
    */
   check(bytes: number): void;
-  /** Notes that so many bytes were stored. */
-  used(bytes: number): void;
+  /** Notes that so many bytes were stored, in one new inode unless told otherwise. */
+  used(bytes: number, inodes?: number): void;
   figures(): SpaceFigures;
   /** Leaves a wish for the administrator, or grants it up to the ceiling. */
   request(bytes: number): { readonly grantedBytes: number; readonly limitBytes: number | null };
+  /** Finds out what the account takes, if that has to be known and nobody has counted. */
+  prepare(signal: AbortSignal): Promise<void>;
   /** Remembers what this session stored, for the next one. */
   save(): void;
 }

@@ -1,8 +1,95 @@
+import { PROTOCOL_EXTENSION, PROTOCOL_VERSIONS } from '@bakker/impl-format';
+import { FolderHandle, O_PATH, hasCode, openFolderBeneath } from '@bakker/linux';
+import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp';
+import { constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { VERSION } from '../../cli/version.ts';
 import { StorageError } from '../../errors.ts';
-import type { ShellSession } from '../../ports/shell-session.ts';
+import { DEFAULT_POLICY } from '../../policy/account-policy.ts';
+import type { AccountPolicy } from '../../policy/account-policy.ts';
+import type { SessionOptions, ShellSession } from '../../ports/shell-session.ts';
+import { isAccountName } from '../../provision/account-name.ts';
+import { Session } from '../../session/session.ts';
+import { DiskAccount } from './disk-account.ts';
+import { readSmallFile } from './steps.ts';
 
+/** Serves the standard streams of this process. */
 export const shellSession: ShellSession = {
-  async serve({ account }) {
-    throw new StorageError('ACCOUNT_UNUSABLE', `the account ${account} can't be served yet`);
+  async serve({ rootDir, account: name, role, mayRead, signal }) {
+    // Whatever the session of sshd says: what is made here is the account's alone.
+    process.umask(0o077);
+    using folder = openAccount(rootDir, name);
+    const gone = new AbortController();
+    await using account = new DiskAccount({
+      name,
+      account: folder,
+      mayWrite: role === 'backup',
+      policy: await readPolicy(folder),
+      nowMs: () => Date.now(),
+      signal: gone.signal,
+      hurt: () => ({ files: [], inodes: new Set() }),
+    });
+    using session = new Session({
+      account,
+      rights: { role, mayRead },
+      program: `bakker-storage ${VERSION}`,
+      nowMs: () => Date.now(),
+    });
+    // Sockets, for process.stdout blocks on a pipe while the client does not read.
+    const input = new Socket({ fd: 0, readable: true, writable: false });
+    const output = new Socket({ fd: 1, readable: false, writable: true });
+    const served = serveSftp({ input, output }, session, {
+      extensions: [
+        [PROTOCOL_EXTENSION, PROTOCOL_VERSIONS.join(',')],
+        [EXTENSION.STATVFS, '2'],
+        [EXTENSION.LIMITS, '1'],
+        [EXTENSION.FSYNC, '1'],
+      ],
+      onServiceError: (error) => {
+        process.stderr.write(`bakker-storage: unexpected ${String(error)}\n`);
+      },
+    });
+    served.signal.addEventListener('abort', () => gone.abort(served.signal.reason));
+    signal.addEventListener('abort', () => served.abort('the storage was told to stop'));
+    try {
+      await served.finished;
+    } catch (error) {
+      // A client that is killed, or whose line breaks, is every day's.
+      if (!(error instanceof SftpSessionError)) throw error;
+      throw new StorageError('LINE_BROKEN', error.message, { cause: error });
+    }
   },
 };
+
+/** @throws StorageError USAGE, ACCOUNT_UNUSABLE */
+function openAccount(rootDir: SessionOptions['rootDir'], name: string): FolderHandle {
+  if (!isAccountName(name)) {
+    throw new StorageError('USAGE', `${JSON.stringify(name)} is no name for an account`);
+  }
+  try {
+    // The root need not be readable for the account's user: accounts don't see each other.
+    using root = new FolderHandle(openSync(rootDir, O_PATH | constants.O_DIRECTORY));
+    return openFolderBeneath(root, Buffer.from(name));
+  } catch (error) {
+    const why = hasCode(error, 'ENOENT')
+      ? 'there is no such folder'
+      : error instanceof Error
+        ? error.message
+        : String(error);
+    throw new StorageError('ACCOUNT_UNUSABLE', `the account ${name} can't be opened: ${why}`, {
+      cause: error,
+      hint: "the storage's administrator provisions it",
+    });
+  }
+}
+
+/** The YAML reader is loaded only if there is something to read: most sessions start without. */
+async function readPolicy(account: FolderHandle): Promise<AccountPolicy> {
+  const text = readSmallFile(account, POLICY, MAX_POLICY_BYTES);
+  if (text === undefined) return DEFAULT_POLICY;
+  const { parseAccountPolicy } = await import('../../policy/parse-policy.ts');
+  return parseAccountPolicy(text.toString('utf8'), POLICY);
+}
+
+const POLICY = '.bakker/account.yaml';
+const MAX_POLICY_BYTES = 64 * 1024;

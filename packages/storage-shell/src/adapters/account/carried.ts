@@ -1,0 +1,109 @@
+import { CARRIED, PRIVATE_FOLDER, incompleteName, isToken } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import {
+  hasCode,
+  makeFolderAt,
+  openFolderBeneath,
+  removeFolderAt,
+  renameNewAt,
+  unlinkAt,
+} from '@bakker/linux';
+import type { FolderHandle } from '@bakker/linux';
+import { randomBytes } from 'node:crypto';
+import { readNames } from '../runs/read-names.ts';
+import type { AccountFolders } from './steps.ts';
+import { isTemporary } from './steps.ts';
+
+/*
+ * The same places as plain storage has: an account can change from one to the other and back. The note of a token is an
+ * empty folder `.bakker/RUN.token-HEX`; the content of an unfinished run lies in `.bakker/carried/HEX`.
+ */
+const NOTE_FORM = /^(.+)\.token-([0-9a-f]{32})$/;
+const CARRIED_NAME = Buffer.from(CARRIED.slice(PRIVATE_FOLDER.length + 1));
+const FOLDER_MODE = 0o700;
+
+/** Notes a new token for a run that is about to be written. Done before its folder is made. @throws LibcError */
+export function issueToken(hidden: FolderHandle, run: RunName): string {
+  const token = newToken();
+  makeFolderAt({ folder: hidden, name: noteOf(run, token) }, FOLDER_MODE);
+  return token;
+}
+
+/** The run is published, or given up: nobody looks for its content under the token any more. @throws LibcError */
+export function dropToken(hidden: FolderHandle, run: RunName, token: string): void {
+  removeFolderAt({ folder: hidden, name: noteOf(run, token) });
+}
+
+/**
+ * Moves what unfinished runs left out of the way of the next one, where its content can still be linked, and clears away
+ * what dead sessions left in `.bakker`. A death at any step leaves something that the next call takes up.
+ *
+ * @returns the tokens of all that is carried, also from before
+ * @throws LibcError
+ */
+export function adoptUnfinished(
+  { account, hidden }: AccountFolders,
+  unfinished: readonly RunName[],
+): readonly string[] {
+  const names = allNames(hidden);
+  const notes = names.flatMap((name) => {
+    const [, run, token] = NOTE_FORM.exec(name.toString('latin1')) ?? [];
+    return run !== undefined && token !== undefined ? [{ name, run, token }] : [];
+  });
+  if (unfinished.length > 0) makeFolderAt({ folder: hidden, name: CARRIED_NAME }, FOLDER_MODE);
+  using carried = openCarried(hidden) ?? null;
+  if (carried === null) {
+    clear(hidden, { notes: notes.map(({ name }) => name), others: names.filter(isTemporary) });
+    return [];
+  }
+  const before = allNames(carried).map((name) => name.toString('latin1'));
+  const adopted: string[] = [];
+  for (const run of unfinished) {
+    const noted = notes.filter((note) => note.run === run && !before.includes(note.token));
+    // Without its own token nobody knows what is in it: it is carried only to be removed.
+    const token = noted.length === 1 && noted[0] !== undefined ? noted[0].token : newToken();
+    renameNewAt(
+      { folder: account, name: Buffer.from(incompleteName(run)) },
+      { folder: carried, name: Buffer.from(token) },
+    );
+    adopted.push(token);
+  }
+  clear(hidden, { notes: notes.map(({ name }) => name), others: names.filter(isTemporary) });
+  return [...before, ...adopted].filter(isToken);
+}
+
+/** The folder of all that is carried; undefined if there is none. @throws LibcError */
+export function openCarried(hidden: FolderHandle): FolderHandle | undefined {
+  try {
+    return openFolderBeneath(hidden, CARRIED_NAME);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function noteOf(run: RunName, token: string): Buffer {
+  return Buffer.from(`${run}.token-${token}`);
+}
+
+function newToken(): string {
+  return randomBytes(16).toString('hex');
+}
+
+/** All names in a small folder. */
+function allNames(folder: FolderHandle): Buffer[] {
+  using fresh = openFolderBeneath(folder, Buffer.alloc(0));
+  const names: Buffer[] = [];
+  for (let items = readNames(fresh); items !== undefined; items = readNames(fresh)) {
+    for (const { name } of items) names.push(name);
+  }
+  return names;
+}
+
+function clear(
+  hidden: FolderHandle,
+  { notes, others }: { notes: readonly Buffer[]; others: readonly Buffer[] },
+): void {
+  for (const name of notes) removeFolderAt({ folder: hidden, name });
+  for (const name of others) unlinkAt({ folder: hidden, name });
+}

@@ -1,0 +1,314 @@
+import {
+  MANIFEST_PIECE,
+  compareRunNames,
+  encodeTreeOutcome,
+  incompleteName,
+  manifestName,
+  parseRunName,
+} from '@bakker/impl-format';
+import type { BeginReply, ObjectCounts, PublishReply, PublishRequest, RunName } from '@bakker/impl-format';
+import {
+  hasCode,
+  makeSymlinkAt,
+  openFolderBeneath,
+  renameNewAt,
+  renameOverAt,
+  syncFilesystem,
+  syncFilesystemLater,
+} from '@bakker/linux';
+import type { FolderHandle } from '@bakker/linux';
+import { randomBytes } from 'node:crypto';
+import { fchmodSync, fsyncSync } from 'node:fs';
+import { StorageError } from '../../errors.ts';
+import type { NewFile, NewLargeFile, NewRun } from '../../ports/account.ts';
+import type { SpaceGuard } from '../../ports/space-guard.ts';
+import { removeTree } from '../runs/remove-tree.ts';
+import { TreeCloner } from '../tree/tree-cloner.ts';
+import { dropToken, openCarried } from './carried.ts';
+import type { DiskFreeze } from './disk-freeze.ts';
+import { LargeFile } from './large-file.ts';
+import { lockNames } from './locks.ts';
+import type { HeldRun } from './locks.ts';
+import { openManifest } from './new-manifest.ts';
+import type { NewManifest } from './new-manifest.ts';
+import { RunFolders } from './run-folders.ts';
+import { LATEST_NAME, replaceFile, temporaryName } from './steps.ts';
+import type { AccountFolders } from './steps.ts';
+import { storeFile } from './store-file.ts';
+
+export interface DiskRunOptions {
+  readonly folders: AccountFolders;
+  readonly begun: BeginReply;
+  /** `RUN.incomplete`; the run closes it. */
+  readonly root: FolderHandle;
+  /** Held until the run is done with. */
+  readonly parent: HeldRun | undefined;
+  /** The lock of the one writing session. */
+  readonly lock: Disposable;
+  readonly hurtInodes: ReadonlySet<bigint>;
+  readonly space: SpaceGuard;
+  readonly freeze: DiskFreeze;
+  readonly nowMs: () => number;
+  /** Aborts when the client has gone. */
+  readonly signal: AbortSignal;
+}
+
+/** A run under construction on a disk. */
+export class DiskRun implements NewRun, AsyncDisposable {
+  readonly begun: BeginReply;
+  readonly #options: DiskRunOptions;
+  readonly #folders: RunFolders;
+  readonly #cloner: TreeCloner;
+  readonly #others = new Map<string, FolderHandle>();
+  #carried: FolderHandle | undefined;
+  #manifest: NewManifest | undefined;
+  #files = 0;
+  #bytes = 0;
+  #isOpen = true;
+
+  constructor(options: DiskRunOptions) {
+    this.#options = options;
+    this.begun = options.begun;
+    this.#folders = new RunFolders(options.root);
+    this.#cloner = new TreeCloner({
+      runFolders: this.#folders,
+      parent: options.parent?.folder,
+      resolveFolder: (name) => this.#resolve(name),
+      hurtInodes: options.hurtInodes,
+      beforeCopy: (sizeBytes) => {
+        options.space.check(sizeBytes);
+        options.space.used(sizeBytes);
+      },
+    });
+  }
+
+  put(path: Buffer, content: Buffer, about: NewFile): Buffer {
+    const { space } = this.#options;
+    space.check(content.length);
+    const digest = storeFile(this.#place(path), content, about);
+    this.#count(content.length);
+    space.used(Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES);
+    return digest;
+  }
+
+  create(path: Buffer, expectedBytes: number): NewLargeFile {
+    const { space } = this.#options;
+    // Holes may be in it: what it will take is not known, but a file that can't fit is refused before it is sent.
+    space.check(Math.min(expectedBytes, BLOCK_BYTES));
+    space.used(0);
+    return new LargeFile({
+      place: () => this.#place(path),
+      space,
+      finished: (sizeBytes) => this.#count(sizeBytes),
+    });
+  }
+
+  async tree(script: Buffer): Promise<Buffer> {
+    this.#options.space.check(BLOCK_BYTES);
+    return encodeTreeOutcome(await this.#cloner.apply(script));
+  }
+
+  async manifest({
+    kind,
+    startOver,
+    content,
+  }: {
+    kind: number;
+    startOver: boolean;
+    content: Buffer;
+  }): Promise<void> {
+    if (kind !== MANIFEST_PIECE.FILE && kind !== MANIFEST_PIECE.DELTA) {
+      throw new StorageError('OUT_OF_ORDER', `a manifest has no pieces of the kind ${kind}`);
+    }
+    if (startOver) await this.#dropManifest();
+    this.#options.space.check(content.length);
+    this.#manifest ??= await openManifest(kind, {
+      folders: this.#options.folders,
+      parent: this.#options.parent === undefined ? undefined : this.begun.parent?.run,
+    });
+    if (this.#manifest.kind !== kind) {
+      throw new StorageError('OUT_OF_ORDER', 'a manifest has pieces of one kind only, unless it starts over');
+    }
+    await this.#manifest.add(content);
+  }
+
+  async publish({ objects, manifestSha256, receipt }: PublishRequest): Promise<PublishReply> {
+    const { folders, freeze, nowMs, root } = this.#options;
+    const { account, hidden } = folders;
+    const { run, token } = this.begun;
+    this.#checkCounts(objects);
+    if (this.#manifest === undefined) throw new StorageError('MANIFEST_DAMAGED', 'no manifest was sent');
+    const manifest = await this.#manifest.finish(manifestSha256);
+    const { parentFiles, keptFiles } = await this.#cloner.finish();
+    fchmodSync(manifest.fd, 0o400);
+
+    // Everything that the run needs is on the disk before it has its name. Early on another thread, so that the client
+    // hears of us; then again, because only that says whether it went well.
+    await syncFilesystemLater(root.fd);
+    syncFilesystem(root.fd);
+
+    // Held for the renames: retention looks at the account's names meanwhile, and so does another begin.
+    using _names = await lockNames(account);
+    const receivedAtMs = nowMs();
+    const asked = receipt.frozen;
+    const reason = freeze.judge({ run, parentFiles, keptFiles, receivedAtMs, asked });
+    const text = receiptText({
+      run,
+      ...receipt,
+      manifestSha256: manifest.sha256,
+      token,
+      receivedAtMs,
+      parent: this.begun.parent?.run ?? null,
+      parentFiles,
+      keptFiles,
+      ...(reason === undefined ? {} : { frozen: reason }),
+    });
+    replaceFile(hidden, { folder: hidden, name: Buffer.from(`receipts/${run}.json`) }, text);
+    const latest = { folder: hidden, name: temporaryName() };
+    makeSymlinkAt(latest, Buffer.from(run));
+    // A freeze of a run that then is not published does no harm; a published one without its freeze might.
+    if (reason !== undefined) freeze.freeze(hidden, { reason, sinceRun: run, atMs: receivedAtMs });
+    renameOverAt(this.#manifest.place, { folder: account, name: Buffer.from(manifestName(run)) });
+    await this.#close();
+    renameNewAt(
+      { folder: account, name: Buffer.from(incompleteName(run)) },
+      { folder: account, name: Buffer.from(run) },
+    );
+    fsyncSync(account.fd);
+    renameOverAt(latest, { folder: account, name: LATEST_NAME });
+    fsyncSync(account.fd);
+    dropToken(hidden, run, token);
+    return {
+      run,
+      receivedAtMs,
+      manifestSha256: manifest.sha256,
+      manifestSizeBytes: manifest.sizeBytes,
+      frozen: freeze.current(),
+    };
+  }
+
+  async abandon(): Promise<void> {
+    const { folders, lock, signal, parent } = this.#options;
+    const { account, hidden } = folders;
+    const { run, token } = this.begun;
+    await this.#dropManifest();
+    await this.#close();
+    using _lock = lock;
+    using trash = openFolderBeneath(hidden, TRASH_NAME);
+    const name = Buffer.from(`${incompleteName(run)}.${randomBytes(4).toString('hex')}`);
+    {
+      using _names = await lockNames(account);
+      renameNewAt({ folder: account, name: Buffer.from(incompleteName(run)) }, { folder: trash, name });
+      dropToken(hidden, run, token);
+    }
+    parent?.[Symbol.dispose]();
+    await removeTree(trash, name, { signal });
+  }
+
+  async cleanUp(): Promise<void> {
+    const { folders, lock, signal, parent } = this.#options;
+    using _lock = lock;
+    parent?.[Symbol.dispose]();
+    using carried = openCarried(folders.hidden) ?? null;
+    if (carried === null) return;
+    for (const token of this.begun.carried) await removeTree(carried, Buffer.from(token), { signal });
+  }
+
+  /** Lets go of everything; what was written stays as `.incomplete`, for the next run to carry over. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#dropManifest();
+    await this.#close();
+    this.#options.parent?.[Symbol.dispose]();
+    this.#options.lock[Symbol.dispose]();
+  }
+
+  async #close(): Promise<void> {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    await this.#cloner[Symbol.asyncDispose]();
+    this.#folders[Symbol.dispose]();
+    for (const folder of this.#others.values()) folder[Symbol.dispose]();
+    this.#others.clear();
+    this.#carried?.[Symbol.dispose]();
+    this.#options.root[Symbol.dispose]();
+  }
+
+  async #dropManifest(): Promise<void> {
+    const dropped = this.#manifest;
+    this.#manifest = undefined;
+    await dropped?.[Symbol.asyncDispose]();
+  }
+
+  #place(path: Buffer): { folder: FolderHandle; name: Buffer } {
+    const slash = path.lastIndexOf(SLASH);
+    if (slash < 0) return { folder: this.#folders.root, name: path };
+    return { folder: this.#folders.ensure(path.subarray(0, slash)), name: path.subarray(slash + 1) };
+  }
+
+  #count(sizeBytes: number): void {
+    this.#files++;
+    this.#bytes += sizeBytes;
+  }
+
+  #checkCounts(said: ObjectCounts): void {
+    const { files, directories, symlinks, bytes } = this.#cloner.counts;
+    const stored: ObjectCounts = {
+      files: this.#files + files,
+      directories: this.#folders.directories + directories,
+      symlinks,
+      bytes: this.#bytes + bytes,
+    };
+    const wrong = COUNTED.filter((key) => said[key] !== stored[key]);
+    if (wrong.length === 0) return;
+    const list = wrong.map((key) => `${stored[key]} ${key} where ${said[key]} were counted`).join(', ');
+    throw new StorageError('COUNTS_DIFFER', `the run holds ${list}`);
+  }
+
+  /** For links: complete runs, this one by its token, and carried ones. */
+  #resolve(name: string): FolderHandle | undefined {
+    if (name === this.begun.token) return this.#folders.root;
+    const known = this.#others.get(name);
+    if (known !== undefined) return known;
+    const opened = this.#openOther(name);
+    if (opened === undefined) return undefined;
+    if (this.#others.size >= MAX_OTHERS) {
+      for (const [oldest, folder] of this.#others) {
+        this.#others.delete(oldest);
+        folder[Symbol.dispose]();
+        break;
+      }
+    }
+    this.#others.set(name, opened);
+    return opened;
+  }
+
+  #openOther(name: string): FolderHandle | undefined {
+    const { account, hidden } = this.#options.folders;
+    const run: RunName | undefined = parseRunName(name);
+    try {
+      if (run !== undefined) {
+        return compareRunNames(run, this.begun.run) < 0
+          ? openFolderBeneath(account, Buffer.from(run))
+          : undefined;
+      }
+      if (!this.begun.carried.includes(name)) return undefined;
+      this.#carried ??= openCarried(hidden);
+      return this.#carried && openFolderBeneath(this.#carried, Buffer.from(name));
+    } catch (error) {
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+      throw error;
+    }
+  }
+}
+
+const SLASH = 0x2f;
+const BLOCK_BYTES = 4096;
+/** Handles of other runs that are kept open for links. */
+const MAX_OTHERS = 64;
+const TRASH_NAME = Buffer.from('trash');
+const COUNTED = ['files', 'directories', 'symlinks', 'bytes'] as const;
+
+/** One JSON object, readable by people and `jq`; the same as on plain storage, and what only the storage knows. */
+function receiptText(receipt: object): Buffer {
+  return Buffer.from(`${JSON.stringify(receipt, undefined, 2)}\n`);
+}

@@ -1,0 +1,157 @@
+import type { FolderHandle } from '@bakker/linux';
+import { statfsSync } from 'node:fs';
+import { StorageError } from '../../errors.ts';
+import type { SpaceRules } from '../../policy/account-policy.ts';
+import type { SpaceFigures, SpaceGuard } from '../../ports/space-guard.ts';
+import { parseObject } from '../../retain/stored-receipt.ts';
+import { lockNames, lockNamesSync } from './locks.ts';
+import { readSmallFile, replaceFile } from './steps.ts';
+import { addUsage, readUsage, writeUsage } from './usage-file.ts';
+
+/** What the space of an account is looked after with. */
+export interface DiskSpaceOptions {
+  readonly account: FolderHandle;
+  /** `.bakker`; undefined for a session that may not write. */
+  readonly hidden: FolderHandle | undefined;
+  /** Of account.yaml; asked for when it is needed first. */
+  readonly rules: () => SpaceRules;
+  readonly nowMs: () => number;
+}
+
+/** `.bakker/space-request.json`: what the account's server wishes, and what of it was granted up to the ceiling. */
+export interface SpaceWish {
+  readonly requestedBytes: number;
+  readonly grantedBytes: number;
+  readonly requestedAtMs: number;
+}
+
+/**
+ * Space by what the file system says, and by the account's own limit. What the account takes is in `.bakker/usage.json`,
+ * where sessions and removals add up what comes and goes; an account without a limit may do without.
+ */
+export class DiskSpace implements SpaceGuard {
+  readonly #options: DiskSpaceOptions;
+  /** Bytes that may be stored before the file system is asked again. */
+  #allowance = 0;
+  #unsaved = { bytes: 0, inodes: 0 };
+  #limit: { readonly bytes: number | null; usedBytes: number } | undefined;
+
+  constructor(options: DiskSpaceOptions) {
+    this.#options = options;
+  }
+
+  check(bytes: number): void {
+    const limit = (this.#limit ??= this.#readLimit());
+    if (limit.bytes !== null && limit.usedBytes + bytes > limit.bytes) {
+      throw new StorageError('QUOTA', `the account's limit of ${limit.bytes} bytes is reached`, {
+        hint: 'ask for more with bakker status --request-space, or have old runs removed',
+      });
+    }
+    if (bytes > this.#allowance) this.#ask(bytes);
+  }
+
+  used(bytes: number, inodes = 1): void {
+    this.#allowance -= bytes;
+    this.#unsaved.bytes += bytes;
+    this.#unsaved.inodes += inodes;
+    if (this.#limit !== undefined) this.#limit.usedBytes += bytes;
+  }
+
+  figures(): SpaceFigures {
+    const { account } = this.#options;
+    const { blocks, bavail, bsize, ffree, files } = statfsSync(account.at(ITSELF));
+    const { bytes: limitBytes } = (this.#limit ??= this.#readLimit());
+    return {
+      totalBytes: blocks * bsize,
+      freeBytes: bavail * bsize,
+      // btrfs and others make inodes as they need them, and say 0 of 0.
+      freeInodes: files === 0 ? null : ffree,
+      limitBytes,
+      usedBytes: readUsage(account)?.usedBytes ?? null,
+      requestedBytes: this.#wish()?.requestedBytes ?? null,
+    };
+  }
+
+  request(bytes: number): { readonly grantedBytes: number; readonly limitBytes: number | null } {
+    const { hidden, rules, nowMs } = this.#options;
+    if (hidden === undefined) throw new StorageError('DENIED', 'this session may not write');
+    const { ceilingBytes, limitBytes } = rules();
+    const most = limitBytes === undefined ? 0 : Math.max(limitBytes, ceilingBytes ?? 0);
+    const wish: SpaceWish = {
+      requestedBytes: bytes,
+      grantedBytes: Math.min(bytes, most),
+      requestedAtMs: nowMs(),
+    };
+    using _lock = lockNamesSync(this.#options.account);
+    replaceFile(hidden, { folder: hidden, name: Buffer.from(WISH) }, textOf(wish));
+    this.#limit = undefined;
+    return { grantedBytes: wish.grantedBytes, limitBytes: this.#readLimit().bytes };
+  }
+
+  save(): void {
+    const { hidden, account } = this.#options;
+    if (hidden === undefined || this.#unsaved.inodes === 0) return;
+    using _names = lockNamesSync(account);
+    addUsage({ account, hidden }, this.#unsaved);
+    this.#unsaved = { bytes: 0, inodes: 0 };
+  }
+
+  /** Counts the whole account if it has a limit and nobody has counted: once in its life. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const { hidden, account, rules, nowMs } = this.#options;
+    if (hidden === undefined || rules().limitBytes === undefined || readUsage(account) !== undefined) return;
+    const { measureAccount } = await import('../runs/measure-runs.ts');
+    const { bytes, inodes } = await measureAccount(account, signal);
+    using _names = await lockNames(account);
+    writeUsage(hidden, { usedBytes: bytes, inodes, atMs: nowMs() });
+    this.#limit = undefined;
+  }
+
+  #ask(bytes: number): void {
+    const { account, rules } = this.#options;
+    const { blocks, bavail, bsize, ffree, files } = statfsSync(account.at(ITSELF));
+    const reserve = rules().reserveBytes ?? Math.min((blocks * bsize) / 20, MAX_RESERVE_BYTES);
+    const free = bavail * bsize - reserve;
+    if (free < bytes || (files > 0 && ffree < RESERVE_INODES)) {
+      throw new StorageError('FULL', 'the file system is full but for the reserve that publishing needs', {
+        hint: 'have old runs removed, or the volume enlarged',
+      });
+    }
+    // Others store meanwhile: only a part is taken for granted, the smaller the less there is.
+    this.#allowance = Math.max(bytes, Math.min(ALLOWANCE_BYTES, Math.floor(free / 8)));
+  }
+
+  #readLimit(): { bytes: number | null; usedBytes: number } {
+    const { limitBytes, ceilingBytes } = this.#options.rules();
+    if (limitBytes === undefined) return { bytes: null, usedBytes: 0 };
+    // The ceiling may have been lowered since.
+    const granted = Math.min(this.#wish()?.grantedBytes ?? 0, ceilingBytes ?? 0);
+    return {
+      bytes: Math.max(limitBytes, granted),
+      usedBytes: (readUsage(this.#options.account)?.usedBytes ?? 0) + this.#unsaved.bytes,
+    };
+  }
+
+  #wish(): { readonly requestedBytes: number; readonly grantedBytes: number } | undefined {
+    const text = readSmallFile(this.#options.account, `.bakker/${WISH}`, MAX_FILE_BYTES);
+    const { requestedBytes, grantedBytes } = (text && parseObject(text.toString())) ?? {};
+    if (!isCount(requestedBytes)) return undefined;
+    return { requestedBytes, grantedBytes: isCount(grantedBytes) ? grantedBytes : 0 };
+  }
+}
+
+const ITSELF = Buffer.from('.');
+const WISH = 'space-request.json';
+const MAX_FILE_BYTES = 4096;
+const MAX_RESERVE_BYTES = 64 * 1024 * 1024;
+const ALLOWANCE_BYTES = 8 * 1024 * 1024;
+/** For the folders and small files of a publish. */
+const RESERVE_INODES = 64;
+
+function textOf(value: object): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}

@@ -1,0 +1,288 @@
+import {
+  PROTOCOL_VERSIONS,
+  MANIFEST_PIECE,
+  MAX_PUT_BYTES,
+  VERB,
+  encodeBeginReply,
+  encodeBody,
+  parseBeginRequest,
+  parseEmptyRequest,
+  parseHelloRequest,
+  parseListRequest,
+  parsePublishRequest,
+  parseRunName,
+  parseSpaceRequest,
+  parseUsageRequest,
+  parentPath,
+} from '@bakker/impl-format';
+import type { HelloReply, Verb } from '@bakker/impl-format';
+import { STATUS } from '@bakker/sftp';
+import type { SftpReply } from '@bakker/sftp';
+import { StorageError } from '../errors.ts';
+import type { Account, NewRun } from '../ports/account.ts';
+import { BodyReader } from './body-reader.ts';
+import type { Handles } from './handles.ts';
+import type { Rights } from './permissions.ts';
+
+/** What verbs work on. */
+export interface VerbContext {
+  readonly account: Account;
+  readonly handles: Handles;
+  readonly rights: Rights;
+  /** `bakker-storage 0.1.0`. */
+  readonly program: string;
+  nowMs(): number;
+}
+
+/** No reply of `get` is longer: it has to fit in a packet. */
+const MAX_GET_BYTES = 255 * 1024;
+
+/** The verbs of docs/storage-protocol.md. Whether a session may ask for one was decided before. */
+export class Verbs {
+  readonly #context: VerbContext;
+  #hasGreeted = false;
+  #run: NewRun | undefined;
+  /** Where the begun run is: nothing is written after `publish`. */
+  #stage: 'none' | 'open' | 'publishing' | 'published' = 'none';
+
+  constructor(context: VerbContext) {
+    this.#context = context;
+  }
+
+  /** Answers at once where it can. @throws StorageError, FormatProblem, errno errors */
+  perform(verb: Verb, body: Buffer): SftpReply | Promise<SftpReply> {
+    if (verb === VERB.hello) return this.#hello(body);
+    if (!this.#hasGreeted) throw new StorageError('OUT_OF_ORDER', 'hello comes first');
+    switch (verb) {
+      case VERB.put:
+        return this.#put(body);
+      case VERB.tree:
+        return this.#open().tree(body).then(extended);
+      case VERB.create:
+        return this.#create(body);
+      case VERB.finish:
+        return this.#finish(body);
+      case VERB.restart: {
+        const { file } = this.#context.handles.get(handleIn(body), 'new');
+        this.#open();
+        file.restart();
+        return DONE;
+      }
+      case VERB.discard: {
+        const handle = handleIn(body);
+        const { file } = this.#context.handles.get(handle, 'new');
+        this.#context.handles.drop(handle);
+        file.discard();
+        return DONE;
+      }
+      case VERB.manifest:
+        return this.#manifest(body);
+      case VERB.begin:
+        return this.#begin(body);
+      case VERB.publish:
+        return this.#publish(body);
+      case VERB.abandon:
+        return this.#abandon(body);
+      case VERB.cleanUp:
+        return this.#cleanUp(body);
+      case VERB.list:
+        return json(this.#context.account.list(parseListRequest(jsonIn(body))));
+      case VERB.get:
+        return this.#get(body);
+      case VERB.space:
+        parseEmptyRequest(jsonIn(body));
+        return json(this.#context.account.space.figures());
+      case VERB.usage:
+        return this.#context.account.usage(parseUsageRequest(jsonIn(body)).runs).then(json);
+      case VERB.requestSpace:
+        return json(this.#context.account.space.request(parseSpaceRequest(jsonIn(body)).bytes));
+    }
+  }
+
+  #hello(body: Buffer): SftpReply {
+    if (this.#hasGreeted) throw new StorageError('OUT_OF_ORDER', 'hello was said already');
+    const { versions } = parseHelloRequest(jsonIn(body));
+    const version = Math.max(...PROTOCOL_VERSIONS.filter((known) => versions.includes(known)));
+    if (!Number.isFinite(version)) {
+      throw new StorageError(
+        'UNSUPPORTED',
+        `this storage speaks version ${PROTOCOL_VERSIONS.join(', ')} of the protocol, not ${versions.join(', ')}`,
+      );
+    }
+    const { account, rights, program } = this.#context;
+    const reply: HelloReply = {
+      version,
+      program,
+      account: account.name,
+      role: rights.role,
+      mayRead: rights.mayRead,
+      identity: account.identity(),
+      nowMs: this.#context.nowMs(),
+      maxPathBytes: account.maxPathBytes,
+      agentConfig: account.agentConfig(),
+      frozen: account.frozen(),
+    };
+    this.#hasGreeted = true;
+    return json(reply);
+  }
+
+  async #begin(body: Buffer): Promise<SftpReply> {
+    const { parent } = parseBeginRequest(jsonIn(body));
+    if (this.#stage !== 'none')
+      throw new StorageError('OUT_OF_ORDER', 'this session has begun a run already');
+    this.#run = await this.#context.account.begin(parent);
+    this.#stage = 'open';
+    return extended(string(encodeBeginReply(this.#run.begun)));
+  }
+
+  #put(body: Buffer): SftpReply {
+    const reader = new BodyReader(body);
+    const path = reader.path();
+    const mtimeNs = reader.i64();
+    const flags = reader.flags();
+    const content = reader.string();
+    reader.end();
+    if (content.length > MAX_PUT_BYTES) {
+      throw new StorageError('OUT_OF_ORDER', `a put has at most ${MAX_PUT_BYTES} bytes`);
+    }
+    const run = this.#open();
+    this.#checkLength(path);
+    return extended(run.put(path, content, { mtimeNs, ...flags }));
+  }
+
+  #create(body: Buffer): SftpReply {
+    const reader = new BodyReader(body);
+    const path = reader.path();
+    reader.flags();
+    const expectedBytes = reader.u64();
+    reader.end();
+    const run = this.#open();
+    this.#checkLength(path);
+    this.#context.handles.reserve();
+    const file = run.create(Buffer.from(path), expectedBytes);
+    return extended(string(this.#context.handles.add({ kind: 'new', file })));
+  }
+
+  async #finish(body: Buffer): Promise<SftpReply> {
+    const reader = new BodyReader(body);
+    const handle = Buffer.from(reader.string());
+    const sizeBytes = reader.u64();
+    const mtimeNs = reader.i64();
+    const flags = reader.flags();
+    reader.end();
+    const { file } = this.#context.handles.get(handle, 'new');
+    this.#open();
+    const digest = await file.finish(sizeBytes, { mtimeNs, ...flags });
+    this.#context.handles.drop(handle);
+    return extended(digest);
+  }
+
+  async #manifest(body: Buffer): Promise<SftpReply> {
+    const reader = new BodyReader(body);
+    const first = reader.u8();
+    const content = reader.rest();
+    const startOver = (first & MANIFEST_PIECE.START_OVER) !== 0;
+    await this.#open().manifest({ kind: first & ~MANIFEST_PIECE.START_OVER, startOver, content });
+    return DONE;
+  }
+
+  async #publish(body: Buffer): Promise<SftpReply> {
+    const request = parsePublishRequest(jsonIn(body));
+    const run = this.#open();
+    const { unfinished } = this.#context.handles;
+    if (unfinished > 0) {
+      throw new StorageError('OUT_OF_ORDER', `${unfinished} uploads are not finished`);
+    }
+    // From here on nothing is written any more, unless this fails.
+    this.#stage = 'publishing';
+    try {
+      const reply = await run.publish(request);
+      this.#stage = 'published';
+      return json(reply);
+    } catch (error) {
+      this.#stage = 'open';
+      throw error;
+    }
+  }
+
+  async #abandon(body: Buffer): Promise<SftpReply> {
+    parseEmptyRequest(jsonIn(body));
+    const run = this.#open();
+    this.#stage = 'none';
+    this.#run = undefined;
+    for (const held of this.#context.handles.takeNew()) held.file.discard();
+    await run.abandon();
+    return json({});
+  }
+
+  async #cleanUp(body: Buffer): Promise<SftpReply> {
+    parseEmptyRequest(jsonIn(body));
+    if (this.#stage !== 'published' || this.#run === undefined) {
+      throw new StorageError('OUT_OF_ORDER', 'this session has not published a run');
+    }
+    await this.#run.cleanUp();
+    this.#stage = 'none';
+    this.#run = undefined;
+    return json({});
+  }
+
+  #get(body: Buffer): SftpReply {
+    const reader = new BodyReader(body);
+    const path = reader.path();
+    const mostBytes = Math.min(reader.u32(), MAX_GET_BYTES);
+    reader.end();
+    const folder = parseRunName(path.toString('latin1', 0, Math.max(path.indexOf(SLASH), 0)));
+    if (folder === undefined || parentPath(path).length === 0) {
+      throw new StorageError('NOT_FOUND', 'the path does not begin with the name of a run');
+    }
+    return extended(string(this.#context.account.reader.get(path, mostBytes)));
+  }
+
+  /** The run that may be written. @throws StorageError OUT_OF_ORDER */
+  #open(): NewRun {
+    if (this.#stage === 'open' && this.#run !== undefined) return this.#run;
+    throw new StorageError(
+      'OUT_OF_ORDER',
+      this.#stage === 'none' ? 'no run is begun' : 'the run is published, nothing writes to it any more',
+    );
+  }
+
+  #checkLength(path: Buffer): void {
+    const { maxPathBytes } = this.#context.account;
+    if (path.length <= maxPathBytes) return;
+    throw new StorageError(
+      'FAILED',
+      `the path is longer than the ${maxPathBytes} bytes that this storage takes`,
+    );
+  }
+}
+
+const DONE: SftpReply = { type: 'status', code: STATUS.OK };
+const SLASH = 0x2f;
+
+function extended(body: Buffer): SftpReply {
+  return { type: 'extended', body };
+}
+
+/** A `json` body: its length, then its text. */
+function json(value: object): SftpReply {
+  return extended(string(encodeBody(value)));
+}
+
+function string(bytes: Buffer): Buffer {
+  const result = Buffer.allocUnsafe(4 + bytes.length);
+  result.writeUInt32BE(bytes.length);
+  bytes.copy(result, 4);
+  return result;
+}
+
+function jsonIn(body: Buffer): Buffer {
+  const reader = new BodyReader(body);
+  const text = reader.string();
+  reader.end();
+  return text;
+}
+
+function handleIn(body: Buffer): Buffer {
+  return jsonIn(body);
+}
