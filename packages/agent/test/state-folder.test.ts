@@ -126,14 +126,17 @@ t.test('one process holds the lock; it says who, and goes with a process that is
 t.test('the manifest that is kept is the newest, with the hash of its bytes', async (t) => {
   await withState(async (dir) => {
     const state = await openStateFolder(dir);
-    await state.keepManifest(RUN, one('first'), 'aa');
-    await state.keepManifest(NEXT, one('second'), 'bb');
+    await state.keepManifest(RUN, one('first'), { digest: 'aa' });
+    await state.keepManifest(NEXT, one('second'), { digest: 'bb' });
     t.equal(await state.keptManifest(RUN), undefined);
     const kept = await state.keptManifest(NEXT);
     t.equal(Buffer.concat(await Array.fromAsync(kept?.read() ?? [])).toString(), 'second');
     t.equal(kept?.digest, 'bb');
-    t.equal(kept?.sizeBytes, 6);
-    t.equal(kept?.sha256, '16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4');
+    const sha256 = '16367aacb67a4a017c8da8ab95682ccb390863780f7114dda0a0e0c55644c7c4';
+    t.same(kept?.stored, { sizeBytes: 6, sha256 });
+    const stored = { sizeBytes: 60, sha256: 'cc' };
+    await state.keepManifest(NEXT, one('second'), { digest: 'bb', stored });
+    t.same((await state.keptManifest(NEXT))?.stored, stored, 'or of what the storage made of the same text');
     t.same(fs.readdirSync(path.join(dir, 'kept')).sort(), [`${NEXT}.digests`, `${NEXT}.impl`]);
   });
 });

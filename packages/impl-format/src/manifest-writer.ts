@@ -45,8 +45,8 @@ export interface FinishedManifest {
 export interface ManifestFollower {
   /** The parent's line of this number, counted from 0 without the header. */
   kept(number: number): void;
-  /** The parent's line of the path `from`, with `path` in its place. */
-  moved(path: Buffer, from: Buffer): void;
+  /** The parent's line of the path `from`, with `path` in its place; that makes `line`, as below. */
+  moved(path: Buffer, from: Buffer, line: Buffer): void;
   /** A whole line with its newline, also header and trailer. The bytes are only good until this returns. */
   line(bytes: Buffer): void;
 }
@@ -142,8 +142,8 @@ class Encoder implements ManifestEncoder {
         if (this.#out.length - start > MAX_LINE_BYTES) {
           throw new FormatProblem('MALFORMED', `the line is longer than ${MAX_LINE_BYTES} bytes`);
         }
-        if (origin?.kind === 'moved') this.#follower?.moved(entry.path, origin.from);
-        else this.#follower?.line(this.#out.since(start));
+        if (origin?.kind !== 'moved') this.#follower?.line(this.#out.since(start));
+        else this.#follower?.moved(entry.path, origin.from, this.#out.since(start));
       }
       this.#counter.add(entry);
       this.#previous = entry;

@@ -26,8 +26,8 @@ export async function openAccount(
     if (options.createFolder) fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
     return new PlainAccount(new LocalFileStore(existing(folder)));
   }
-  const { openSftpStore } = await import('./plain/open-sftp-store.ts');
-  return new PlainAccount(await openSftpStore(config.account, config.ssh, options));
+  const { openSshAccount } = await import('./open-ssh-account.ts');
+  return openSshAccount(config.account, config.ssh, options);
 }
 
 function existing(folder: string): string {

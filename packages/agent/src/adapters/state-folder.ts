@@ -4,7 +4,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { AgentError } from '../errors.ts';
-import type { Catalogue, KeptManifest, LastRuns, ManifestDraft, StateFolder } from '../ports/state-folder.ts';
+import type {
+  Catalogue,
+  KeepOptions,
+  KeptManifest,
+  LastRuns,
+  ManifestDraft,
+  StateFolder,
+} from '../ports/state-folder.ts';
 import { tryLock } from '@bakker/linux';
 import { decodeLastRuns } from './state/last-runs-text.ts';
 
@@ -76,14 +83,19 @@ class DiskStateFolder implements StateFolder {
   }
 
   async keptManifest(run: RunName): Promise<KeptManifest | undefined> {
-    const [sha256, digest] = readIfThere(this.#kept(run, 'digests'))?.trim().split(' ') ?? [];
+    const [sha256, digest, bytes] = readIfThere(this.#kept(run, 'digests'))?.trim().split(' ') ?? [];
     const file = this.#kept(run, 'impl');
     const stat = fs.statSync(file, { throwIfNoEntry: false });
     if (!sha256 || !digest || !stat) return undefined;
-    return { sizeBytes: stat.size, sha256, digest, read: () => readPieces(file) };
+    const sizeBytes = bytes === undefined ? stat.size : Number(bytes);
+    return { digest, stored: { sizeBytes, sha256 }, read: () => readPieces(file) };
   }
 
-  async keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>, digest: string): Promise<void> {
+  async keepManifest(
+    run: RunName,
+    bytes: AsyncIterable<Uint8Array>,
+    { digest, stored }: KeepOptions,
+  ): Promise<void> {
     const beside = this.#file('kept/new');
     const hash = createHash('sha256');
     const descriptor = fs.openSync(beside, 'w', 0o600);
@@ -98,7 +110,9 @@ class DiskStateFolder implements StateFolder {
     }
     fs.rmSync(this.#kept(run, 'digests'), { force: true });
     fs.renameSync(beside, this.#kept(run, 'impl'));
-    replaceFile(this.#kept(run, 'digests'), `${hash.digest('hex')} ${digest}\n`);
+    const own = hash.digest('hex');
+    const text = stored === undefined ? `${own} ${digest}` : `${stored.sha256} ${digest} ${stored.sizeBytes}`;
+    replaceFile(this.#kept(run, 'digests'), `${text}\n`);
     for (const name of fs.readdirSync(this.#file('kept'))) {
       const other = parseRunName(name.split('.')[0] ?? '');
       if (other !== run) fs.rmSync(this.#file(`kept/${name}`), { force: true });

@@ -1,7 +1,7 @@
 import { ManifestError, checkManifestBytes, manifestName } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
-import type { StateFolder } from '../ports/state-folder.ts';
+import type { KeptManifest, StateFolder } from '../ports/state-folder.ts';
 import type { Receipt, StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import { AgentError } from '../errors.ts';
 
@@ -16,6 +16,8 @@ export interface Parent {
    * already written; rejects with MANIFEST_DAMAGED if it is not. Nothing may be published before.
    */
   readonly verified: Promise<void>;
+  /** What the storage must have as its manifest (hex). */
+  readonly storedSha256: string;
   /** Bytes of the manifest, on this machine. */
   manifest(): AsyncGenerator<Buffer>;
 }
@@ -34,6 +36,7 @@ export async function chooseParent(options: {
 }): Promise<Parent | undefined> {
   const { account, state, onWarning } = options;
   const complete = options.runs.filter((stored) => stored.state === 'complete');
+  if (account.side?.mayRead === false) return blindParent({ newest: complete.at(-1), ...options });
   for (const { run, manifestSizeBytes } of complete.toReversed()) {
     if (manifestSizeBytes === undefined) {
       onWarning(
@@ -61,6 +64,41 @@ export async function chooseParent(options: {
   return undefined;
 }
 
+/** The key may add runs and read none: only the copy of the manifest that is kept here says what is there. */
+async function blindParent(options: {
+  newest: StoredRun | undefined;
+  account: StorageAccount;
+  state: StateFolder;
+  damaged: ReadonlySet<string>;
+  onWarning: (text: string) => void;
+}): Promise<Parent | undefined> {
+  const { newest, account, state, damaged, onWarning } = options;
+  if (!newest) return undefined;
+  const { run } = newest;
+  const known = damaged.has(run) ? undefined : await state.keptManifest(run);
+  if (known && known.stored.sizeBytes === newest.manifestSizeBytes) {
+    return unread({ run, known, receipt: () => account.receipt(run) });
+  }
+  const why = damaged.has(run) ? 'is not what was written there' : 'is not kept here';
+  onWarning(
+    `the manifest of ${run} ${why}, and the key of this server may not read the storage's: everything is sent again`,
+  );
+  return undefined;
+}
+
+/** The storage says itself, when the run begins, whether it has that manifest. */
+function unread(parts: { run: RunName; known: KeptManifest; receipt: Parent['receipt'] }): Parent {
+  const { run, known, receipt } = parts;
+  return {
+    run,
+    digest: known.digest,
+    receipt,
+    verified: Promise.resolve(),
+    storedSha256: known.stored.sha256,
+    manifest: () => known.read(),
+  };
+}
+
 async function checkedParent(options: {
   run: RunName;
   manifestSizeBytes: number;
@@ -71,16 +109,17 @@ async function checkedParent(options: {
   const stored = () => account.manifest(run, manifestSizeBytes);
   const receipt = () => account.receipt(run);
   const known = await state.keptManifest(run);
-  if (known?.sizeBytes === manifestSizeBytes) {
-    const verified = compareBytes(stored(), { run, sha256: known.sha256 });
+  if (known?.stored.sizeBytes === manifestSizeBytes) {
+    if (account.side) return unread({ run, known, receipt });
+    const verified = compareBytes(stored(), { run, sha256: known.stored.sha256 });
     verified.catch(() => undefined); // asked for before the publish
-    return { run, digest: known.digest, receipt, verified, manifest: () => known.read() };
+    return { ...unread({ run, known, receipt }), verified };
   }
   const { digest } = await checkManifestBytes(stored(), { source: manifestName(run), run });
-  await state.keepManifest(run, stored(), digest);
+  await state.keepManifest(run, stored(), { digest });
   const kept = await state.keptManifest(run);
   if (!kept) throw new Error('a manifest that was just kept is gone');
-  return { run, digest, receipt, verified: Promise.resolve(), manifest: () => kept.read() };
+  return unread({ run, known: kept, receipt });
 }
 
 /** @throws AgentError MANIFEST_DAMAGED if the storage's copy is not byte for byte the one that is kept here */

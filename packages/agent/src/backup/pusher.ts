@@ -1,14 +1,17 @@
+import { markMoved, originOf } from '@bakker/impl-format';
 import type { Entry, JoinedPair } from '@bakker/impl-format';
 import { printableName } from '../printable-name.ts';
-import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
+import type { LinkOutcome, RunWriter, StoredPlace } from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import { Budget } from './budget.ts';
 import { compareEntries, isMetadataEqual } from './compare.ts';
 import type { Difference } from './compare.ts';
 import { InOrder } from './in-order.ts';
 import type { Slot } from './in-order.ts';
+import { Keeping } from './keeping.ts';
 import { toLocated } from './known-content.ts';
 import type { KnownContents, Located } from './known-content.ts';
+import { isSameLine } from './same-line.ts';
 import { chooseStored, storedPath } from './stored-place.ts';
 import type { Tally } from './tally.ts';
 import { Transfer, WHOLE_FILE_BYTES, isSourceError } from './transfer.ts';
@@ -31,6 +34,10 @@ export interface PusherOptions {
   readonly knownContents: () => Promise<KnownContents>;
   /** Read all content, whatever the times say. */
   readonly checksum: boolean;
+  /** Leave what is the same as in the parent to the storage, where it can do that. */
+  readonly mayKeep: boolean;
+  /** Whether what has this ctime was the same when the parent was made. */
+  readonly isSettled: (ctimeNs: bigint) => boolean;
   readonly tally: Tally;
   readonly onProblem: (problem: SourceProblem) => void;
   readonly onWarning: (text: string) => void;
@@ -46,6 +53,7 @@ export class Pusher {
   readonly #entries = new InOrder<Entry>();
   readonly #small = new Budget(SMALL_FILES);
   readonly #large = new Budget(LARGE_FILES);
+  readonly #keeping: Keeping | undefined;
   #known: KnownContents | undefined;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
@@ -53,6 +61,8 @@ export class Pusher {
   constructor(options: PusherOptions) {
     this.#options = options;
     this.#transfer = new Transfer(options);
+    const { keeper } = options.writer;
+    this.#keeping = keeper && options.mayKeep ? new Keeping(keeper) : undefined;
   }
 
   /**
@@ -66,7 +76,10 @@ export class Pusher {
     for (const { left: now, right: before } of pairs) {
       if (before) tally.countBefore(before);
       if (!now) {
-        if (before) tally.countVanished(before);
+        if (before) {
+          tally.countVanished(before);
+          this.#keeping?.pass(before);
+        }
         continue;
       }
       if (--untilCheck < 0) {
@@ -83,6 +96,7 @@ export class Pusher {
 
   /** Waits for everything in flight. @returns the remaining entries */
   finish(): Promise<readonly Entry[]> {
+    this.#keeping?.rest();
     return this.#takeUntil((waitingCount) => waitingCount === 0);
   }
 
@@ -90,55 +104,80 @@ export class Pusher {
   #place(scanned: Entry, before: Entry | undefined): Promise<void> | undefined {
     const stored = chooseStored(scanned, this.#options.writer.maxPathBytes);
     const now = stored === scanned.stored ? scanned : { ...scanned, stored };
+    const difference = differenceOf(now, before);
+    const isKept = before !== undefined && this.#isKept(now, before, difference);
     switch (now.type) {
       case 'directory':
-        return this.#placeFolder(now);
+        return this.#placeFolder(now, before, isKept);
       case 'symlink':
-        return this.#placeSymlink(now, before);
+        return this.#placeSymlink({ now, before, difference, isKept });
       case 'file':
-        return this.#placeFile(now, before);
+        return this.#placeFile({ now, before, difference, isKept });
       default:
-        this.#count(now, before, differenceOf(now, before));
-        return this.#fill(this.#entries.add(), now);
+        this.#count(now, before, difference);
+        return this.#fill(this.#entries.add(), takenOver(now, before));
     }
   }
 
-  #placeFolder(now: Entry): undefined {
+  /** Whether the storage takes the parent's object over by itself. Says so, or says that it must not. */
+  #isKept(now: Entry, before: Entry, difference: Difference): boolean {
+    const keeping = this.#keeping;
+    if (!keeping || before.stored.kind !== 'own') return false;
+    const isTrusted = now.type === 'directory' ? before.type === 'directory' : isUnchanged(difference);
+    if (
+      isTrusted &&
+      now.stored.kind === 'own' &&
+      (now.type !== 'file' || (!this.#options.checksum && !this.#isHurt(before)))
+    ) {
+      keeping.keep(now.path);
+      return true;
+    }
+    keeping.pass(before);
+    return false;
+  }
+
+  #isHurt(before: Entry): boolean {
+    const path = storedPath(before);
+    return path !== undefined && this.#options.writer.parent?.isHurt(path) === true;
+  }
+
+  #placeFolder(now: Entry, before: Entry | undefined, isKept: boolean): undefined {
     const slot = this.#entries.add();
     if (now.unreadable) this.#options.tally.count(now, 'unreadable');
-    if (now.stored.kind === 'manifest') return this.#fill(slot, now);
-    this.#settle(this.#options.writer.directory(now.path).then(() => this.#fill(slot, now)));
+    const entry = takenOver(now, before);
+    if (now.stored.kind === 'manifest' || isKept) return this.#fill(slot, entry);
+    this.#settle(this.#options.writer.directory(now.path).then(() => this.#fill(slot, entry)));
     return undefined;
   }
 
-  #placeSymlink(now: Entry, before: Entry | undefined): undefined {
+  #placeSymlink({ now, before, difference, isKept }: Placing): undefined {
     const { writer, parent } = this.#options;
     const slot = this.#entries.add();
-    const difference = differenceOf(now, before);
     this.#count(now, before, difference);
-    if (now.stored.kind === 'manifest') return this.#fill(slot, now);
+    const entry = takenOver(now, before);
+    if (now.stored.kind === 'manifest' || isKept) return this.#fill(slot, entry);
     const make = async () => {
       const isStored = await writer.symlink(now.path, now.target ?? Buffer.alloc(0));
-      this.#fill(slot, isStored ? now : { ...now, stored: { kind: 'manifest' } });
+      this.#fill(slot, isStored ? entry : { ...now, stored: { kind: 'manifest' } });
     };
     const oldPath = before && difference !== 'content' ? storedPath(before) : undefined;
     if (!oldPath || parent === undefined) this.#settle(make());
     else {
       const linked = writer.link(now.path, { folder: parent, path: oldPath }, 0);
-      this.#settle(linked.then((outcome) => (outcome === 'linked' ? this.#fill(slot, now) : make())));
+      this.#settle(linked.then((outcome) => (outcome === 'linked' ? this.#fill(slot, entry) : make())));
     }
     return undefined;
   }
 
-  #placeFile(now: Entry, before: Entry | undefined): Promise<void> | undefined {
-    const difference = differenceOf(now, before);
-    const isTrusted = (difference === 'same' || difference === 'metadata') && !this.#options.checksum;
-    const inParent = before && this.#inParent(before);
-    if (isTrusted && inParent) {
-      const slot = this.#entries.add();
-      this.#count(now, before, difference);
-      this.#linkOrSend(slot, now, inParent);
-      return undefined;
+  #placeFile({ now, before, difference, isKept }: Placing): Promise<void> | undefined {
+    if (isUnchanged(difference) && !this.#options.checksum) {
+      const inParent = before && this.#inParent(before);
+      if (before && inParent) {
+        const slot = this.#entries.add();
+        this.#count(now, before, difference);
+        const entry = takenOver(now, before, inParent.sha256);
+        return isKept ? this.#fill(slot, entry) : this.#linkOrSend(slot, entry, inParent);
+      }
     }
     if (this.#known) return this.#placeUnknown(this.#known, now, before);
     return this.#options.knownContents().then((known) => {
@@ -162,13 +201,19 @@ export class Pusher {
         this.#options.tally.count(now, before ? 'changed' : isNew ? 'new' : 'moved');
         if (now.linkCount === 1 && !isNew) this.#options.tally.countMovedAway();
         known.startGroup(now, Promise.resolve(moved));
-        this.#linkOrSend(slot, now, moved);
+        this.#linkOrSend(slot, isNew ? now : this.#asMoved(now, moved), moved);
         return undefined;
       }
     }
     const room = (now.sizeBytes <= WHOLE_FILE_BYTES ? this.#small : this.#large).room();
     const read = () => this.#read(this.#entries.add(), known, now, before);
     return room ? room.then(read) : read();
+  }
+
+  /** Found by its inode, and unchanged since before the parent was made: its line there differs in the path alone. */
+  #asMoved(now: Entry, { place, sha256 }: Located): Entry {
+    if (now.stored.kind !== 'own' || !this.#options.isSettled(now.ctimeNs)) return now;
+    return markMoved({ ...now, sha256 }, place.path);
   }
 
   /** Another name of an inode that is on its way: linked when it has arrived, if it is still the same. */
@@ -281,8 +326,12 @@ export class Pusher {
     const outcome = fromCopy ?? this.#link(now, found);
     this.#settle(
       outcome.then((answer) => {
-        if (answer === 'linked') return this.#fill(slot, { ...now, sha256: found.sha256 });
-        return this.#sendInstead({ slot, now, found, usedCopy: copy, answer });
+        if (answer !== 'linked') return this.#sendInstead({ slot, now, found, usedCopy: copy, answer });
+        const isWhole = now.sha256 !== undefined && now.sha256.equals(found.sha256);
+        const entry = isWhole ? now : { ...now, sha256: found.sha256 };
+        if (originOf(entry)?.kind === 'moved')
+          this.#known?.movedTo(this.#placeOf(entry), entry, found.sha256);
+        return this.#fill(slot, entry);
       }),
     );
   }
@@ -301,17 +350,19 @@ export class Pusher {
     now: Entry;
     found: Located;
     usedCopy: Promise<Located> | undefined;
-    answer: 'missing' | 'refused';
+    answer: 'missing' | 'hurt' | 'refused';
   }): Promise<void> {
     const { slot, now, found, usedCopy, answer } = options;
     const known = (this.#known ??= await this.#options.knownContents());
     // many links of one full inode are refused at once: the first makes a copy, the others link to it
     const copy = known.copyOf(found);
     if (copy && copy !== usedCopy) return this.#linkOrSend(slot, now, found);
-    if (answer === 'missing') {
+    if (answer !== 'refused') {
       known.forget(found);
+      const name = printableName(found.place.path);
+      const what = answer === 'hurt' ? 'is damaged in' : 'is missing from';
       this.#options.onWarning(
-        `${printableName(found.place.path)} is missing from ${found.place.folder} on the storage; its content was sent again`,
+        `${name} ${what} ${found.place.folder} on the storage; its content was sent again`,
       );
     }
     const again = this.#sendAgain(now);
@@ -354,6 +405,10 @@ export class Pusher {
     this.#options.tally.sentBytes += arrived.entry.sizeBytes;
     this.#options.tally.storedBytes += arrived.entry.sizeBytes;
     this.#fill(slot, arrived.entry);
+  }
+
+  #placeOf(entry: Entry): StoredPlace {
+    return { folder: this.#options.writer.folder, path: storedPath(entry) ?? entry.path };
   }
 
   #inParent(before: Entry): Located | undefined {
@@ -433,6 +488,25 @@ export class Pusher {
   #throwIfFailed(): void {
     if (this.#failure) throw this.#failure.error;
   }
+}
+
+/** An entry on its way into the run. */
+interface Placing {
+  readonly now: Entry;
+  readonly before: Entry | undefined;
+  readonly difference: Difference;
+  /** The storage takes the parent's object over by itself. */
+  readonly isKept: boolean;
+}
+
+/** The parent's entry, with the line that it was read from, if the new one says nothing else. */
+function takenOver(now: Entry, before: Entry | undefined, sha256?: Buffer): Entry {
+  if (before && isSameLine(now, before)) return before;
+  return sha256 === undefined ? now : { ...now, sha256 };
+}
+
+function isUnchanged(difference: Difference): boolean {
+  return difference === 'same' || difference === 'metadata';
 }
 
 function differenceOf(now: Entry, before: Entry | undefined): Difference {

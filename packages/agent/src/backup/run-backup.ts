@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
-import { MissingFromStorage } from '../ports/storage-account.ts';
+import { MissingFromStorage, RunDiffers, StoredOtherwise } from '../ports/storage-account.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import { manifestName, parseRunName, readManifest } from '@bakker/impl-format';
@@ -61,16 +61,34 @@ export async function runBackup(options: BackupOptions, ports: BackupPorts): Pro
 
 async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<WrittenRun> {
   const damaged = new Set<string>();
+  const ways = WAYS.values();
+  let way = ways.next().value ?? BY_KEEPING;
+  let wasAltered = false;
   let hasBegun = false;
   const onBegin = () => {
     hasBegun = true;
   };
   for (let cuts = 0; ; cuts++) {
     try {
-      return await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin });
+      return await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin, way });
     } catch (error) {
       if (error instanceof ParentDamaged && !damaged.has(error.run)) {
         damaged.add(error.run);
+        cuts--;
+        continue;
+      }
+      if (error instanceof RunDiffers) {
+        const next = ways.next();
+        if (next.done === true) throw unlikeTheManifest(error);
+        way = next.value;
+        ports.progress.warning(`${error.message}; ${way.words}`);
+        cuts--;
+        continue;
+      }
+      if (error instanceof StoredOtherwise) {
+        if (wasAltered) throw alteredAgain(error);
+        wasAltered = true;
+        ports.progress.warning(`${error.message}; it is sent again`);
         cuts--;
         continue;
       }
@@ -84,11 +102,36 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
   }
 }
 
+/** How unchanged files come into the run. */
+interface Way {
+  readonly mayKeep: boolean;
+  readonly mayCarry: boolean;
+  readonly words: string;
+}
+
+const BY_KEEPING: Way = { mayKeep: true, mayCarry: true, words: '' };
+/** The next one is taken when the storage counts other objects than the agent: each finds more of what is missing. */
+const WAYS: readonly Way[] = [
+  BY_KEEPING,
+  {
+    mayKeep: false,
+    mayCarry: true,
+    words: 'every file is linked by itself, and what is missing there is sent again',
+  },
+  { mayKeep: false, mayCarry: false, words: 'what an unfinished run had left is not used any more' },
+];
+
 async function attempt(
   options: BackupOptions,
   ports: BackupPorts,
-  { isFirst, damaged, onBegin }: { isFirst: boolean; damaged: ReadonlySet<string>; onBegin: () => void },
+  conditions: {
+    isFirst: boolean;
+    damaged: ReadonlySet<string>;
+    onBegin: () => void;
+    way: Way;
+  },
 ): Promise<WrittenRun> {
+  const { isFirst, damaged, onBegin, way } = conditions;
   const { source, state, clock, progress } = ports;
   const warnings: string[] = [];
   const onWarning = (text: string) => {
@@ -104,7 +147,7 @@ async function attempt(
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
   const parent = await chooseParent({ runs, account, state, damaged, onWarning });
   await using before =
-    parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run) }));
+    parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
   const lastStartMs = before?.header.startedAtMs;
   const isDue =
     lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= options.config.minIntervalMs;
@@ -115,7 +158,7 @@ async function attempt(
   onBegin();
   // Awaited here: the account must outlive the run.
   return await writeRun(
-    { ...options, runs, parent, before, warnings, onWarning, problems, ...scan },
+    { ...options, ...way, runs, parent, before, warnings, onWarning, problems, ...scan },
     { ...ports, account },
   );
 }
@@ -173,6 +216,20 @@ async function rememberFailure(ports: BackupPorts, error: unknown, startedAtMs: 
 function meddled(error: MissingFromStorage): AgentError {
   return new AgentError('STORAGE_REFUSED', `something that this run had made is gone: ${error.message}`, {
     hint: 'see who else writes to the account, then run bakker backup again: it continues',
+    cause: error,
+  });
+}
+
+function unlikeTheManifest(error: RunDiffers): AgentError {
+  return new AgentError('STORAGE_REFUSED', `the run can't be published: ${error.message}`, {
+    hint: 'see who else writes to the account, and the log of bakker-storage there',
+    cause: error,
+  });
+}
+
+function alteredAgain(error: StoredOtherwise): AgentError {
+  return new AgentError('STORAGE_REFUSED', `the storage keeps storing other bytes: ${error.message}`, {
+    hint: 'check the memory and the disks of the storage and of this machine',
     cause: error,
   });
 }

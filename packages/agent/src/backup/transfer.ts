@@ -57,7 +57,7 @@ export class Transfer {
   /** Sends what `readWhole` read, and lets go of it. */
   async sendWhole(entry: HashedEntry, content: Buffer): Promise<Arrived> {
     const path = entry.stored.kind === 'own' ? entry.path : await this.#pathFor(entry);
-    await this.#writer.file(path, content, aboutNewFile(entry));
+    await this.#writer.file(path, content, { ...aboutNewFile(entry), sha256: entry.sha256 });
     this.#source.recycle(content);
     return { entry, place: { folder: this.#writer.folder, path } };
   }
@@ -77,10 +77,11 @@ export class Transfer {
    */
   async sendLarge(now: Entry): Promise<Arrived> {
     const path = await this.#pathFor(now);
-    await using sink = await this.#writer.openFile(path, aboutNewFile(now));
+    const about = { ...aboutNewFile(now), expectedBytes: now.sizeBytes };
+    await using sink = await this.#writer.openFile(path, about);
     try {
       const entry = await this.#fill(sink, now);
-      await sink.finish(entry.sizeBytes);
+      await sink.finish(entry.sizeBytes, entry.sha256);
       return { entry, place: { folder: this.#writer.folder, path } };
     } catch (error) {
       if (isSourceError(error)) await sink.discard();
@@ -138,5 +139,6 @@ function finished(entry: Entry, stored: Stored, sha256: Buffer, isChanging: bool
 }
 
 function aboutNewFile(entry: Entry): NewFile {
-  return { mtimeS: Number(entry.mtimeNs / 1_000_000_000n), executable: (entry.mode & 0o111) !== 0 };
+  const { mtimeNs, mode } = entry;
+  return { mtimeS: Number(mtimeNs / 1_000_000_000n), mtimeNs, executable: (mode & 0o111) !== 0 };
 }

@@ -1,7 +1,8 @@
 import { createManifestEncoder, mergeJoin } from '@bakker/impl-format';
 import type { Entry, ManifestHeader, ManifestReader, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
-import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
+import type { Catalogue, StateFolder, StoredManifest } from '../ports/state-folder.ts';
+import { ParentChanged } from '../ports/storage-account.ts';
 import type { PublishOptions, RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
 import { AgentError } from '../errors.ts';
@@ -11,6 +12,7 @@ import { dryRunWriter } from './dry-run-writer.ts';
 import { ParentEntries } from './earlier-entries.ts';
 import { SourceCounts, freezeReason, refuseLostMounts } from './guards.ts';
 import { KnownContents } from './known-content.ts';
+import { ObjectCounter } from './object-counter.ts';
 import type { Problems } from './problems.ts';
 import { Pusher } from './pusher.ts';
 import type { BackupReport } from './report.ts';
@@ -27,6 +29,10 @@ export interface WriteRunOptions extends BackupOptions {
   readonly problems: Problems;
   readonly plan: ScanPlan;
   readonly survey: SourceSurvey;
+  /** Leave what is the same as in the parent to the storage, where it can do that; else link file by file. */
+  readonly mayKeep: boolean;
+  /** Content of unfinished runs may be linked. */
+  readonly mayCarry: boolean;
 }
 
 export interface WrittenRun {
@@ -50,21 +56,25 @@ export async function writeRun(
   const complete = options.runs.filter((stored) => stored.state === 'complete').map((stored) => stored.run);
   await using writer = options.dryRun
     ? dryRunWriter(complete, startedAtMs)
-    : await account.begin({ nowMs: startedAtMs });
+    : await begin(account, startedAtMs, parent);
   // asked for when the run is published; the answer comes meanwhile
   const identity = options.dryRun ? undefined : account.identity();
   identity?.catch(() => undefined);
   await using draft = await state.draft();
   const header = makeHeader({ options, survey, run: writer.run, startedAtMs, plan });
-  using encoder = createManifestEncoder(header);
+  using encoder = createManifestEncoder(header, writer.manifestFollower);
+  const carried = options.mayCarry ? writer.carriedFolders : [];
   using catalogue = new LazyCatalogue(() =>
-    openCatalogue({ state, account, runs: complete, carried: writer.carriedFolders, parent }),
+    openCatalogue({ state, account, runs: complete, carried, parent }),
   );
   const tally = new Tally();
   const counts = new SourceCounts(plan.sources.map(({ path }) => path));
   const mountPoints = survey.filesystems.map(({ mountPoint }) => mountPoint);
+  const earlier = before && new ParentEntries(before.batches(), before.header.startedAtMs);
   const pusher = new Pusher({
     writer,
+    mayKeep: options.mayKeep,
+    isSettled: (ctimeNs) => earlier?.isSettled(ctimeNs) === true,
     source,
     parent: parent?.run,
     knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
@@ -73,6 +83,7 @@ export async function writeRun(
     onProblem: (problem) => problems.add(problem),
     onWarning,
   });
+  const objects = new ObjectCounter();
   const manifestHash = createHash('sha256');
   let manifestSizeBytes = 0;
   const write = async (chunks: readonly Uint8Array[]) => {
@@ -83,17 +94,18 @@ export async function writeRun(
     }
   };
   progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
-  const earlier = before && new ParentEntries(before.batches(), before.header.startedAtMs);
   const scan = source.scan(plan, survey, { signal, earlier });
   for await (const pairs of mergeJoin<Entry, Entry>(scan, earlier?.batches() ?? nothing())) {
     signal.throwIfAborted();
     for (const { path, left, right } of pairs) counts.count(path, left !== undefined, right !== undefined);
     const done = await pusher.push(pairs);
     advance(progress, done);
+    objects.add(done);
     if (done.length > 0) await write(await encoder.encode(done));
   }
   const rest = await pusher.finish();
   advance(progress, rest);
+  objects.add(rest);
   await write(await encoder.encode(rest));
   signal.throwIfAborted();
   if (parent && !options.allowEmpty) counts.refuseEmptied(parent.run);
@@ -135,9 +147,15 @@ export async function writeRun(
     manifestDigest: trailer.digest,
     ...(frozen === undefined ? {} : { frozen }),
   } as const;
-  await publish(writer, { manifest: draft.read(), manifestSizeBytes, receipt, reopen: ports.openAccount });
+  const stored = await publish(writer, {
+    manifest: () => draft.read(),
+    manifestSizeBytes,
+    receipt,
+    objects: objects.counts(),
+    reopen: ports.openAccount,
+  });
   await noteContents({ catalogue, state, identity: identity ?? account.identity(), writer, parent });
-  await state.keepManifest(writer.run, draft.read(), trailer.digest);
+  await state.keepManifest(writer.run, draft.read(), { digest: trailer.digest, stored });
   await tidy(writer, { signal, onWarning });
   return { report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 }, finishedAtMs, frozen };
 }
@@ -151,6 +169,21 @@ export class ParentDamaged extends Error {
     super(`run ${run} is damaged`, { cause });
     this.run = run;
   }
+}
+
+/** @throws ParentDamaged */
+async function begin(account: StorageAccount, nowMs: number, parent: Parent | undefined): Promise<RunWriter> {
+  let writer: RunWriter;
+  try {
+    writer = await account.begin({ nowMs, parent: parent?.run });
+  } catch (error) {
+    if (parent && error instanceof ParentChanged) throw new ParentDamaged(parent.run, error);
+    throw error;
+  }
+  const found = writer.parent?.manifestSha256;
+  if (!parent || found === undefined || found === parent.storedSha256) return writer;
+  await writer[Symbol.asyncDispose]();
+  throw new ParentDamaged(parent.run, new Error('its manifest on the storage is not what was written there'));
 }
 
 async function verify(parent: Parent | undefined): Promise<void> {
@@ -167,18 +200,23 @@ async function verify(parent: Parent | undefined): Promise<void> {
 async function publish(
   writer: RunWriter,
   options: PublishOptions & { reopen: () => Promise<StorageAccount> },
-): Promise<void> {
+): Promise<StoredManifest | undefined> {
   try {
-    await writer.publish(options);
+    const published = await writer.publish(options);
+    return published && { sha256: published.manifestSha256, sizeBytes: published.manifestSizeBytes };
   } catch (error) {
     if (!(error instanceof AgentError) || error.code !== 'CONNECTION_LOST') throw error;
     await using again = await options.reopen().catch(() => {
       throw error;
     });
-    const isThere = (await again.listRuns()).some(
+    const there = (await again.listRuns()).find(
       ({ run, state }) => run === writer.run && state === 'complete',
     );
-    if (!isThere || (await again.receipt(writer.run))?.token !== writer.folder) throw error;
+    const receipt = there && (await again.receipt(writer.run));
+    // the digest covers the header, which names the run and its start
+    if (receipt?.manifestDigest !== options.receipt.manifestDigest) throw error;
+    const sizeBytes = there?.manifestSizeBytes;
+    return sizeBytes === undefined ? undefined : { sha256: receipt.manifestSha256, sizeBytes };
   }
 }
 

@@ -77,15 +77,29 @@ export interface StateFolder {
   draft(): Promise<ManifestDraft>;
   /** The clear manifest of a run that this server wrote or checked; undefined if not kept. */
   keptManifest(run: RunName): Promise<KeptManifest | undefined>;
-  /** Keeps `bytes` as the manifest of `run`, and drops those of other runs. `digest`: the one in its trailer. */
-  keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>, digest: string): Promise<void>;
+  /** Keeps `bytes` as the manifest of `run`, and drops those of other runs. */
+  keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>, about: KeepOptions): Promise<void>;
 }
 
-export interface KeptManifest {
+export interface KeepOptions {
+  /** The digest in its trailer (hex). */
+  readonly digest: string;
+  /** The storage's copy, if it compressed the same text itself; without it, the bytes are the same. */
+  readonly stored?: StoredManifest | undefined;
+}
+
+/** The file `RUN.impl` on the storage. */
+export interface StoredManifest {
   readonly sizeBytes: number;
   /** Of the bytes (hex). */
   readonly sha256: string;
+}
+
+export interface KeptManifest {
   /** The digest in its trailer (hex). */
   readonly digest: string;
+  /** What the storage must have. */
+  readonly stored: StoredManifest;
+  /** The same text; not always the same bytes. */
   readonly read: () => AsyncGenerator<Buffer>;
 }

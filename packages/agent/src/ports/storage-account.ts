@@ -1,4 +1,4 @@
-import type { Extent, RunName } from '@bakker/impl-format';
+import type { Extent, ManifestFollower, ObjectCounts, RunName } from '@bakker/impl-format';
 
 /** A run folder as a listing of the account shows it. */
 export interface StoredRun {
@@ -44,6 +44,10 @@ export interface Space {
   readonly totalBytes: number;
   readonly freeBytes: number;
   readonly freeInodes: number | undefined;
+  /** What the account itself may take, has taken and has asked for, where the storage keeps count. */
+  readonly limitBytes?: number;
+  readonly usedBytes?: number;
+  readonly requestedBytes?: number;
 }
 
 /** One name in a stored folder. */
@@ -66,8 +70,11 @@ export interface StoredPlace {
   readonly path: Buffer;
 }
 
-/** How a link went: `missing` when the old name is not there, `refused` when it can't be linked (65,000 links, no hard links). */
-export type LinkOutcome = 'linked' | 'missing' | 'refused';
+/**
+ * How a link went: `missing` when the old name is not there, `hurt` when its content is known to be damaged, `refused` when
+ * it can't be linked (65,000 links, no hard links).
+ */
+export type LinkOutcome = 'linked' | 'missing' | 'hurt' | 'refused';
 
 export interface NewFile {
   /** Unix seconds. */
@@ -75,6 +82,12 @@ export interface NewFile {
   readonly executable: boolean;
   /** To be on the disk before it is acknowledged, where the storage can do that. */
   readonly flush?: boolean;
+  /** The time to the nanosecond, for a storage that can keep it. */
+  readonly mtimeNs?: bigint;
+  /** Of the content, if it is known, for a storage that tells what it stored. */
+  readonly sha256?: Buffer;
+  /** Of a large file, as far as it is known before it is read. */
+  readonly expectedBytes?: number;
 }
 
 /** A large file under way. */
@@ -83,8 +96,8 @@ export interface FileSink extends AsyncDisposable {
   write(offsetBytes: number, bytes: Buffer): Promise<void>;
   /** Forgets what was written, to start over with other content. */
   restart(): Promise<void>;
-  /** Sets the length, flushes and checks it. After it the file is acknowledged. */
-  finish(sizeBytes: number): Promise<void>;
+  /** Sets the length, flushes and checks it, and the content by its hash where that is told. After it the file is acknowledged. */
+  finish(sizeBytes: number, sha256?: Buffer): Promise<void>;
   /** Gives the file up: nothing of it stays in the run. */
   discard(): Promise<void>;
   /** Shares the blocks of an open file of this machine, where the storage is on the same file system; false if it can't. */
@@ -92,9 +105,42 @@ export interface FileSink extends AsyncDisposable {
 }
 
 export interface PublishOptions {
-  readonly manifest: AsyncIterable<Uint8Array>;
+  /** The compressed manifest from its start, at each call. */
+  readonly manifest: () => AsyncIterable<Uint8Array>;
   readonly manifestSizeBytes: number;
   readonly receipt: Omit<Receipt, 'token'>;
+  /** What the run's folder must hold. */
+  readonly objects: ObjectCounts;
+}
+
+/** What the storage says of a run that it published itself. */
+export interface Published {
+  /** Of `RUN.impl` as it lies on the storage: it may have been compressed there. */
+  readonly manifestSha256: string;
+  readonly manifestSizeBytes: number;
+  /** Why the storage's retention stands still from now on. */
+  readonly frozen: StorageSide['frozen'];
+}
+
+/**
+ * Takes over what the parent has at the same place, without a request for each. Calls come in path order; what they ask
+ * for has happened when the run is published.
+ */
+export interface Keeper {
+  /** Everything of the parent that lies before `path` and was not passed yet is in this run too. */
+  keepUntil(path: Buffer): void;
+  /** As `keepUntil`; and what the parent has at `path`, and below it, is not in this run. */
+  skip(path: Buffer): void;
+  /** Everything of the parent that was not passed yet is in this run too. */
+  keepRest(): void;
+}
+
+/** What a storage knows that looks at its own files. */
+export interface ConfirmedParent {
+  /** SHA-256 (hex) of its manifest as it lies there now. */
+  readonly manifestSha256: string;
+  /** Whether the stored content at this path is known to be damaged: it is neither kept nor linked. */
+  isHurt(path: Buffer): boolean;
 }
 
 /** A run being written. Requests of many files are in flight; a folder may be used at once, without waiting for its promise. */
@@ -106,6 +152,12 @@ export interface RunWriter extends AsyncDisposable {
   readonly carriedFolders: readonly string[];
   /** Longest path, in bytes below the run, that this storage takes. */
   readonly maxPathBytes: number;
+  /** There where the storage confirms the parent; else it has to be read back. */
+  readonly parent?: ConfirmedParent;
+  /** There if the storage has a parent to keep from. Objects that are kept need no other call. */
+  readonly keeper?: Keeper;
+  /** There if the manifest may be told as it is written, as differences from the parent's. */
+  readonly manifestFollower?: ManifestFollower;
   /** Undefined when there is room for more requests; else resolves when there is. Asked before every few entries. */
   ready(): Promise<void> | undefined;
   directory(path: Buffer): Promise<void>;
@@ -115,10 +167,35 @@ export interface RunWriter extends AsyncDisposable {
   link(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome>;
   file(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
   openFile(path: Buffer, about: NewFile): Promise<FileSink>;
-  /** Flushed, manifest and receipt in place, renamed, `latest` moved. Every other request must have been answered. */
-  publish(options: PublishOptions): Promise<void>;
+  /**
+   * Flushed, manifest and receipt in place, renamed, `latest` moved. Every other request must have been answered.
+   * @throws RunDiffers if the storage counts other objects than the agent
+   */
+  publish(options: PublishOptions): Promise<Published | undefined>;
   /** Removes the carried folders, after the publish. What is cut off here is done by a later run. */
   cleanUp(options: { signal: AbortSignal }): Promise<void>;
+}
+
+/** A program of ours on the storage: its policy, and what only it can do. */
+export interface StorageSide {
+  /** `bakker-storage 0.1.0`. */
+  readonly program: string;
+  readonly account: string;
+  readonly role: 'backup' | 'restore';
+  /** Whether this server's key may read runs. */
+  readonly mayRead: boolean;
+  /** Why retention stands still there. */
+  readonly frozen: { readonly reason: string; readonly sinceRun: RunName } | undefined;
+  /** Asks for so much room in all. What is granted at once is told; the rest is up to the administrator. */
+  requestSpace(
+    bytes: number,
+  ): Promise<{ readonly grantedBytes: number; readonly limitBytes: number | undefined }>;
+}
+
+export interface BeginOptions {
+  readonly nowMs: number;
+  /** The run that this one takes over from. A storage with a clock of its own names the run by that. */
+  readonly parent?: RunName | undefined;
 }
 
 /**
@@ -128,6 +205,10 @@ export interface RunWriter extends AsyncDisposable {
 export interface StorageAccount extends AsyncDisposable {
   /** For messages: `user@host:/path` or a folder. */
   readonly address: string;
+  /** Undefined where nothing of ours runs on the storage. */
+  readonly side?: StorageSide;
+  /** Text of the configuration that the storage's administrator set for this server, if there is one. */
+  agentConfig(): Promise<string | undefined>;
   /** Random name of this account, made with its first run: what a server remembers of an account belongs to it alone. */
   identity(): Promise<string>;
   /** Tries what the account can do by a real write, link, rename and delete in `.bakker`. */
@@ -154,9 +235,13 @@ export interface StorageAccount extends AsyncDisposable {
   /**
    * Starts a run after all that are there, or continues: what an unfinished run left is carried over.
    * Also mends what a killed run left half done (a stray manifest, a `latest` that lags behind).
+   * @throws AgentError LOCKED while another session writes; ParentChanged if the parent is not there any more
    */
-  begin(options: { nowMs: number }): Promise<RunWriter>;
-  /** Renames the run away first, then deletes it; a kill leaves nothing half under a good name. */
+  begin(options: BeginOptions): Promise<RunWriter>;
+  /**
+   * Renames the run away first, then deletes it; a kill leaves nothing half under a good name.
+   * @throws AgentError STORAGE_REFUSED where the storage retires runs itself
+   */
   removeRun(run: RunName, options: { signal: AbortSignal }): Promise<void>;
   /** Deletes what earlier removals left. */
   emptyTrash(options: { signal: AbortSignal }): Promise<void>;
@@ -167,4 +252,19 @@ export interface StorageAccount extends AsyncDisposable {
 /** A stored object that should be there is not, or is of another type. */
 export class MissingFromStorage extends Error {
   override readonly name = 'MissingFromStorage';
+}
+
+/** The storage does not have the parent as it was named. */
+export class ParentChanged extends Error {
+  override readonly name = 'ParentChanged';
+}
+
+/** What lies in the run's folder is not what the agent counted. */
+export class RunDiffers extends Error {
+  override readonly name = 'RunDiffers';
+}
+
+/** The storage stored other bytes than were sent. */
+export class StoredOtherwise extends Error {
+  override readonly name = 'StoredOtherwise';
 }

@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import t from 'tap';
 import { MissingFromStorage } from '../../src/ports/storage-account.ts';
 import type { Receipt, RunWriter, StorageAccount } from '../../src/ports/storage-account.ts';
 import { parseRunName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import type { ObjectCounts, RunName } from '@bakker/impl-format';
 
 /** An empty account, and the folder on this disk that it lies in. */
 export interface AccountUnderTest extends AsyncDisposable {
@@ -33,7 +33,7 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
       writer.symlink(Buffer.from('etc/link'), Buffer.from('small')),
     ]);
     t.notOk(fs.existsSync(path.join(account.folder, '2024_04_18_01')), 'no good name before the publish');
-    await publish(writer, 'the manifest');
+    await publish(writer, 'the manifest', { files: 2, directories: 2, symlinks: 1, bytes: 1000 });
     const run = path.join(account.folder, '2024_04_18_01');
     const stat = fs.statSync(path.join(run, 'etc/small'));
     t.same(fs.readFileSync(path.join(run, 'etc/small')), small);
@@ -48,7 +48,12 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
       ['.bakker', '2024_04_18_01', '2024_04_18_01.impl', 'latest'],
       'nothing unfinished stays',
     );
-    t.same(await session.receipt(writer.run), { ...RECEIPT, run: writer.run, token: writer.folder });
+    t.match(await session.receipt(writer.run), {
+      ...RECEIPT,
+      manifestSha256: sha256('the manifest'),
+      run: writer.run,
+      token: writer.folder,
+    });
     t.equal(await session.latest(), writer.run);
     t.same(await session.listRuns(), [{ run: writer.run, state: 'complete', manifestSizeBytes: 12 }]);
     t.equal(await text(session.manifest(writer.run)), 'the manifest');
@@ -70,7 +75,7 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
       await writer.link(Buffer.from('b/again'), { folder: writer.folder, path: Buffer.from('b/linked') }, 7),
       'linked',
     );
-    await publish(writer, 'm');
+    await publish(writer, 'm', { files: 2, directories: 1, bytes: 14 });
     const inodes = [`${first}/a/file`, `${writer.run}/b/linked`, `${writer.run}/b/again`].map(
       (file) => fs.statSync(path.join(account.folder, file)).ino,
     );
@@ -97,7 +102,7 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
       await sink.write(0, piece);
       await sink.discard();
     }
-    await publish(writer, 'm');
+    await publish(writer, 'm', { files: 1, bytes: 8_000_000 });
     const file = path.join(account.folder, writer.run, 'large');
     const expected = Buffer.concat([piece, Buffer.alloc(2_300_000), piece, Buffer.alloc(4_300_000)]);
     t.ok(fs.readFileSync(file).equals(expected));
@@ -181,7 +186,7 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
       await writer.link(Buffer.from('cut'), { folder: token, path: Buffer.from('a/cut') }, 3),
       'missing',
     );
-    await publish(writer, 'm');
+    await publish(writer, 'm', { files: 1, bytes: 5 });
     await writer.cleanUp({ signal: new AbortController().signal });
     t.same(fs.readdirSync(path.join(account.folder, writer.run)), ['whole']);
     t.same(fs.readdirSync(path.join(account.folder, '.bakker/carried')), []);
@@ -238,16 +243,26 @@ const RECEIPT: Omit<Receipt, 'token' | 'run'> = {
   files: 1,
   sourceBytes: 2,
   addedBytes: 3,
-  manifestSha256: 'aa',
-  manifestDigest: 'bb',
+  manifestSha256: 'aa'.repeat(32),
+  manifestDigest: 'bb'.repeat(32),
 };
 
-export async function publish(writer: RunWriter, manifest: string): Promise<void> {
+/** @param objects - what the run's folder holds, which a storage may compare; 0 of what is left out */
+export async function publish(
+  writer: RunWriter,
+  manifest: string,
+  objects: Partial<ObjectCounts>,
+): Promise<void> {
   await writer.publish({
-    manifest: pieces(manifest),
+    manifest: () => pieces(manifest),
     manifestSizeBytes: manifest.length,
-    receipt: { ...RECEIPT, run: writer.run },
+    receipt: { ...RECEIPT, manifestSha256: sha256(manifest), run: writer.run },
+    objects: { files: 0, directories: 0, symlinks: 0, bytes: 0, ...objects },
   });
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** Publishes a run of text files; their folders are one or two levels deep. */
@@ -272,7 +287,9 @@ export async function publishedRun(
       await sink.finish(bytes.length);
     }
   }
-  await publish(writer, 'manifest');
+  const contents = Object.values(files);
+  const bytes = contents.reduce((sum, content) => sum + Buffer.byteLength(content), 0);
+  await publish(writer, 'manifest', { files: contents.length, directories: folders.size, bytes });
   return writer.run;
 }
 

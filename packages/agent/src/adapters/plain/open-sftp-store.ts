@@ -12,15 +12,18 @@ const LONG_LINE_MS = 4;
 const CHANNELS = { short: 3, long: 4 };
 
 /**
- * Connects to an account over SFTP. On a short line one channel does all. On a long one names and links go over a second,
- * compressed connection, where they shrink to a fifth; content, which often can't shrink, stays on the first.
+ * Makes an account of a line to an SFTP server, which is the store's from here on. On a short line one channel does all. On a
+ * long one names and links go over a second, compressed connection, where they shrink to a fifth; content, which often
+ * can't shrink, stays on the first.
+ *
+ * @param start - `first`: a channel of `line`, greeted
  */
 export async function openSftpStore(
-  address: SshAddress,
-  settings: SshSettings,
+  start: { address: SshAddress; settings: SshSettings; line: SshConnection; first: SftpClient },
   options: { signal: AbortSignal; createFolder?: boolean },
 ): Promise<SftpFileStore> {
-  const connections: SshConnection[] = [];
+  const { address, settings, line, first: probe } = start;
+  const connections: SshConnection[] = [line];
   const connect = async (compress: boolean): Promise<SshConnection> => {
     const connection = await connectSsh(address, settings, { signal: options.signal, compress });
     connections.push(connection);
@@ -30,11 +33,9 @@ export async function openSftpStore(
     await Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()));
   };
   try {
-    const line = await connect(false);
-    const probe = await openSftp(await line.openSftpChannel());
     const root = await probe.realpath(Buffer.from(address.path));
     const askedMs = performance.now();
-    const start = await probe.realpath(Buffer.from('.'));
+    const startFolder = await probe.realpath(Buffer.from('.'));
     const isLong = performance.now() - askedMs >= LONG_LINE_MS;
     const names = isLong
       ? await openChannels(await connect(true), settings, { wanted: CHANNELS.long })
@@ -54,7 +55,7 @@ export async function openSftpStore(
               )),
           }
         : {}),
-      root: relativeTo(start, root),
+      root: relativeTo(startFolder, root),
       rootBytes: root.length,
       close,
     });
@@ -70,18 +71,20 @@ export async function openSftpStore(
         },
       );
     }
-    if (error instanceof SftpConnectionError) {
-      throw new AgentError(
-        'STORAGE_UNFIT',
-        `${address.user}@${address.host} does not answer SFTP: ${error.message}`,
-        {
-          hint: 'the account needs "Subsystem sftp internal-sftp" and no shell start-up files that print',
-          cause: error,
-        },
-      );
-    }
+    if (error instanceof SftpConnectionError) throw noAnswer(address, error);
     throw error;
   }
+}
+
+export function noAnswer(address: SshAddress, cause: SftpConnectionError): AgentError {
+  return new AgentError(
+    'STORAGE_UNFIT',
+    `${address.user}@${address.host} does not answer SFTP: ${cause.message}`,
+    {
+      hint: 'the account needs "Subsystem sftp internal-sftp" and no shell start-up files that print',
+      cause,
+    },
+  );
 }
 
 /** As many channels as are wanted, or configured, less those that are open already. */

@@ -17,6 +17,7 @@ import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type {
   Abilities,
+  BeginOptions,
   Receipt,
   RunWriter,
   Space,
@@ -44,6 +45,10 @@ export class PlainAccount implements StorageAccount {
   constructor(store: FileStore) {
     this.#store = store;
     this.address = store.address;
+  }
+
+  async agentConfig(): Promise<undefined> {
+    // an account that nobody else looks after has none
   }
 
   /** Asked for once: two who make one at the same time would not agree. */
@@ -113,7 +118,7 @@ export class PlainAccount implements StorageAccount {
     return items;
   }
 
-  async begin({ nowMs }: { nowMs: number }): Promise<RunWriter> {
+  async begin({ nowMs }: BeginOptions): Promise<RunWriter> {
     const store = this.#store;
     const [{ runs, stray }, latest] = await Promise.all([
       this.#look(),

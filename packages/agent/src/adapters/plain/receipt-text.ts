@@ -9,7 +9,12 @@ export function encodeReceipt(receipt: Receipt): Buffer {
 /** Undefined when the text is no receipt of `run`: a damaged receipt is as good as none, the manifest is the authority. */
 export function decodeReceipt(text: Buffer, run: RunName): Receipt | undefined {
   const value = parseObject(text.toString('utf8'));
-  if (!value || value['run'] !== run) return undefined;
+  return value && receiptOf(value, run);
+}
+
+/** The same, of what was parsed already. */
+export function receiptOf(value: Readonly<Record<string, unknown>>, run: RunName): Receipt | undefined {
+  if (value['run'] !== run) return undefined;
   const {
     status,
     startedAtMs,

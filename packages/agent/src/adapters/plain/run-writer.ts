@@ -95,7 +95,7 @@ export class PlainRunWriter implements RunWriter {
    * The order keeps every invariant if the process dies at any step: the manifest is there before the run has its name,
    * and `latest` moves to the run only then.
    */
-  async publish(options: PublishOptions): Promise<void> {
+  async publish(options: PublishOptions): Promise<undefined> {
     const store = this.#store;
     const account = Buffer.alloc(0);
     await store.flushAll();
@@ -124,7 +124,7 @@ export class PlainRunWriter implements RunWriter {
     const about = { mtimeS: receipt.finishedAtMs / 1000, executable: false, flush: true };
     await using sink = await this.#store.openFile(beside, about, manifestSizeBytes);
     let offsetBytes = 0;
-    for await (const piece of manifest) {
+    for await (const piece of manifest()) {
       for (let start = 0; start < piece.length; start += MANIFEST_PIECE_BYTES) {
         const part = Buffer.from(piece.subarray(start, start + MANIFEST_PIECE_BYTES));
         await sink.write(offsetBytes, part);

@@ -1,18 +1,20 @@
 import type { Extent } from '@bakker/impl-format';
-import type { DirectoryItem, Handle, SftpClient } from '@bakker/sftp';
+import type { Handle, SftpClient } from '@bakker/sftp';
 import {
   MAX_WRITE_BYTES,
   OPEN,
   STATUS,
   SftpConnectionError,
   SftpStatusError,
-  linkCountOf,
   listFolder,
 } from '@bakker/sftp';
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
 import { printableName } from '../../printable-name.ts';
+import { readAhead } from '../sftp/read-ahead.ts';
+import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
+import { WriteWindow } from '../sftp/write-window.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { SftpLanes } from './sftp-lanes.ts';
@@ -21,7 +23,6 @@ import { SftpLanes } from './sftp-lanes.ts';
 const MAX_PENDING_PER_CHANNEL = 512;
 /** `limits@openssh.com` says 261,120 here; a server without that extension takes 32 KiB by the draft. */
 const WRITE_BYTES_BY_DRAFT = 32 * 1024;
-const PIECES_IN_FLIGHT = 16;
 /** Up to this much goes over the compressed connection, if there is no other yet: making one costs more. */
 const LITTLE_CONTENT_BYTES = 4 * 1024 * 1024;
 /** From this size on a flush costs little beside the writing. The server answers nothing else meanwhile. */
@@ -282,41 +283,12 @@ export class SftpFileStore implements FileStore {
     const client = await this.#channelFor(expectedBytes);
     const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
     try {
-      for (const extent of extents) yield* this.#readExtent(client, handle, extent);
+      for (const extent of extents)
+        yield* readAhead(client, handle, { extent, maxReadBytes: this.#maxWriteBytes });
     } catch (error) {
       throw await this.#translate(error, 'read', path);
     } finally {
       client.close(handle).catch(() => undefined);
-    }
-  }
-
-  /** Several reads ahead; a short one is asked again from where it ended, and an empty one is the end. */
-  async *#readExtent(
-    client: SftpClient,
-    handle: Handle,
-    extent: Extent,
-  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
-    const endBytes = extent.offsetBytes + extent.lengthBytes;
-    const ahead: { offset: number; length: number; bytes: Promise<Buffer> }[] = [];
-    let next = extent.offsetBytes;
-    const ask = (offset: number, length: number) => {
-      const bytes = client.read(handle, offset, length);
-      bytes.catch(() => undefined); // awaited below, in order
-      return { offset, length, bytes };
-    };
-    for (;;) {
-      while (ahead.length < PIECES_IN_FLIGHT && next < endBytes) {
-        const length = Math.min(this.#maxWriteBytes, endBytes - next);
-        ahead.push(ask(next, length));
-        next += length;
-      }
-      const head = ahead.shift();
-      if (!head) return;
-      const bytes = await head.bytes;
-      if (bytes.length === 0) return;
-      yield { offsetBytes: head.offset, bytes };
-      if (bytes.length < head.length)
-        ahead.unshift(ask(head.offset + bytes.length, head.length - bytes.length));
     }
   }
 
@@ -396,44 +368,30 @@ interface SinkOptions {
   readonly translate: (error: unknown) => Promise<unknown>;
 }
 
-/** A large file over SFTP: a window of writes in flight, the first failure is kept. */
+/** A large file over SFTP. */
 class SftpSink implements FileSink {
   readonly #options: SinkOptions;
-  #inFlight = 0;
-  #failure: { readonly error: unknown } | undefined;
-  #wake: (() => void) | undefined;
+  readonly #window: WriteWindow;
   #isOpen = true;
 
   constructor(options: SinkOptions) {
     this.#options = options;
+    this.#window = new WriteWindow(options.client, options.handle, options.maxWriteBytes);
   }
 
-  async write(offsetBytes: number, bytes: Buffer): Promise<void> {
-    const { client, handle, maxWriteBytes } = this.#options;
-    for (let start = 0; start < bytes.length; start += maxWriteBytes) {
-      await this.#below(PIECES_IN_FLIGHT);
-      this.#inFlight++;
-      client.write(handle, offsetBytes + start, bytes.subarray(start, start + maxWriteBytes)).then(
-        () => this.#answered(),
-        (error: unknown) => {
-          this.#failure ??= { error };
-          this.#answered();
-        },
-      );
-    }
+  write(offsetBytes: number, bytes: Buffer): Promise<void> {
+    return this.#translated(this.#window.write(offsetBytes, bytes));
   }
 
   async restart(): Promise<void> {
-    await this.#below(1);
-    const { client, handle, translate } = this.#options;
-    await client.fsetstat(handle, { sizeBytes: 0 }).catch(async (error: unknown) => {
-      throw await translate(error);
-    });
+    const { client, handle } = this.#options;
+    await this.#translated(this.#window.idle());
+    await this.#translated(client.fsetstat(handle, { sizeBytes: 0 }));
   }
 
   async finish(sizeBytes: number): Promise<void> {
     const { client, handle, about, canFsync, translate } = this.#options;
-    await this.#below(1);
+    await this.#translated(this.#window.idle());
     try {
       const mtimeS = clampTime(about.mtimeS);
       const steps = [
@@ -468,17 +426,10 @@ class SftpSink implements FileSink {
     await this.#options.client.close(this.#options.handle).catch(() => undefined);
   }
 
-  async #below(count: number): Promise<void> {
-    while (this.#inFlight >= count && !this.#failure)
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    if (this.#failure) throw await this.#options.translate(this.#failure.error);
-  }
-
-  #answered(): void {
-    this.#inFlight--;
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+  async #translated(work: Promise<void>): Promise<void> {
+    await work.catch(async (error: unknown) => {
+      throw await this.#options.translate(error);
+    });
   }
 }
 
@@ -490,29 +441,6 @@ function quietest(clients: readonly SftpClient[], first: SftpClient): SftpClient
 
 function toLinked(): LinkOutcome {
   return 'linked';
-}
-
-function toStoredItem(item: DirectoryItem): StoredItem {
-  return {
-    name: item.name,
-    type: typeOf(item.attributes.permissions),
-    sizeBytes: item.attributes.sizeBytes ?? 0,
-    linkCount: linkCountOf(item.longName),
-    inode: undefined,
-  };
-}
-
-function typeOf(permissions: number | undefined): StoredItem['type'] {
-  switch ((permissions ?? 0) & 0o170000) {
-    case 0o100000:
-      return 'file';
-    case 0o040000:
-      return 'directory';
-    case 0o120000:
-      return 'symlink';
-    default:
-      return 'other';
-  }
 }
 
 /** SFTP v3 has unsigned 32-bit seconds; the manifest keeps the true time. */

@@ -1,0 +1,68 @@
+/** A `string` of the protocol: its length, then its bytes. */
+export function stringField(bytes: Buffer): Buffer {
+  const field = Buffer.allocUnsafe(LENGTH_BYTES + bytes.length);
+  bytes.copy(field, field.writeUInt32BE(bytes.length));
+  return field;
+}
+
+/** The bytes of a body that is one `string`; undefined if it is not. */
+export function stringIn(body: Buffer): Buffer | undefined {
+  if (body.length < LENGTH_BYTES || body.readUInt32BE() !== body.length - LENGTH_BYTES) return undefined;
+  return body.subarray(LENGTH_BYTES);
+}
+
+/** The body of `put`, but for the content, whose length it ends with. */
+export function putBody(
+  path: Buffer,
+  about: { mtimeNs: bigint; flags: number; contentBytes: number },
+): Buffer {
+  const body = Buffer.allocUnsafe(LENGTH_BYTES + path.length + 8 + 1 + LENGTH_BYTES);
+  let at = body.writeUInt32BE(path.length);
+  at += path.copy(body, at);
+  at = body.writeBigInt64BE(clampTime(about.mtimeNs), at);
+  at = body.writeUInt8(about.flags, at);
+  body.writeUInt32BE(about.contentBytes, at);
+  return body;
+}
+
+/** The body of `create`. */
+export function createBody(path: Buffer, about: { flags: number; expectedBytes: number }): Buffer {
+  const body = Buffer.allocUnsafe(LENGTH_BYTES + path.length + 1 + 8);
+  let at = body.writeUInt32BE(path.length);
+  at += path.copy(body, at);
+  at = body.writeUInt8(about.flags, at);
+  body.writeBigUInt64BE(BigInt(about.expectedBytes), at);
+  return body;
+}
+
+/** The body of `finish`. */
+export function finishBody(
+  handle: Buffer,
+  about: { sizeBytes: number; mtimeNs: bigint; flags: number },
+): Buffer {
+  const body = Buffer.allocUnsafe(LENGTH_BYTES + handle.length + 8 + 8 + 1);
+  let at = body.writeUInt32BE(handle.length);
+  at += handle.copy(body, at);
+  at = body.writeBigUInt64BE(BigInt(about.sizeBytes), at);
+  at = body.writeBigInt64BE(clampTime(about.mtimeNs), at);
+  body.writeUInt8(about.flags, at);
+  return body;
+}
+
+/** The body of `get`. */
+export function getBody(path: Buffer, mostBytes: number): Buffer {
+  const body = Buffer.allocUnsafe(LENGTH_BYTES + path.length + 4);
+  let at = body.writeUInt32BE(path.length);
+  at += path.copy(body, at);
+  body.writeUInt32BE(mostBytes, at);
+  return body;
+}
+
+const LENGTH_BYTES = 4;
+const MAX_I64 = 2n ** 63n - 1n;
+
+/** The manifest keeps the true time. */
+function clampTime(timeNs: bigint): bigint {
+  if (timeNs > MAX_I64) return MAX_I64;
+  return timeNs < -MAX_I64 ? -MAX_I64 : timeNs;
+}

@@ -1,0 +1,187 @@
+import { VERB, parseBeginReply, parseEmptyReply, parsePublishReply } from '@bakker/impl-format';
+import type { BeginReply, ManifestFollower, PublishRequest, RunName } from '@bakker/impl-format';
+import { createHash } from 'node:crypto';
+import { AgentError } from '../../errors.ts';
+import type {
+  BeginOptions,
+  ConfirmedParent,
+  FileSink,
+  Keeper,
+  LinkOutcome,
+  NewFile,
+  Published,
+  PublishOptions,
+  RunWriter,
+  StoredPlace,
+} from '../../ports/storage-account.ts';
+import { printableName } from '../../printable-name.ts';
+import { createBody, putBody, stringIn } from './body-writer.ts';
+import { ManifestUplink } from './manifest-uplink.ts';
+import { NewFileSink, flagsOf, mtimeOf, storedOtherwise } from './new-file-sink.ts';
+import { TreeQueue } from './tree-queue.ts';
+import { ManifestDiffers } from './verb-client.ts';
+import type { VerbClient } from './verb-client.ts';
+
+/** Requests that wait for their answer; beyond it more only cost memory. */
+const MAX_PENDING = 512;
+/** The session of a process that has just ended lets go of the account within this time. */
+const LOCK_RETRIES = { count: 12, waitMs: 250 };
+const ABANDON_WITHIN_MS = 2_000;
+
+/** Writes a run by the verbs of the account's shell. */
+export class ShellRunWriter implements RunWriter {
+  readonly run: RunName;
+  readonly folder: string;
+  readonly carriedFolders: readonly string[];
+  readonly maxPathBytes: number;
+  readonly parent?: ConfirmedParent;
+  readonly keeper?: Keeper;
+  readonly manifestFollower?: ManifestFollower;
+  readonly #verbs: VerbClient;
+  readonly #tree: TreeQueue;
+  readonly #uplink: ManifestUplink;
+  readonly #parentRun: RunName | undefined;
+  #stage: 'untouched' | 'writing' | 'published' | 'released' = 'untouched';
+
+  private constructor(verbs: VerbClient, begun: BeginReply, maxPathBytes: number) {
+    this.#verbs = verbs;
+    this.#tree = new TreeQueue(verbs);
+    this.#uplink = new ManifestUplink(verbs);
+    this.run = begun.run;
+    this.folder = begun.token;
+    this.carriedFolders = begun.carried;
+    this.maxPathBytes = maxPathBytes;
+    this.#parentRun = begun.parent?.run;
+    if (!begun.parent) return;
+    const { run, manifestSha256 } = begun.parent;
+    const hurt = new Set(
+      begun.hurt.filter((file) => file.run === run).map(({ path }) => path.toString('latin1')),
+    );
+    this.parent = { manifestSha256, isHurt: (path) => hurt.size > 0 && hurt.has(path.toString('latin1')) };
+    this.keeper = this.#tree;
+    this.manifestFollower = this.#uplink;
+  }
+
+  /** @throws AgentError LOCKED, ParentChanged */
+  static async begin(
+    verbs: VerbClient,
+    { parent, maxPathBytes }: Pick<BeginOptions, 'parent'> & { maxPathBytes: number },
+  ): Promise<ShellRunWriter> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const begun = await verbs.json(VERB.begin, { parent: parent ?? null }, parseBeginReply);
+        return new ShellRunWriter(verbs, begun, maxPathBytes);
+      } catch (error) {
+        const isLocked = error instanceof AgentError && error.code === 'LOCKED';
+        if (!isLocked || attempt === LOCK_RETRIES.count) throw error;
+        await new Promise((resolve) => setTimeout(resolve, LOCK_RETRIES.waitMs));
+      }
+    }
+  }
+
+  ready(): Promise<void> | undefined {
+    this.#stage = 'writing';
+    const waits = this.#tree.ready() ?? this.#uplink.ready();
+    if (waits) return waits;
+    const { sftp } = this.#verbs;
+    if (sftp.pending < MAX_PENDING) return undefined;
+    return sftp.below(MAX_PENDING / 2).catch((error: unknown) => {
+      throw this.#verbs.explained(error, 'write');
+    });
+  }
+
+  directory(path: Buffer): Promise<void> {
+    this.#stage = 'writing';
+    return this.#tree.directory(path);
+  }
+
+  symlink(path: Buffer, target: Buffer): Promise<boolean> {
+    this.#stage = 'writing';
+    return this.#tree.symlink(path, target).then(isDone);
+  }
+
+  link(path: Buffer, from: StoredPlace): Promise<LinkOutcome> {
+    this.#stage = 'writing';
+    const isParent = from.folder === this.#parentRun;
+    if (isParent && this.parent?.isHurt(from.path)) return Promise.resolve('hurt');
+    return this.#tree.link(path, isParent ? '' : from.folder, from.path);
+  }
+
+  async file(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
+    this.#stage = 'writing';
+    const body = putBody(path, {
+      mtimeNs: mtimeOf(about),
+      flags: flagsOf(about),
+      contentBytes: content.length,
+    });
+    const stored = await this.#verbs.call(VERB.put, body, content, `write ${printableName(path)}`);
+    const sent = about.sha256 ?? createHash('sha256').update(content).digest();
+    if (!stored.equals(sent)) throw storedOtherwise(path);
+  }
+
+  async openFile(path: Buffer, about: NewFile): Promise<FileSink> {
+    this.#stage = 'writing';
+    const body = createBody(path, { flags: flagsOf(about), expectedBytes: about.expectedBytes ?? 0 });
+    const what = `write ${printableName(path)}`;
+    const bytes = stringIn(await this.#verbs.call(VERB.create, body, undefined, what));
+    if (!bytes) throw new AgentError('STORAGE_REFUSED', `the storage gave no handle to ${what}`);
+    return new NewFileSink(this.#verbs, { bytes, path }, about);
+  }
+
+  async publish(options: PublishOptions): Promise<Published> {
+    const told = this.manifestFollower ? this.#uplink.finish() : this.#uplink.sendFile(options.manifest());
+    await Promise.all([this.#tree.finish(), told]);
+    const fileSha256 = options.receipt.manifestSha256;
+    try {
+      return await this.#publish(options, this.manifestFollower ? null : fileSha256);
+    } catch (error) {
+      if (!(error instanceof ManifestDiffers) || !this.manifestFollower) throw error;
+      // a line that was thought to be the parent's is not: the manifest goes as it is
+      await this.#uplink.sendFile(options.manifest());
+      return this.#publish(options, fileSha256);
+    }
+  }
+
+  async cleanUp(): Promise<void> {
+    if (this.carriedFolders.length > 0) await this.release();
+  }
+
+  /** Lets go of the account, so that the session can begin another run. */
+  async release(): Promise<void> {
+    if (this.#stage === 'released') return;
+    const verb = this.#stage === 'published' ? VERB.cleanUp : VERB.abandon;
+    this.#stage = 'released';
+    await this.#verbs.json(verb, {}, parseEmptyReply);
+  }
+
+  /** What was written stays, for the next run to carry over; a run that nothing was written to is given up. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stage !== 'untouched') return;
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ABANDON_WITHIN_MS);
+    await Promise.race([this.release().catch(() => undefined), late]);
+    clearTimeout(timer);
+  }
+
+  async #publish({ objects, receipt }: PublishOptions, manifestSha256: string | null): Promise<Published> {
+    const { status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes, manifestDigest, frozen } =
+      receipt;
+    const figures = { status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes, manifestDigest };
+    const request: PublishRequest = {
+      objects,
+      manifestSha256,
+      receipt: frozen === undefined ? figures : { ...figures, frozen },
+    };
+    const reply = await this.#verbs.json(VERB.publish, request, parsePublishReply);
+    this.#stage = 'published';
+    return {
+      manifestSha256: reply.manifestSha256,
+      manifestSizeBytes: reply.manifestSizeBytes,
+      frozen: reply.frozen ?? undefined,
+    };
+  }
+}
+
+function isDone(): true {
+  return true;
+}

@@ -1,0 +1,48 @@
+import type { Entry } from '@bakker/impl-format';
+import type { Keeper } from '../ports/storage-account.ts';
+
+/** So many entries are kept before the storage is told: it works while the scan goes on. */
+const ENTRIES_A_STRETCH = 8192;
+
+/**
+ * Tells the storage, in path order, what of the parent is in this run at the same place. What nothing is said of is kept.
+ * To be called for every path of the parent's, before what is new at that path is sent.
+ */
+export class Keeping {
+  readonly #keeper: Keeper;
+  #passed: Buffer | undefined;
+  #untold = 0;
+
+  constructor(keeper: Keeper) {
+    this.#keeper = keeper;
+  }
+
+  /** The parent's object at this path stays as it is. */
+  keep(path: Buffer): void {
+    if (++this.#untold < ENTRIES_A_STRETCH) return;
+    this.#untold = 0;
+    this.#keeper.keepUntil(path);
+  }
+
+  /** The parent's object at its own path is gone, or is something else now. */
+  pass(before: Entry): void {
+    if (before.stored.kind !== 'own' || (this.#passed && isBelow(before.path, this.#passed))) return;
+    this.#passed = before.path;
+    this.#untold = 0;
+    this.#keeper.skip(before.path);
+  }
+
+  rest(): void {
+    this.#keeper.keepRest();
+  }
+}
+
+function isBelow(path: Buffer, folder: Buffer): boolean {
+  return (
+    path.length > folder.length &&
+    path[folder.length] === SLASH &&
+    path.compare(folder, 0, folder.length, 0, folder.length) === 0
+  );
+}
+
+const SLASH = 0x2f;
