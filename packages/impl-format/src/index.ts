@@ -32,6 +32,10 @@ export {
   type ManifestReader,
   type ReadOptions,
 } from './manifest-reader.ts';
+export { decodeHeaderLine } from './header-line.ts';
+export { lineBlocks, MAX_LINE_BYTES } from './line-blocks.ts';
+export { decodeTrailerLine } from './trailer-line.ts';
+export { decompressZstd, ZstdCompressor } from './zstd.ts';
 export { mergeJoin, type JoinedPair } from './merge-join.ts';
 export * from './verbs/index.ts';
 export * from './sealed/index.ts';

@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto';
+import {
+  decodeHeaderLine,
+  decodeTrailerLine,
+  FormatProblem,
+  MAX_LINE_BYTES,
+  ZstdCompressor,
+} from '@bakker/impl-format';
+import { StorageError } from '../../errors.ts';
+
+const NEWLINE = 0x0a;
+/** Text is handed to the compressor in pieces of at least this size: streams cost by the piece. */
+const PIECE_BYTES = 256 * 1024;
+
+/**
+ * The text of a manifest on its way into a file: compressed, and its digest taken. Holds a piece, and the last line, which
+ * the digest does not cover.
+ */
+export class ComposedText implements Disposable {
+  readonly #compressor = new ZstdCompressor();
+  readonly #write: (compressed: Uint8Array) => void;
+  readonly #hash = createHash('sha256');
+  #header: Buffer | undefined;
+  #pieces: Buffer[] = [];
+  #pieceBytes = 0;
+  #line: Buffer[] = [];
+  #lineBytes = 0;
+
+  constructor(write: (compressed: Uint8Array) => void) {
+    this.#write = write;
+  }
+
+  /** Whether the text so far ends with a whole line. */
+  get isAtLineStart(): boolean {
+    return this.#lineBytes === 0 || this.#line.at(-1)!.at(-1) === NEWLINE;
+  }
+
+  /** @param text - not to be changed any more. @throws StorageError MANIFEST_DAMAGED for a line that is too long; what `write` throws */
+  async add(text: Buffer): Promise<void> {
+    if (text.length === 0) return;
+    this.#digest(text);
+    this.#pieces.push(text);
+    this.#pieceBytes += text.length;
+    if (this.#pieceBytes >= PIECE_BYTES) await this.#compress();
+  }
+
+  /**
+   * Ends the text, when header and trailer say the truth.
+   * @throws StorageError MANIFEST_DAMAGED unless it is the manifest of `run` with the digest that its trailer says
+   */
+  async finish(run: string): Promise<void> {
+    if (!this.isAtLineStart || this.#header === undefined) throw damaged('it has no end');
+    try {
+      const header = decodeHeaderLine(textOf(this.#header));
+      if (header.run !== run) throw damaged(`it is the manifest of ${header.run}`);
+      const trailer = decodeTrailerLine(textOf(Buffer.concat(this.#line)));
+      if (this.#hash.digest('hex') !== trailer.digest) throw damaged('its text is not what its trailer says');
+    } catch (error) {
+      throw error instanceof FormatProblem ? damaged(error.message) : error;
+    }
+    await this.#compress();
+    await this.#compressor.end();
+    this.#flush();
+  }
+
+  [Symbol.dispose](): void {
+    this.#compressor[Symbol.dispose]();
+  }
+
+  /** Takes everything into the digest but the last line, be it whole or begun. */
+  #digest(text: Buffer): void {
+    const end = text.length < 2 ? -1 : text.lastIndexOf(NEWLINE, text.length - 2);
+    if (end >= 0 || this.isAtLineStart) {
+      for (const part of this.#line) this.#hash.update(part);
+      if (this.#header === undefined && this.#lineBytes > 0 && this.isAtLineStart) {
+        this.#header = Buffer.concat(this.#line);
+      }
+      if (end >= 0) {
+        this.#header ??= Buffer.concat([...this.#line, text.subarray(0, text.indexOf(NEWLINE) + 1)]);
+        this.#hash.update(text.subarray(0, end + 1));
+      }
+      this.#line = [];
+      this.#lineBytes = 0;
+    }
+    const rest = text.subarray(end + 1);
+    this.#lineBytes += rest.length;
+    if (this.#lineBytes > MAX_LINE_BYTES) throw damaged('a line is too long');
+    this.#line.push(rest);
+  }
+
+  async #compress(): Promise<void> {
+    const piece = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
+    this.#pieces = [];
+    this.#pieceBytes = 0;
+    await this.#compressor.write(piece);
+    this.#flush();
+  }
+
+  #flush(): void {
+    for (const compressed of this.#compressor.take()) this.#write(compressed);
+  }
+}
+
+function textOf(line: Buffer): string {
+  return line.toString('utf8', 0, line.length - 1);
+}
+
+function damaged(reason: string): StorageError {
+  return new StorageError('MANIFEST_DAMAGED', `the manifest that was sent is not whole: ${reason}`);
+}
