@@ -2,9 +2,11 @@ import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { installBakker, type Bakker, type RunOptions } from './bakker.ts';
 import type { BackupReport, ListedRun, VerifyReport } from './json-contracts.ts';
 import { startProxy, type Proxy } from './proxy.ts';
+import { addShellAccount, type ShellKey } from './shell-account.ts';
 import { startSshd, type SshAccount, type SshServer } from './sshd.ts';
 
-export type StorageKind = 'plain' | 'chroot' | 'openssh' | 'local';
+export type StorageKind = 'plain' | 'chroot' | 'openssh' | 'local' | 'shell';
+/** Where nothing of ours runs. */
 export const STORAGE_KINDS: readonly StorageKind[] = ['plain', 'chroot', 'openssh', 'local'];
 
 export interface WorldOptions {
@@ -17,6 +19,8 @@ export interface WorldOptions {
   /** Puts a proxy between bakker and the server, as slow as asked. */
   readonly proxied?: boolean;
   readonly bytesPerSecond?: number;
+  /** What the key of a `shell` account may do. */
+  readonly shellKey?: ShellKey;
 }
 
 /** A server with something to back up, an account, and bakker configured for them, with no least interval between runs. */
@@ -61,7 +65,10 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
     server = made.use(
       await startSshd(options.storageOn === undefined ? {} : { accountsFolder: options.storageOn }),
     );
-    account = await server.addAccount({ chroot: kind === 'chroot' });
+    account =
+      kind === 'shell'
+        ? await addShellAccount(server, options.shellKey)
+        : await server.addAccount({ chroot: kind === 'chroot' });
     storage = account.folder;
     if (options.proxied === true) {
       const { bytesPerSecond } = options;
