@@ -97,5 +97,7 @@ function isShortOfSpace(keeper: AccountKeeper, { space }: AccountPolicy): boolea
   const { totalBytes, freeBytes } = keeper.space();
   if (freeBytes < reserveBytesOf(space, totalBytes)) return true;
   const usedBytes = keeper.usedBytes();
-  return space.limitBytes !== undefined && usedBytes !== undefined && usedBytes > space.limitBytes;
+  if (space.limitBytes === undefined || usedBytes === undefined) return false;
+  // Up to the ceiling the server may have been granted more.
+  return usedBytes > Math.max(space.limitBytes, space.ceilingBytes ?? 0);
 }

@@ -1,0 +1,198 @@
+import t from 'tap';
+import type { Test } from 'tap';
+import { parseRunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import { openFolder } from '@bakker/linux';
+import { existsSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { holdRun } from '../../src/adapters/account/locks.ts';
+import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
+import { dieAt } from './dying-process.ts';
+import { SampleAccount, makeRoot } from './sample-account.ts';
+
+const NEVER = new AbortController().signal;
+const NOW_MS = Date.UTC(2024, 3, 20);
+
+function name(text: string): RunName {
+  const run = parseRunName(text);
+  if (run === undefined) throw new Error(text);
+  return run;
+}
+
+const [FIRST, SECOND, THIRD] = [name('2024_04_17_01'), name('2024_04_18_01'), name('2024_04_19_01')];
+
+function threeRuns(t: Test): { root: string; account: SampleAccount } {
+  const root = makeRoot(t);
+  const account = new SampleAccount(root);
+  account.publish(FIRST, { files: { 'etc/a': 'a', 'etc/b': 'b' }, receivedAtMs: NOW_MS - 3e8 });
+  account.publish(SECOND, {
+    files: { 'etc/a': null, 'etc/b': 'b2' },
+    parent: FIRST,
+    receivedAtMs: NOW_MS - 2e8,
+  });
+  account.publish(THIRD, {
+    files: { 'etc/a': null, 'etc/b': null },
+    parent: SECOND,
+    receivedAtMs: NOW_MS - 1e8,
+  });
+  return { root, account };
+}
+
+/** Without `latest`, which is a new symlink, and what the next session clears away. */
+function lasting(lines: readonly string[]): string[] {
+  return lines.filter((line) => !/^(latest|\.bakker\/tmp-)/.test(line));
+}
+
+/** Every run without a suffix has its manifest, and `latest` points at one. */
+function holdsInvariants(t: Test, account: SampleAccount, when: string): void {
+  for (const run of account.runs())
+    t.ok(existsSync(join(account.folder, `${run}.impl`)), `${when}: ${run} has its manifest`);
+  t.ok(account.runs().includes(account.latest()), `${when}: latest points at a run`);
+}
+
+t.test('a removed run lies in the trash with manifest and receipt, and comes back exactly', async (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  const before = account.snapshot();
+  t.equal(await keeper.remove(SECOND, NOW_MS), 'removed');
+  t.same(account.runs(), [FIRST, THIRD]);
+  t.notOk(existsSync(join(account.folder, `${SECOND}.impl`)));
+  t.notOk(existsSync(join(account.folder, `.bakker/receipts/${SECOND}.json`)));
+  t.equal(account.trash().length, 3);
+  t.equal(await keeper.remove(SECOND, NOW_MS), 'gone');
+  await keeper.bringBack(SECOND);
+  t.same(account.snapshot(), before);
+  t.same(account.trash(), []);
+});
+
+t.test('latest moves away from a run that goes, and back when it comes back', async (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  await keeper.remove(THIRD, NOW_MS);
+  t.equal(account.latest(), SECOND);
+  await keeper.bringBack(THIRD);
+  t.equal(account.latest(), THIRD);
+});
+
+t.test('the only run is never removed', async (t) => {
+  const account = new SampleAccount(makeRoot(t));
+  account.publish(FIRST, { files: { a: 'a' } });
+  using keeper = openKeeper(join(account.folder, '..'), account.name);
+  await t.rejects(keeper.remove(FIRST, NOW_MS), { code: 'FAILED' });
+  t.same(account.runs(), [FIRST]);
+});
+
+t.test('a removal that dies at any step leaves whole runs, and the next call ends it', async (t) => {
+  let deaths = 0;
+  for (let step = 1; ; step++) {
+    const { root, account } = threeRuns(t);
+    const before = account.snapshot();
+    using keeper = openKeeper(root, account.name);
+    const died = await dieAt(step, () => keeper.remove(THIRD, NOW_MS));
+    holdsInvariants(t, account, `step ${step}`);
+    await keeper.mend();
+    holdsInvariants(t, account, `mended after step ${step}`);
+    if (account.runs().includes(THIRD)) await keeper.remove(THIRD, NOW_MS);
+    t.notOk(existsSync(join(account.folder, `${THIRD}.impl`)), 'no manifest is left of a run that went');
+    await keeper.bringBack(THIRD);
+    t.same(lasting(account.snapshot()), lasting(before), `whole after step ${step}`);
+    t.equal(account.latest(), THIRD);
+    t.same(account.trash(), []);
+    if (!died) break;
+    deaths++;
+  }
+  t.ok(deaths >= 6, `${deaths} deaths`);
+});
+
+t.test('bringing back may die at any step, too', async (t) => {
+  let deaths = 0;
+  for (let step = 1; ; step++) {
+    const { root, account } = threeRuns(t);
+    const before = account.snapshot();
+    using keeper = openKeeper(root, account.name);
+    await keeper.remove(SECOND, NOW_MS);
+    const died = await dieAt(step, () => keeper.bringBack(SECOND));
+    holdsInvariants(t, account, `step ${step}`);
+    await keeper.mend();
+    if (!account.runs().includes(SECOND)) await keeper.bringBack(SECOND);
+    t.same(account.snapshot(), before, `whole after step ${step}`);
+    t.same(account.trash(), [], `nothing is left in the trash after step ${step}`);
+    if (!died) break;
+    deaths++;
+  }
+  t.ok(deaths >= 5, `${deaths} deaths`);
+});
+
+t.test('a deletion that dies at any step is ended by the next, and is not brought back half', async (t) => {
+  for (let step = 1; ; step++) {
+    const { root, account } = threeRuns(t);
+    using keeper = openKeeper(root, account.name);
+    await keeper.remove(FIRST, NOW_MS);
+    const kept = account.snapshot();
+    const trashed = keeper.trash()[0]?.name ?? '';
+    const died = await dieAt(step, () => keeper.deleteTrashed(trashed, NEVER));
+    if (step > 1) await t.rejects(keeper.bringBack(FIRST), { code: 'NOT_FOUND' });
+    for (const entry of keeper.trash()) await keeper.deleteTrashed(entry.name, NEVER);
+    await keeper.mend();
+    t.same(account.trash(), [], `empty after step ${step}`);
+    t.same(account.snapshot(), kept, `the others stay as they are after step ${step}`);
+    if (!died) break;
+  }
+});
+
+t.test('a run that a session has as its parent stays', async (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  using folder = openFolder(Buffer.from(account.folder));
+  const held = holdRun(folder, SECOND);
+  t.ok(held);
+  t.equal(await keeper.remove(SECOND, NOW_MS), 'in-use');
+  t.equal(await keeper.remove(FIRST, NOW_MS), 'removed', 'others go');
+  held?.[Symbol.dispose]();
+  t.equal(await keeper.remove(SECOND, NOW_MS), 'removed');
+  t.equal(holdRun(folder, SECOND), undefined, 'what went is nobody’s parent');
+});
+
+t.test('a name that was used again is not overwritten', async (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  await keeper.remove(THIRD, NOW_MS);
+  account.publish(THIRD, { files: { new: 'new' } });
+  await t.rejects(keeper.bringBack(THIRD), { code: 'NAME_TAKEN' });
+  t.equal(readFileSync(join(account.folder, THIRD, 'new'), 'utf8'), 'new');
+});
+
+t.test('a frozen account loses no run, whoever planned it', async (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  await keeper.freeze({ reason: 'looks odd', sinceRun: THIRD, atMs: NOW_MS });
+  t.equal(await keeper.remove(FIRST, NOW_MS), 'frozen');
+  t.same(await keeper.thaw(), { reason: 'looks odd', sinceRun: THIRD, atMs: NOW_MS });
+  t.equal(await keeper.thaw(), undefined);
+  t.equal(await keeper.remove(FIRST, NOW_MS), 'removed');
+});
+
+t.test('a frozen.json that can not be read freezes', (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  writeFileSync(join(account.folder, '.bakker/frozen.json'), '{"reason":');
+  t.match(keeper.frozen(), { reason: /can not be read/ });
+  t.end();
+});
+
+t.test('the trash of another hand is deleted, symlinks not followed', async (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  account.publish('2024_04_21_01', { files: { x: 'x' }, receivedAtMs: null });
+  renameSync(
+    join(account.folder, '2024_04_21_01'),
+    join(account.folder, '.bakker/trash/2024_04_21_01.token'),
+  );
+  symlinkSync(join(account.folder, FIRST), join(account.folder, '.bakker/trash/2024_04_21_01.token/link'));
+  symlinkSync(join(account.folder, FIRST), join(account.folder, '.bakker/trash/link'));
+  writeFileSync(join(account.folder, '.bakker/trash/file'), 'x');
+  const kept = account.snapshot();
+  await keeper.deleteGivenUp(NEVER);
+  t.same(account.trash(), []);
+  t.same(account.snapshot(), kept);
+});
