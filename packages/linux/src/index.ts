@@ -1,5 +1,6 @@
 export * from './at-calls.ts';
 export * from './beneath.ts';
+export * from './cache.ts';
 export * from './clone.ts';
 export * from './errno.ts';
 export { AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, LibcError, cString, fail, libc } from './libc.ts';

@@ -62,6 +62,8 @@ export interface Libc {
   ioprioSet(number: number, which: number, who: number, priority: number): number;
   lseek(fd: number, offset: number, whence: number): number | bigint;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
+  /** Returns the errno, 0 for none. */
+  posix_fadvise(fd: number, offset: number, length: number, advice: number): number;
   copy_file_range(
     from: number,
     fromOffset: Buffer,
@@ -142,6 +144,7 @@ function bind(): Libc {
     ioprioSet: call('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'int64_t']),
     lseek: call('lseek', 'int64_t', ['int', 'int64_t', 'int']),
     fallocate: call('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
+    posix_fadvise: call('posix_fadvise', 'int', ['int', 'int64_t', 'int64_t', 'int']),
     copy_file_range: call('copy_file_range', 'int64_t', ['int', out, 'int', out, 'size_t', 'uint']),
     ioctlInt: call('ioctl', 'int', ['int', 'ulong', 'int64_t']),
     syncfs: call('syncfs', 'int', ['int']),

@@ -1,0 +1,17 @@
+import t from 'tap';
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { dropFromCache, libc } from '../src/index.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+t.test('dropping a file from the cache leaves its content', (t) => {
+  using folder = temporaryFolder('cache');
+  const file = `${folder.path}/file`;
+  const fd = openSync(file, 'w');
+  writeSync(fd, 'content');
+  fsyncSync(fd);
+  dropFromCache(fd);
+  t.equal(libc().posix_fadvise(fd, 0, 0, 4), 0, 'the call itself is taken');
+  closeSync(fd);
+  t.equal(readFileSync(file, 'utf8'), 'content');
+  t.end();
+});
