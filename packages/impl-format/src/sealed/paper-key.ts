@@ -32,7 +32,8 @@ export function formatPaperKey(key: PrivateKey): string {
 /** Whether a text could be a key that somebody typed from paper. */
 export function looksLikePaperKey(text: string): boolean {
   const groups = groupsIn(text);
-  return groups.length > 0 && groups.every((group) => /^[a-z0-9]{1,12}$/.test(group));
+  const whole = groups.filter((group) => group.length === GROUP_CHARACTERS);
+  return whole.length > GROUP_COUNT / 2 && groups.every((group) => /^[a-z0-9]{1,12}$/.test(group));
 }
 
 /**

@@ -38,7 +38,7 @@ export async function protectKey(key: PrivateKey, passphrase: string): Promise<s
 
 /** Whether a text is a protected key, damaged or not. */
 export function looksProtected(text: string): boolean {
-  return text.startsWith(PROTECTED_TITLE.slice(0, 20)) && text.includes('kdf:');
+  return [PROTECTED_TITLE, '\nkdf: ', '\nsealed: '].some((part) => text.includes(part));
 }
 
 /** @throws KeyTextError DAMAGED or PASSPHRASE_WRONG: a checksum tells the one from the other */

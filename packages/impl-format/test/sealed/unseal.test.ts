@@ -1,0 +1,251 @@
+import { spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
+import t from 'tap';
+import {
+  formatPrivateKey,
+  generatePrivateKey,
+  NameHider,
+  newDirectoryId,
+  newNameKey,
+  publicKeyOf,
+  ROOT_DIRECTORY_ID,
+  Sealer,
+} from '../../src/index.ts';
+import { CHUNK_BYTES, randomContent, StridedFile, textContent } from './samples.ts';
+import { readVectors, sealedFile } from './vectors.ts';
+
+const PYTHON = '/usr/bin/python3';
+const UNSEAL = new URL('../../../../scripts/unseal.py', import.meta.url).pathname;
+
+t.test('unseal.py opens every vector, with every form of the key', async (t) => {
+  using folder = tempFolder();
+  const vectors = readVectors();
+  writeFileSync(folder.at('key'), vectors.keyFile);
+  writeFileSync(folder.at('paper'), vectors.paperKey);
+  for (const { name, sha256 } of vectors.files) {
+    t.equal(unseal(folder.at('key'), 'file', sealedFile(name), folder.at(name)), '', name);
+    t.equal(hashOf(readFileSync(folder.at(name))), sha256);
+  }
+  t.equal(unseal(folder.at('paper'), 'file', sealedFile('text'), folder.at('by-paper')), '');
+  const script = `import sys; sys.path.insert(0, ${JSON.stringify(dirname(UNSEAL))}); sys.dont_write_bytecode = True
+import unseal; print(unseal.read_key(${JSON.stringify(vectors.protectedKeyFile)}, lambda: ${JSON.stringify(vectors.passphrase)}).hex())
+try: unseal.read_key(${JSON.stringify(vectors.protectedKeyFile)}, lambda: "wrong")
+except unseal.Refused as refused: print(refused)`;
+  const { stdout } = spawnSync(PYTHON, ['-c', script], { encoding: 'utf8' });
+  t.equal(stdout, `${vectors.privateKey}\nthe passphrase is wrong\n`);
+});
+
+t.test('unseal.py opens what was sealed just now, of every size around a chunk', async (t) => {
+  using folder = tempFolder();
+  const { sealer } = folder;
+  const contents = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES].map(randomContent);
+  for (const content of [...contents, textContent(200_000)]) {
+    writeFileSync(folder.at('sealed'), sealer.sealSmall(content));
+    rmSync(folder.at('out'), { force: true });
+    t.equal(unseal(folder.key, 'file', folder.at('sealed'), folder.at('out')), '');
+    t.ok(readFileSync(folder.at('out')).equals(content), `${content.length} bytes`);
+  }
+  const large = Buffer.concat([randomContent(2 * CHUNK_BYTES), Buffer.alloc(2 * CHUNK_BYTES + 9)]);
+  const strided = sealer.strided(large.length);
+  const file = new StridedFile();
+  file.writeChunk(strided, large, 0);
+  file.writeChunk(strided, large, 1);
+  file.write(strided.offset(2), strided.sealHole(2, 2 * CHUNK_BYTES + 9, true));
+  file.write(0, strided.header(large.length));
+  writeFileSync(folder.at('sealed'), file.bytes);
+  t.equal(unseal(folder.key, 'file', folder.at('sealed'), folder.at('large')), '');
+  t.ok(readFileSync(folder.at('large')).equals(large), 'strided, with a hole at its end');
+});
+
+t.test('unseal.py refuses what was altered, cut or sealed for others, and leaves no file', async (t) => {
+  using folder = tempFolder();
+  const { sealer } = folder;
+  const small = sealer.sealSmall(randomContent(50));
+  const large = new StridedFile().writeAll(
+    sealer.strided(CHUNK_BYTES + 50),
+    randomContent(CHUNK_BYTES + 50),
+  ).bytes;
+  const refused: Record<string, Buffer> = {
+    'a stranger': new Sealer([publicKeyOf(generatePrivateKey())]).sealSmall(Buffer.from('x')),
+    'no sealed file': Buffer.from('a text that nobody sealed, long enough to be a header'),
+    empty: Buffer.alloc(0),
+    longer: Buffer.concat([small, Buffer.of(0)]),
+    'longer and strided': Buffer.concat([large, Buffer.of(0)]),
+  };
+  for (const [which, sealed] of [
+    ['small', small],
+    ['large', large],
+  ] as const) {
+    for (const at of [5, 9, 33, 65, 70, 110, sealed.length - 40, sealed.length - 1]) {
+      const altered = Buffer.from(sealed);
+      altered[at] = (altered[at] ?? 0) ^ 4;
+      refused[`${which} altered at ${at}`] = altered;
+    }
+    for (const length of [3, 31, 40, 120, sealed.length - 50, sealed.length - 1]) {
+      refused[`${which} cut to ${length}`] = sealed.subarray(0, length);
+    }
+  }
+  for (const [how, sealed] of Object.entries(refused)) {
+    writeFileSync(folder.at('sealed'), sealed);
+    t.match(unseal(folder.key, 'file', folder.at('sealed'), folder.at('out')), /^unseal: /, how);
+    t.strictSame(
+      readdirSync(folder.path).filter((name) => name.startsWith('out')),
+      [],
+    );
+  }
+});
+
+t.test('unseal.py restores a run with hidden names, and names what is damaged', async (t) => {
+  using folder = tempFolder();
+  const contents: Record<string, Buffer> = {
+    'srv/a.txt': Buffer.from('a\n'),
+    'srv/deep/b.bin': randomContent(CHUNK_BYTES + 1),
+    'srv/deep/hurt': randomContent(10),
+    'srv/empty': Buffer.alloc(0),
+  };
+  const { manifest } = storeRun(folder, contents, { isHidden: true });
+  t.equal(unsealOut(folder.key, 'manifest', join(folder.account, `${RUN}.impl`)), manifest);
+  const stored = readdirSync(join(folder.account, RUN), { recursive: true, encoding: 'utf8' });
+  t.notMatch(stored.join('\n'), /srv|deep|txt|bin|empty/);
+  t.equal(unseal(folder.key, 'run', folder.account, RUN, folder.at('whole')), '');
+  for (const [path, content] of Object.entries(contents)) {
+    t.ok(readFileSync(join(folder.at('whole'), path)).equals(content), path);
+  }
+  t.equal(readlinkSync(join(folder.at('whole'), 'srv/link')), 'a.txt');
+
+  const sealer = folder.sealer;
+  const { pathOf } = storeRun(folder, contents, { isHidden: true });
+  writeFileSync(pathOf('srv/deep/hurt'), sealer.sealSmall(Buffer.from('a forgery!')));
+  const said = unseal(folder.key, 'run', folder.account, RUN, folder.at('hurt'));
+  t.equal(said, 'unseal: srv/deep/hurt: it is not the content that the manifest names\n');
+  t.equal(existsSync(folder.at('hurt/srv/deep/hurt')), false);
+  t.ok(readFileSync(folder.at('hurt/srv/deep/b.bin')).equals(contents['srv/deep/b.bin'] ?? Buffer.alloc(0)));
+});
+
+t.test('unseal.py restores a run with its own names, and never writes outside of its folder', async (t) => {
+  using folder = tempFolder();
+  storeRun(folder, { 'srv/a.txt': Buffer.from('a\n') }, { isHidden: false });
+  t.equal(unseal(folder.key, 'run', folder.account, RUN, folder.at('whole')), '');
+  t.equal(readFileSync(folder.at('whole/srv/a.txt'), 'utf8'), 'a\n');
+  for (const path of ['../escaped', 'srv/link/escaped', '/escaped', 'srv/../../escaped']) {
+    storeManifest(folder, [
+      { path: 'srv', type: 'directory' },
+      { path: 'srv/link', type: 'symlink', target: folder.path },
+      { path, type: 'file', size: 2, sha256: hashOf(Buffer.from('a\n')), stored: { at: 'srv/a.txt' } },
+    ]);
+    const out = folder.at(`out-${randomBytes(4).toString('hex')}`);
+    t.match(unseal(folder.key, 'run', folder.account, RUN, out), /a path leaves its place/, path);
+    t.strictSame([folder.at('escaped'), '/escaped'].filter((each) => existsSync(each)), []);
+  }
+});
+
+const RUN = '2024_04_18_01';
+
+interface Folder extends Disposable {
+  readonly path: string;
+  readonly account: string;
+  readonly key: string;
+  readonly sealer: Sealer;
+  at(name: string): string;
+}
+
+/** A folder with a key file and an account. */
+function tempFolder(): Folder {
+  const path = mkdtempSync(join(tmpdir(), 'bakker-unseal-'));
+  const privateKey = generatePrivateKey();
+  const at = (name: string): string => join(path, name);
+  writeFileSync(at('private'), formatPrivateKey(privateKey));
+  mkdirSync(at('account'));
+  return {
+    path,
+    account: at('account'),
+    key: at('private'),
+    sealer: new Sealer([publicKeyOf(privateKey)]),
+    at,
+    [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+/** Stores a sealed run as the document describes it. */
+function storeRun(
+  folder: Folder,
+  contents: Readonly<Record<string, Buffer>>,
+  { isHidden }: { isHidden: boolean },
+) {
+  const nameKey = newNameKey();
+  const hider = new NameHider(nameKey);
+  const ids = new Map([
+    ['', ROOT_DIRECTORY_ID],
+    ['srv', newDirectoryId()],
+    ['srv/deep', newDirectoryId()],
+  ]);
+  const hide = (path: string): string => {
+    const parts = path.split('/');
+    const idOf = (depth: number): Buffer => ids.get(parts.slice(0, depth).join('/')) ?? ROOT_DIRECTORY_ID;
+    return parts.map((name, depth) => hider.hide(idOf(depth), Buffer.from(name))).join('/');
+  };
+  const pathOf = (path: string): string => join(folder.account, RUN, isHidden ? hide(path) : path);
+  for (const [path, content] of Object.entries(contents)) {
+    mkdirSync(dirname(pathOf(path)), { recursive: true });
+    writeFileSync(pathOf(path), folder.sealer.sealSmall(content));
+  }
+  const nameId = (path: string): object => (isHidden ? { nameId: ids.get(path)?.toString('hex') } : {});
+  const manifest = storeManifest(
+    folder,
+    [
+      { path: 'srv', type: 'directory', ...nameId('srv') },
+      { path: 'srv/deep', type: 'directory', ...nameId('srv/deep') },
+      ...Object.entries(contents).map(([path, content]) => ({
+        path,
+        type: 'file',
+        size: content.length,
+        sha256: hashOf(content),
+      })),
+      { path: 'srv/link', type: 'symlink', target: 'a.txt', stored: 'manifest' },
+    ],
+    isHidden ? { nameKey: nameKey.toString('base64') } : {},
+  );
+  return { manifest, pathOf };
+}
+
+function storeManifest(folder: Folder, entries: readonly object[], more: object = {}): string {
+  const lines = [{ bakker: 'impl', version: 1, run: RUN, ...more }, ...entries].map(
+    (line) => `${JSON.stringify(line)}\n`,
+  );
+  const digest = hashOf(Buffer.from(lines.join('')));
+  const text = `${lines.join('')}${JSON.stringify({ end: true, digest })}\n`;
+  const stream = folder.sealer.sealStream();
+  writeFileSync(
+    join(folder.account, `${RUN}.impl`),
+    Buffer.concat([...stream.push(zstdCompressSync(text)), ...stream.finish()]),
+  );
+  return text;
+}
+
+/** What it said on standard error. */
+function unseal(...words: readonly string[]): string {
+  const { status, stderr } = spawnSync(PYTHON, [UNSEAL, ...words], { encoding: 'utf8' });
+  if ((status === 0) !== (stderr === '')) throw new Error(`status ${status}: ${stderr}`);
+  return stderr;
+}
+
+function unsealOut(...words: readonly string[]): string {
+  return spawnSync(PYTHON, [UNSEAL, ...words], { encoding: 'utf8' }).stdout;
+}
+
+function hashOf(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

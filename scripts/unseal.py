@@ -1,0 +1,323 @@
+#!/usr/bin/python3
+"""Opens what bakker sealed, with nothing of bakker: docs/sealed-format.md is all that this was written from.
+
+  unseal.py KEYFILE file SEALED OUT          one sealed file
+  unseal.py KEYFILE manifest RUN.impl        the manifest as JSON lines, on standard output
+  unseal.py KEYFILE run ACCOUNT RUN OUT      all contents of a run with their real names, into a new folder
+
+KEYFILE holds a private key in any form: as bakker writes it, protected by a passphrase (asked for), or typed from paper.
+Needs Debian's python3-cryptography and python3-nacl, and the program zstd.
+"""
+import base64, getpass, hashlib, hmac, json, os, re, shutil, subprocess, sys, tempfile, unicodedata
+
+import nacl.exceptions
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from nacl.public import Box, PrivateKey, PublicKey
+
+
+class Refused(Exception):
+    """Damaged, altered, cut off, or sealed for another key."""
+
+
+def need(is_true, reason):
+    if not is_true:
+        raise Refused(reason)
+
+
+def expand(key, label, context=b""):
+    return HKDFExpand(SHA256(), 32, label + b" 1\0" + context).derive(key)
+
+
+def unbase32(text):
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+
+
+# --- private keys
+
+
+def read_key(text, ask=lambda: getpass.getpass("Passphrase: ")):
+    if "protected by a passphrase" in text:
+        return read_protected(text, ask)
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if lines and lines[0].startswith("bakker-private-key:"):
+        data = unbase32(lines[0].split(":")[1])
+        check = hashlib.sha256(b"bakker-private-key 1\0" + data[:32]).digest()[:3]
+        need(len(data) == 35 and data[32:] == check, "the checksum of the private key is wrong")
+        return data[:32]
+    return read_paper(" ".join(lines))
+
+
+def read_protected(text, ask):
+    body, check = text[: text.index("check: ")], text.split("check: ")[1].strip()
+    need(hashlib.sha256(body.encode()).hexdigest()[:16] == check, "the checksum of the protected key is wrong")
+    n, r, p = map(int, re.search(r"n=(\d+) r=(\d+) p=(\d+)", body).groups())
+    salt = bytes.fromhex(re.search(r"salt: (\w+)", body).group(1))
+    sealed = bytes.fromhex(re.search(r"sealed: (\w+)", body).group(1))
+    key = Scrypt(salt, 32, n, r, p).derive(unicodedata.normalize("NFC", ask()).encode())
+    try:
+        return AESGCM(key).decrypt(sealed[:12], sealed[12:], body[: body.index("sealed: ")].encode())
+    except InvalidTag:
+        raise Refused("the passphrase is wrong")
+
+
+def read_paper(text):
+    groups = [g for g in re.split(r"[\s-]+", text.lower()) if g and not re.fullmatch(r"[1-9][.:)]?", g)]
+    need(len(groups) == 9, "a key on paper has 9 groups, and here are %d" % len(groups))
+    data = b""
+    for number, group in enumerate(groups, 1):
+        part = unbase32(group.translate(str.maketrans("018", "olb")))
+        crc = number
+        for byte in part[:4]:
+            crc ^= byte
+            for _ in range(8):
+                crc = (crc << 1 ^ (7 if crc & 128 else 0)) & 255
+        need(len(part) == 5 and part[4] == crc, "group %d is mistyped" % number)
+        data += part[:4]
+    need(hashlib.sha256(b"bakker paper key 1\0" + data[:32]).digest()[:4] == data[32:], "the groups are of two keys")
+    return data[:32]
+
+
+# --- sealed files
+
+
+class Opener:
+    def __init__(self, private_key):
+        self.private = PrivateKey(private_key)
+        self.public = bytes(self.private.public_key)
+        self.id = hashlib.sha256(b"bakker recipient 1\0" + self.public).digest()[:8]
+        self.run_keys = {}
+
+    def run_key(self, envelope):
+        """Ephemeral key (32), number of recipients (1), for each: its id (8) and the key in a box (48)."""
+        if envelope not in self.run_keys:
+            ephemeral = envelope[:32]
+            nonce = hashlib.sha256(b"bakker run key 1\0" + ephemeral + self.public).digest()[:24]
+            entries = [envelope[at : at + 56] for at in range(33, len(envelope), 56)]
+            mine = [entry[8:] for entry in entries if entry[:8] == self.id]
+            need(mine, "it is sealed for " + ", ".join(entry[:8].hex() for entry in entries) + ", not for " + self.id.hex())
+            try:
+                self.run_keys[envelope] = Box(self.private, PublicKey(ephemeral)).decrypt(mine[0], nonce)
+            except nacl.exceptions.CryptoError:
+                raise Refused("the sealed run key does not open")
+        return self.run_keys[envelope]
+
+    def open(self, source, out):
+        """Writes the content of the sealed file `source` to `out`; both are files. Nothing is written that did not prove true."""
+        identity = exactly(source, 32)
+        need(identity[:4] == b"BKSL", "it is not sealed")
+        version, kind, compression, bits = identity[4:8]
+        need(version == 1, "it is sealed in version %d" % version)
+        need((kind, compression) in ((1, 0), (1, 1), (2, 0)) and 12 <= bits <= 24, "the header is not understood")
+        if kind == 2:
+            self.open_strided(source, identity, 1 << bits, out)
+        elif compression:
+            with subprocess.Popen(["zstd", "-dcq"], stdin=subprocess.PIPE, stdout=out) as zstd:
+                self.open_packed(source, identity, 1 << bits, zstd.stdin)
+                zstd.stdin.close()
+            need(zstd.returncode == 0, "it does not decompress")
+        else:
+            self.open_packed(source, identity, 1 << bits, out)
+
+    def open_packed(self, source, identity, chunk_bytes, out):
+        envelope = take_envelope(source)
+        aead = AESGCM(expand(self.run_key(envelope), b"bakker packed", identity[8:]))
+        index, chunk = 0, source.read(chunk_bytes + 16)
+        while True:
+            following = source.read(chunk_bytes + 16)
+            nonce = bytes(7) + index.to_bytes(4, "big") + bytes([not following])
+            plain = decrypt(aead, nonce, chunk, identity + envelope)
+            need(plain or index == 0, "the last chunk is empty")
+            out.write(plain)
+            if not following:
+                return
+            index, chunk = index + 1, following
+
+    def open_strided(self, source, identity, chunk_bytes, out):
+        start = exactly(source, 14)
+        header_bytes, size = int.from_bytes(start[:4], "big"), int.from_bytes(start[4:12], "big")
+        need(4096 <= header_bytes <= 1 << 20 and header_bytes % 4096 == 0 and size > 0, "the header is not understood")
+        header = identity + start + exactly(source, header_bytes - 46)
+        table, file_keys = Slices(header[46:-32]), []
+        for _ in range(int.from_bytes(start[12:], "big")):
+            file_keys.append(take_envelope(table))
+        need(file_keys, "the header holds no key")
+
+        def file_key(slot):
+            need(slot < len(file_keys), "a chunk names a key that is not there")
+            return expand(self.run_key(file_keys[slot]), b"bakker strided", identity[8:])
+
+        mac = hmac.new(expand(file_key(len(file_keys) - 1), b"bakker header"), header[:-32], "sha256").digest()
+        need(hmac.compare_digest(mac, header[-32:]), "the header is not what was written")
+        index, done = 0, 0
+        while done < size:
+            record = exactly(source, 19)
+            slot, is_hole, number = int.from_bytes(record[:2], "big"), record[2] == 1, index.to_bytes(8, "big")
+            length = exactly(source, 8) if is_hole else b""
+            covered = int.from_bytes(length, "big") if is_hole else min(chunk_bytes, size - done)
+            is_last = done + covered == size
+            need(is_last or (0 < covered < size - done and covered % chunk_bytes == 0), "a hole does not fit")
+            aead = AESGCM(expand(file_key(slot), b"bakker chunk", number + record[3:]))
+            sealed = exactly(source, 16 if is_hole else covered + 16)
+            plain = decrypt(aead, bytes(12), sealed, identity + number + bytes([record[2], is_last]) + length)
+            out.seek(covered, os.SEEK_CUR) if is_hole else out.write(plain)
+            done, index = done + covered, index + -(-covered // chunk_bytes)
+            if is_hole and not is_last:
+                gap = covered // chunk_bytes * (chunk_bytes + 35) - 43
+                while gap > 0:
+                    zeros = exactly(source, min(gap, 1 << 20))
+                    need(not any(zeros), "there is something in a hole")
+                    gap -= len(zeros)
+        out.truncate(size)
+        need(not source.read(1), "bytes follow the end")
+
+
+class Slices:
+    """Bytes to be read like a file."""
+
+    def __init__(self, data):
+        self.data = data
+
+    def read(self, length):
+        taken, self.data = self.data[:length], self.data[length:]
+        return taken
+
+
+def exactly(source, length):
+    data = source.read(length)
+    need(len(data) == length, "it ends early")
+    return data
+
+
+def take_envelope(source):
+    start = exactly(source, 33)
+    need(1 <= start[32] <= 32, "the header is not understood")
+    entries = exactly(source, start[32] * 56)
+    ids = [entries[at : at + 8] for at in range(0, len(entries), 56)]
+    need(ids == sorted(set(ids)), "the recipients are not in order")
+    return start + entries
+
+
+def decrypt(aead, nonce, sealed, aad):
+    try:
+        return aead.decrypt(nonce, sealed, aad)
+    except (InvalidTag, ValueError):
+        raise Refused("a chunk is not what was sealed in its place")
+
+
+# --- manifests and runs
+
+
+def open_manifest(opener, path):
+    """Header, entries and trailer; nothing is given out unless the digest is true."""
+    with tempfile.TemporaryFile() as clear, open(path, "rb") as source:
+        with subprocess.Popen(["zstd", "-dcq"], stdin=subprocess.PIPE, stdout=clear) as zstd:
+            with tempfile.TemporaryFile() as stream:
+                opener.open(source, stream)
+                stream.seek(0)
+                shutil.copyfileobj(stream, zstd.stdin)
+            zstd.stdin.close()
+        need(zstd.returncode == 0, "the manifest does not decompress")
+        clear.seek(0)
+        digest, line = hashlib.sha256(), b""
+        for following in clear:
+            digest.update(line)
+            line = following
+        trailer = json.loads(line or b"{}")
+        need(trailer.get("digest") == digest.hexdigest(), "the manifest is not whole")
+        clear.seek(0)
+        yield from clear
+
+
+def open_run(opener, account, run, out):
+    lines = map(json.loads, open_manifest(opener, os.path.join(account, run + b".impl")))
+    header = next(lines)
+    need(header.get("run", "").encode() == run, "it is the manifest of another run")
+    name_key = base64.b64decode(header["nameKey"]) if "nameKey" in header else None
+    os.mkdir(out)
+    directory_ids, problems = {b"": bytes(16)}, []
+    for entry in lines:
+        if "end" in entry:
+            return problems
+        path = as_bytes(entry["path"])
+        parent, _, name = path.rpartition(b"/")
+        need(path[:1] != b"/" and parent in directory_ids and name not in (b"", b".", b"..") and b"\0" not in name, "a path leaves its place")
+        to = os.path.join(out, path)
+        if entry["type"] == "directory":
+            os.mkdir(to)
+            directory_ids[path] = bytes.fromhex(entry["nameId"]) if name_key else b""
+        elif entry["type"] == "symlink" and "target" in entry:
+            os.symlink(as_bytes(entry["target"]), to)
+        elif entry["type"] == "file" and "unreadable" not in entry:
+            stored = entry.get("stored")
+            at = as_bytes(stored["at"]) if stored else hidden(name_key, directory_ids, path) if name_key else path
+            try:
+                restore_file(opener, os.path.join(account, run, at), to, entry)
+            except (Refused, OSError) as error:
+                problems.append("%s: %s" % (path.decode("utf-8", "backslashreplace"), error))
+
+
+def restore_file(opener, source, to, entry):
+    open_to(opener, source, to + b".unsealing", to)
+    with open(to, "rb") as content:
+        digest, size = hashlib.sha256(), 0
+        for piece in iter(lambda: content.read(1 << 20), b""):
+            digest.update(piece)
+            size += len(piece)
+    if size != entry["size"] or digest.hexdigest() != entry.get("sha256", digest.hexdigest()):
+        os.remove(to)
+        raise Refused("it is not the content that the manifest names")
+
+
+def open_to(opener, source, beside, to):
+    """The name appears when all of it proved true."""
+    try:
+        with open(source, "rb") as sealed, open(beside, "xb") as out:
+            opener.open(sealed, out)
+    except BaseException:
+        if os.path.lexists(beside):
+            os.remove(beside)
+        raise
+    os.rename(beside, to)
+
+
+def hidden(name_key, directory_ids, path):
+    parts, above = [], b""
+    for name in path.split(b"/"):
+        digest = hmac.new(name_key, b"bakker name 1\0" + directory_ids[above] + name, "sha256").digest()
+        parts.append(base64.b32encode(digest[:16]).rstrip(b"=").lower())
+        above = above + b"/" + name if above else name
+    return b"/".join(parts)
+
+
+def as_bytes(text):
+    return text.encode() if isinstance(text, str) else base64.b64decode(text["b64"])
+
+
+def main(words):
+    if len(words) < 3:
+        sys.exit(__doc__)
+    keyfile, what, *rest = words
+    try:
+        with open(keyfile, encoding="utf-8") as file:
+            opener = Opener(read_key(file.read()))
+        if what == "file" and len(rest) == 2:
+            source, to = map(os.fsencode, rest)
+            open_to(opener, source, to + b".unsealing", to)
+        elif what == "manifest" and len(rest) == 1:
+            for line in open_manifest(opener, rest[0]):
+                sys.stdout.buffer.write(line)
+        elif what == "run" and len(rest) == 3:
+            problems = open_run(opener, *map(os.fsencode, rest))
+            sys.exit("\n".join("unseal: " + each for each in problems) if problems else 0)
+        else:
+            sys.exit(__doc__)
+    except (Refused, OSError, ValueError) as error:
+        sys.exit("unseal: %s" % error)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
