@@ -118,6 +118,17 @@ function createContext({ globals, progress, opened }: Session): CommandContext {
       });
       return account;
     }),
+    otherAccount: async (text) => {
+      const { otherAccountAddress } = await import('./config/other-account.ts');
+      const { openAccount } = await import('./adapters/open-account.ts');
+      const own = await config();
+      const other = await openAccount(
+        { ...own, account: otherAccountAddress(text, own) },
+        { signal, progress },
+      );
+      opened.use(other);
+      return other;
+    },
     state: once(async () => (await import('./adapters/state-folder.ts')).openStateFolder(stateDir)),
     source: once(async () => (await import('./adapters/local-source-tree.ts')).openSourceTree()),
     target: once(async () => (await import('./adapters/local-restore-target.ts')).openRestoreTarget()),

@@ -1,6 +1,8 @@
 import type { Command } from './command.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 
-interface CatArgs {
+interface CatArgs extends ReadingArgs {
   readonly run: string;
   readonly path: string;
 }
@@ -15,13 +17,14 @@ export const cat: Command<CatArgs, undefined> = {
     run: { type: 'string', describe: 'latest, a run, or a date' },
     path: { type: 'string', describe: 'absolute path as it was on the server' },
   },
-  flags: {},
-  async run(context, { run: from, path }) {
+  flags: { ...ACCOUNT_FLAG },
+  async run(context, args) {
+    const { run: from, path } = args;
     const { chooseRun } = await import('../browse/choose-run.ts');
     const { mustFind } = await import('../browse/find-entry.ts');
     const { streamContent } = await import('../browse/stream-content.ts');
     const { AgentError } = await import('../errors.ts');
-    const account = await context.account();
+    const account = await accountOf(context, args);
     const run = await chooseRun(account, from);
     const { entry } = await mustFind(account, { run, path });
     if (entry === undefined)

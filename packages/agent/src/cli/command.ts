@@ -21,6 +21,8 @@ export interface CommandContext {
   readonly isInteractive: boolean;
   config(): Promise<Config>;
   account(): Promise<StorageAccount>;
+  /** Another account on the same storage, with this server's own key: by its name, or by its address. @throws AgentError USAGE */
+  otherAccount(text: string): Promise<StorageAccount>;
   /** Opens the account anew at each call, for a backup that goes on after a cut; the caller closes it. */
   reopenAccount(): Promise<StorageAccount>;
   /** This server's name. */

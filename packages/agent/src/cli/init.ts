@@ -1,5 +1,6 @@
 import { parseAccountAddress } from '../config/account-address.ts';
 import type { Enrolled } from '../enrol/enrol.ts';
+import type { ProvisionRequest } from '../enrol/provision-account.ts';
 import { AgentError } from '../errors.ts';
 import type { Command } from './command.ts';
 
@@ -11,6 +12,13 @@ export interface InitArgs {
   readonly source?: readonly string[];
   readonly transport?: 'ssh2' | 'openssh';
   readonly yes?: boolean;
+  readonly provision?: string;
+  readonly size?: string;
+  readonly ceiling?: string;
+  readonly backend?: string;
+  readonly 'no-read-back'?: boolean;
+  readonly 'storage-program'?: string;
+  readonly 'storage-config'?: boolean;
 }
 
 export const init: Command<InitArgs, Enrolled> = {
@@ -25,6 +33,10 @@ export const init: Command<InitArgs, Enrolled> = {
     [
       'bakker init web1@storage:/runs --identity /root/.ssh/id_ed25519 --host-key SHA256:… --source /srv --yes',
       'asks nothing',
+    ],
+    [
+      'bakker init web1@storage:/ --provision root@storage --size 10G',
+      'makes the account too, by your own SSH access to the storage',
     ],
   ],
   positionals: {
@@ -54,6 +66,35 @@ export const init: Command<InitArgs, Enrolled> = {
       choices: ['ssh2', 'openssh'],
       describe: "bakker's own SSH, or the system's ssh with ~/.ssh/config, jump hosts and agents",
     },
+    provision: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'make the account on the storage first, as ADMIN@HOST, by the ssh and keys that you have',
+    },
+    size: { type: 'string', requiresArg: true, describe: 'with --provision: what the account may take, 10G' },
+    ceiling: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'with --provision: what it may be given when it asks',
+    },
+    backend: {
+      choices: ['dir', 'lvm', 'xfs-quota'],
+      describe: 'with --provision: how its space is kept apart',
+    },
+    'no-read-back': {
+      type: 'boolean',
+      describe: "with --provision: this server's key can read nothing back",
+    },
+    'storage-program': {
+      type: 'string',
+      requiresArg: true,
+      default: 'bakker-storage',
+      describe: 'with --provision: where bakker-storage is on the storage',
+    },
+    'storage-config': {
+      type: 'boolean',
+      describe: 'let the storage say what to back up, where the configuration does not',
+    },
     yes: {
       type: 'boolean',
       describe: 'ask nothing; an unknown host key still needs --host-key or --accept-host-key',
@@ -70,6 +111,8 @@ export const init: Command<InitArgs, Enrolled> = {
         acceptHostKey: args['accept-host-key'] ?? false,
         sources: args.source ?? [],
         transport: args.transport,
+        provision: await provisionOf(args),
+        storageConfig: args['storage-config'] ?? false,
       },
       {
         enrolment: await context.enrolment(),
@@ -90,6 +133,23 @@ export const init: Command<InitArgs, Enrolled> = {
     screen.line(`Next: ${result.nextStep}`);
   },
 };
+
+async function provisionOf(args: InitArgs): Promise<ProvisionRequest | undefined> {
+  if (args.provision === undefined) {
+    const stray = (['size', 'ceiling', 'backend'] as const).find((flag) => args[flag] !== undefined);
+    if (stray === undefined && args['no-read-back'] !== true) return undefined;
+    throw new AgentError('USAGE', `--${stray ?? 'no-read-back'} goes with --provision`);
+  }
+  const { parseSshTarget } = await import('./ssh-target.ts');
+  return {
+    administrator: parseSshTarget(args.provision, '--provision'),
+    size: args.size,
+    ceiling: args.ceiling,
+    backend: args.backend,
+    noRead: args['no-read-back'] ?? false,
+    program: args['storage-program'] ?? 'bakker-storage',
+  };
+}
 
 function fingerprint(text: string): string {
   if (/^SHA256:[A-Za-z0-9+/]{43}=?$/.test(text)) return text.replace(/=$/, '');

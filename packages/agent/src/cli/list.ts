@@ -2,16 +2,18 @@ import type { RunSummary } from '../browse/list-runs.ts';
 import type { Command } from './command.ts';
 import { formatBytes, formatCount, formatDate, formatDuration } from './format.ts';
 import { tableLines } from './table.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 
-export const list: Command<object, readonly RunSummary[]> = {
+export const list: Command<ReadingArgs, readonly RunSummary[]> = {
   usage: 'list',
   summary: 'Show the runs',
   examples: [['bakker list', 'oldest first, with what each added']],
   positionals: {},
-  flags: {},
-  async run(context) {
+  flags: { ...ACCOUNT_FLAG },
+  async run(context, args) {
     const { listRuns } = await import('../browse/list-runs.ts');
-    return listRuns(await context.account());
+    return listRuns(await accountOf(context, args));
   },
   json: (runs) =>
     runs.map(({ run, status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes }) => ({

@@ -2,8 +2,10 @@ import type { Entry, RunName } from '@bakker/impl-format';
 import { pathJson } from '../browse/path-text.ts';
 import type { Command, Screen } from './command.ts';
 import { entryJson, longLines } from './entry-lines.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 
-interface LsArgs {
+interface LsArgs extends ReadingArgs {
   readonly run: string;
   readonly path: string;
 }
@@ -24,11 +26,12 @@ export const ls: Command<LsArgs, Listed> = {
     run: { type: 'string', describe: 'latest, a run, or a date' },
     path: { type: 'string', default: '/', describe: 'absolute path as it was on the server' },
   },
-  flags: {},
-  async run(context, { run: from, path }) {
+  flags: { ...ACCOUNT_FLAG },
+  async run(context, args) {
+    const { run: from, path } = args;
     const { chooseRun } = await import('../browse/choose-run.ts');
     const { mustFind } = await import('../browse/find-entry.ts');
-    const account = await context.account();
+    const account = await accountOf(context, args);
     const run = await chooseRun(account, from);
     const { entry, children } = await mustFind(account, { run, path });
     return { run, entries: entry === undefined || entry.type === 'directory' ? children : [entry] };

@@ -1,12 +1,15 @@
 import { pathJson } from '../browse/path-text.ts';
 import { AgentError, EXIT_STATUS } from '../errors.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Overwrite } from '../restore/decide.ts';
 import type { RestoreJob } from '../restore/restore-job.ts';
 import type { RestoreOutcome } from '../restore/restore-run.ts';
 import type { Command, CommandContext, Screen } from './command.ts';
 import { formatBytes, formatCounted, formatDuration } from './format.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 
-interface RestoreArgs {
+interface RestoreArgs extends ReadingArgs {
   readonly paths: readonly string[];
   readonly from: string;
   readonly to?: string;
@@ -17,6 +20,11 @@ interface RestoreArgs {
   readonly dryRun: boolean;
   readonly verify: boolean;
   readonly numericOwner: boolean;
+}
+
+interface Restoring {
+  readonly job: RestoreJob;
+  readonly account: StorageAccount;
 }
 
 interface Restored {
@@ -35,6 +43,10 @@ export const restore: Command<RestoreArgs, Restored> = {
       'bakker restore "/var/log/**/*.log" --from 2024_04_19_01 --to /tmp/back --dry-run',
       'only say what would be done',
     ],
+    [
+      'bakker restore --account web1 --to /mnt/new',
+      'what another server backed up, if this one was granted it',
+    ],
     ['bakker restore /srv --in-place --delete --verify', 'make /srv what it was, and read it again'],
   ],
   positionals: {
@@ -45,6 +57,7 @@ export const restore: Command<RestoreArgs, Restored> = {
     },
   },
   flags: {
+    ...ACCOUNT_FLAG,
     from: {
       type: 'string',
       requiresArg: true,
@@ -73,7 +86,7 @@ export const restore: Command<RestoreArgs, Restored> = {
     const { parsePathPattern } = await import('../restore/path-pattern.ts');
     const to = targetOf(args);
     const patterns = (args.paths ?? []).map(parsePathPattern);
-    const account = await context.account();
+    const account = await accountOf(context, args);
     const job: RestoreJob = {
       run: await chooseRun(account, args.from),
       to,
@@ -84,8 +97,8 @@ export const restore: Command<RestoreArgs, Restored> = {
       verifies: args.verify,
       numericOwner: args.numericOwner,
     };
-    if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, job);
-    return { job, outcome: await perform(context, job) };
+    if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, { job, account });
+    return { job, outcome: await perform(context, { job, account }) };
   },
   json: ({ job, outcome: { report, seconds, unmatched } }) => ({
     run: job.run,
@@ -118,11 +131,11 @@ function targetOf({ to, inPlace }: RestoreArgs): string {
   return to ?? '/';
 }
 
-async function perform(context: CommandContext, job: RestoreJob): Promise<RestoreOutcome> {
+async function perform(context: CommandContext, { job, account }: Restoring): Promise<RestoreOutcome> {
   const { restoreRun } = await import('../restore/restore-run.ts');
   const { progress, signal } = context;
   return restoreRun(job, {
-    account: await context.account(),
+    account,
     target: await context.target(),
     progress,
     signal,
@@ -130,9 +143,12 @@ async function perform(context: CommandContext, job: RestoreJob): Promise<Restor
 }
 
 /** Looks first, so that the question says what would go. */
-async function confirmDeletion(context: CommandContext, job: RestoreJob): Promise<void> {
+async function confirmDeletion(context: CommandContext, { job, account }: Restoring): Promise<void> {
   const { pathText } = await import('../browse/path-text.ts');
-  const { report } = await perform(context, { ...job, isDryRun: true, verifies: false });
+  const { report } = await perform(context, {
+    job: { ...job, isDryRun: true, verifies: false },
+    account,
+  });
   if (report.deleted === 0) return;
   const gone = report.planned.filter(({ change }) => change === 'delete').slice(0, 3);
   const examples = gone.map(({ path }) => pathText(path)).join(', ');

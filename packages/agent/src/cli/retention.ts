@@ -40,13 +40,21 @@ export const retention: Command<RetentionArgs, Retention> = {
     return { ...outcome, isDryRun: dryRun, isExplained: explain };
   },
   json: ({ verdicts }) => verdicts.map(({ run, keep, reasons }) => ({ run, keep, reasons })),
-  render({ verdicts, frozen, isDryRun, isExplained }, screen) {
+  render({ verdicts, frozen, isStorages, isDryRun, isExplained }, screen) {
     if (isExplained) {
       const width = Math.max(0, ...verdicts.map(({ run }) => run.length));
       for (const { run, keep, reasons } of verdicts) {
         const word = keep ? 'stays' : isDryRun ? 'would go' : 'gone';
         screen.line(`${run.padEnd(width)}  ${word.padEnd(8)}  ${escapeText(reasons.join(', '))}`.trimEnd());
       }
+    }
+    if (isStorages) {
+      const runs = formatCounted(verdicts.length, 'run');
+      screen.line(
+        `The storage retires runs itself, by its own rules and clock: ${runs} there, nothing was removed.`,
+      );
+      if (frozen !== undefined) screen.line(`It keeps every run for now: ${escapeText(frozen)}.`);
+      return;
     }
     if (frozen !== undefined) {
       screen.line(`Retention is frozen: ${escapeText(frozen)}. Every run stays.`);

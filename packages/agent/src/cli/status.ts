@@ -1,12 +1,22 @@
 import { parseDurationMs } from '../config/durations.ts';
 import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
+import { parseSizeBytes } from '../config/sizes.ts';
 import type { Command } from './command.ts';
 import { escapeText } from './escape-name.ts';
-import { formatDate, formatDuration } from './format.ts';
+import { formatBytes, formatDate, formatDuration } from './format.ts';
 
 interface StatusArgs {
   readonly maxAge: string;
+  readonly requestSpace?: string;
+}
+
+/** What the storage answered to a wish for more room. */
+export interface RequestedSpace {
+  readonly askedBytes: number;
+  readonly grantedBytes: number;
+  readonly limitBytes: number | undefined;
 }
 
 export interface Status {
@@ -15,6 +25,7 @@ export interface Status {
   readonly ageMs: number | undefined;
   readonly maxAgeMs: number;
   readonly last: LastRuns;
+  readonly requested?: RequestedSpace;
 }
 
 export const status: Command<StatusArgs, Status> = {
@@ -23,10 +34,16 @@ export const status: Command<StatusArgs, Status> = {
   examples: [
     ['bakker status', 'exit 1 when no run succeeded in the last two days'],
     ['bakker status --max-age 26h --json', 'the same for a monitoring system'],
+    ['bakker status --request-space 20G', 'ask the storage for so much room in all'],
   ],
   positionals: {},
   flags: {
     'max-age': { type: 'string', default: '2d', describe: 'oldest last success that is fine: 26h, 2d' },
+    'request-space': {
+      type: 'string',
+      requiresArg: true,
+      describe: 'ask the storage for SIZE in all: 500M, 20G, 2T',
+    },
   },
   async run(context, args) {
     const maxAgeMs = parseDurationMs(args.maxAge);
@@ -35,10 +52,19 @@ export const status: Command<StatusArgs, Status> = {
         hint: 'write 26h, 90m or 2d',
       });
     }
+    const asked = args.requestSpace;
+    const askedBytes = asked === undefined ? undefined : parseSizeBytes(asked);
+    if (asked !== undefined && askedBytes === undefined) {
+      throw new AgentError('USAGE', `status: --request-space ${escapeText(asked)} is no size`, {
+        hint: 'write 500M, 20G or 2T',
+      });
+    }
     const state = await context.state();
-    return judge(await state.lastRuns(), maxAgeMs, context.clock.nowMs());
+    const judged = judge(await state.lastRuns(), maxAgeMs, context.clock.nowMs());
+    if (askedBytes === undefined) return judged;
+    return { ...judged, requested: await requestSpace(await context.account(), askedBytes) };
   },
-  json({ health, ageMs, maxAgeMs, last }) {
+  json({ health, ageMs, maxAgeMs, last, requested }) {
     const { lastSuccess, lastAttempt, frozen } = last;
     return {
       health,
@@ -53,9 +79,12 @@ export const status: Command<StatusArgs, Status> = {
           ? null
           : { ...isoTimes(lastAttempt), exitStatus: lastAttempt.exitStatus, message: lastAttempt.message },
       retentionFrozen: frozen ?? null,
+      ...(requested === undefined
+        ? {}
+        : { requestedSpace: { ...requested, limitBytes: requested.limitBytes ?? null } }),
     };
   },
-  render({ health, ageMs, maxAgeMs, last }, screen) {
+  render({ health, ageMs, maxAgeMs, last, requested }, screen) {
     const { lastSuccess, lastAttempt, frozen } = last;
     if (lastSuccess === undefined) screen.line('No backup of this machine has ever succeeded.');
     else {
@@ -73,8 +102,13 @@ export const status: Command<StatusArgs, Status> = {
     }
     if (frozen !== undefined) {
       screen.line(`Retention stands still since ${frozen.sinceRun}: ${escapeText(frozen.reason)}.`);
-      screen.line('Look at that run; bakker retention --thaw goes on.');
+      screen.line(
+        frozen.isAtStorage === true
+          ? "The storage's administrator has to look at that run and thaw the account."
+          : 'Look at that run; bakker retention --thaw goes on.',
+      );
     }
+    if (requested !== undefined) screen.line(grantText(requested));
   },
   exitStatus: ({ health }) => (health === 'ok' ? 0 : 1),
 };
@@ -85,6 +119,21 @@ export function judge(last: LastRuns, maxAgeMs: number, nowMs: number): Status {
   const ageMs = nowMs - last.lastSuccess.finishedAtMs;
   const isFine = ageMs <= maxAgeMs && ageMs >= -maxAgeMs;
   return { health: isFine ? 'ok' : 'late', ageMs: Math.max(0, ageMs), maxAgeMs, last };
+}
+
+async function requestSpace(account: StorageAccount, askedBytes: number): Promise<RequestedSpace> {
+  if (account.side === undefined) {
+    throw new AgentError('STORAGE_UNFIT', `${account.address} keeps no count of space for this server`, {
+      hint: 'ask its administrator; only an account served by bakker-storage can be asked by this command',
+    });
+  }
+  return { askedBytes, ...(await account.side.requestSpace(askedBytes)) };
+}
+
+function grantText({ askedBytes, grantedBytes, limitBytes }: RequestedSpace): string {
+  const limit = limitBytes === undefined ? '' : ` The limit is ${formatBytes(limitBytes)}.`;
+  if (grantedBytes >= askedBytes) return `The storage grants ${formatBytes(grantedBytes)}.${limit}`;
+  return `The storage's administrator now sees the wish for ${formatBytes(askedBytes)}.${limit}`;
 }
 
 function isoTimes(times: { startedAtMs: number; finishedAtMs: number }): {

@@ -3,8 +3,10 @@ import { EXIT_STATUS } from '../errors.ts';
 import type { RunVerdict } from '../verify/verify-run.ts';
 import type { Command } from './command.ts';
 import { formatCounted } from './format.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 
-interface VerifyArgs {
+interface VerifyArgs extends ReadingArgs {
   readonly from: string;
   readonly data: boolean;
   readonly sample?: string;
@@ -27,6 +29,7 @@ export const verify: Command<VerifyArgs, Verified> = {
   ],
   positionals: {},
   flags: {
+    ...ACCOUNT_FLAG,
     from: { type: 'string', requiresArg: true, default: 'all', describe: 'all, latest, a run, or a date' },
     data: { type: 'boolean', describe: 'read all contents and compare their hashes' },
     sample: { type: 'string', requiresArg: true, describe: 'read the contents of a share of the files: 5%' },
@@ -45,7 +48,7 @@ export const verify: Command<VerifyArgs, Verified> = {
     const seed = args.seed ?? (await randomSeed());
     const sample = share === 0 ? undefined : { share, seed };
     const { progress, signal } = context;
-    const account = await context.account();
+    const account = await accountOf(context, args);
     const readInodes = new ReadInodes();
     const runs: RunVerdict[] = [];
     for (const run of await chooseRuns(account, args.from)) {

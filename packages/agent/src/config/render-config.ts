@@ -8,12 +8,14 @@ export interface InitialSettings {
   readonly identityFile?: string;
   readonly hostKey?: string;
   readonly transport: 'ssh2' | 'openssh';
+  /** Empty if the storage says them. */
   readonly sources: readonly string[];
+  readonly storageConfig: boolean;
 }
 
 /** Writes a commented configuration file; `parseConfig` reads the same settings from it. */
 export function renderConfig(options: InitialSettings): string {
-  const { account, identityFile, hostKey, transport, sources } = options;
+  const { account, identityFile, hostKey, transport, sources, storageConfig } = options;
   const { retention } = DEFAULTS;
   return `# What bakker backs up, and where to. docs/configuration.md describes every key.
 # A line that starts with "#" shows what holds without it.
@@ -30,8 +32,7 @@ ${hostKey === undefined ? '#host-key: SHA256:…' : `host-key: ${scalar(hostKey)
 ${transport === DEFAULTS.transport ? `#transport: ${DEFAULTS.transport}` : `transport: ${transport}`}
 
 # Folders to back up: absolute paths, * and ** are taken.
-sources:
-${sources.map(renderSource).join('\n')}
+${sources.length === 0 ? '#sources: [/etc]' : `sources:\n${sources.map(renderSource).join('\n')}`}
 
 # Never backed up, in the syntax of .gitignore, for every source.
 #exclude:
@@ -52,6 +53,9 @@ ${sources.map(renderSource).join('\n')}
 
 # A run that lost more than this share of its files stops retention until a person has looked.
 #freeze-when-gone: ${DEFAULTS.freezeWhenGone}
+
+# Take sources, exclude, interval and retention from the storage, as far as this file says nothing of them.
+${storageConfig ? 'storage-config: true' : '#storage-config: false'}
 `;
 }
 

@@ -1,4 +1,4 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Node, Pair } from 'yaml';
 import { nearestName } from './nearest-name.ts';
 
@@ -25,7 +25,12 @@ export interface YamlValue {
 }
 
 /** Reads YAML; `problems` grows while values are looked at. */
-export function readYaml(text: string): { root: YamlValue; problems: ConfigProblem[] } {
+export function readYaml(text: string): {
+  root: YamlValue;
+  problems: ConfigProblem[];
+  /** Whether a value stands for another by its name. */
+  usesAliases: () => boolean;
+} {
   const lineCounter = new LineCounter();
   const document = parseDocument(text, { lineCounter, prettyErrors: false, stringKeys: false });
   const problems: ConfigProblem[] = [];
@@ -77,7 +82,20 @@ export function readYaml(text: string): { root: YamlValue; problems: ConfigProbl
       },
     };
   };
-  return { root: wrap(document.contents, '', 1), problems };
+  return {
+    root: wrap(document.contents, '', 1),
+    problems,
+    usesAliases() {
+      let isFound = false;
+      visit(document, {
+        Alias() {
+          isFound = true;
+          return visit.BREAK;
+        },
+      });
+      return isFound;
+    },
+  };
 }
 
 function keyName(pair: Pair<Node, Node | null>): string {

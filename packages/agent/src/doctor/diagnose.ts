@@ -9,6 +9,7 @@ import { failed, ok, type Finding } from './finding.ts';
 import { checkChannels, checkHostKey, checkIdentity, checkNativeCrypto } from './ssh-checks.ts';
 import { checkConfigFile, checkRuntime, checkSources, checkStateFolder } from './server-checks.ts';
 import { checkAbilitiesAndClock, checkRuns, checkSpace } from './storage-checks.ts';
+import { checkStorageConfig } from './storage-config-check.ts';
 import { checkLastRun } from './last-run-check.ts';
 
 export interface DoctorTools {
@@ -56,7 +57,7 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   );
   if (known === undefined) return findings;
 
-  await look('sources', () => checkSources(known, machine));
+  if (known.sources.length > 0) await look('sources', () => checkSources(known, machine));
   const isSsh = known.account.kind === 'ssh';
   if (isSsh) {
     await look('key', () => checkIdentity(known.ssh, machine));
@@ -76,6 +77,7 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   const isReachable = findings.at(-1)?.exitStatus !== EXIT_STATUS.STORAGE_UNREACHABLE;
   if (isSsh && isReachable) await look('channels', () => checkChannels(known, machine));
   if (reached === undefined) return findings;
+  await look('settings', async () => checkStorageConfig(known, await reached.agentConfig()));
   await look('storage abilities', () => checkAbilitiesAndClock(reached));
   await look('runs', () => checkRuns(reached));
   await look('storage space', () => checkSpace(reached));

@@ -9,6 +9,9 @@ import type { Progress } from '../ports/progress.ts';
 import { checkAbilities } from './check-abilities.ts';
 import { chooseSources } from './choose-sources.ts';
 import { refuseOtherSettings } from './other-settings.ts';
+import { provisionAccount, provisionLine } from './provision-account.ts';
+import type { ProvisionRequest } from './provision-account.ts';
+import { shellQuoted as quoted } from './shell-words.ts';
 
 export interface EnrolRequest {
   readonly account: AccountAddress;
@@ -19,6 +22,10 @@ export interface EnrolRequest {
   /** Empty: the usual folders. */
   readonly sources: readonly string[];
   readonly transport: 'ssh2' | 'openssh' | undefined;
+  /** Makes the account on the storage first, by an administrator's own SSH. */
+  readonly provision?: ProvisionRequest | undefined;
+  /** Lets the storage say what to back up; the usual folders are then not written down. */
+  readonly storageConfig?: boolean;
 }
 
 export interface EnrolTools {
@@ -53,6 +60,7 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   const existing = await enrolment.readConfig(request.configFile);
   if (existing !== undefined) {
     refuseOtherSettings(existing, request);
+    await provisionAccount(request, { tools, identityFile: existing.ssh.identityFile });
     await tryAccount(existing, request, tools);
     return outcome(existing, []);
   }
@@ -61,9 +69,14 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   if (account.kind === 'local') refuseSshFlags(request);
   const transport = request.transport ?? 'ssh2';
   const identityFile = await prepareKey(request, { tools, transport, created });
-  const hostKey = await pinHostKey(request, { tools, transport });
+  const hostKeys = await provisionAccount(request, { tools, identityFile });
+  const hostKey = await pinHostKey(request, { tools, transport, hostKeys });
   if (account.kind === 'local' && (await enrolment.makeFolder(account.folder))) created.push(account.folder);
-  const sources = await chooseSources(request, { enrolment, progress });
+  const storageConfig = request.storageConfig ?? false;
+  const sources =
+    storageConfig && request.sources.length === 0
+      ? []
+      : await chooseSources(request, { enrolment, progress });
 
   const text = renderConfig({
     account,
@@ -71,6 +84,7 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
     ...(hostKey === undefined ? {} : { hostKey }),
     transport,
     sources,
+    storageConfig,
   });
   const config = parseConfig(text, request.configFile);
   await tryAccount(config, request, tools);
@@ -113,9 +127,10 @@ async function prepareKey(
 
 async function pinHostKey(
   request: EnrolRequest,
-  { tools, transport }: { tools: EnrolTools; transport: 'ssh2' | 'openssh' },
+  about: { tools: EnrolTools; transport: 'ssh2' | 'openssh'; hostKeys: readonly string[] },
 ): Promise<string | undefined> {
   const { account } = request;
+  const { tools, transport, hostKeys } = about;
   if (account.kind === 'local') return undefined;
   // Logging in compares it.
   if (request.hostKey !== undefined) return request.hostKey;
@@ -123,7 +138,15 @@ async function pinHostKey(
   if (transport === 'openssh' && !request.acceptHostKey) return undefined;
   const { type, fingerprint } = await tools.enrolment.fetchHostKey(account);
   tools.progress.message(`${account.host} shows the host key ${type} ${fingerprint}`);
-  if (request.acceptHostKey) return fingerprint;
+  // The storage itself said so, over the administrator's connection.
+  if (request.acceptHostKey || hostKeys.includes(fingerprint)) return fingerprint;
+  if (hostKeys.length > 0) {
+    throw new AgentError(
+      'HOST_KEY_CHANGED',
+      `${account.host} shows ${fingerprint}, which is none of the host keys of the machine that was provisioned`,
+      { hint: `is ${account.host} that machine? Its keys: ${hostKeys.join(', ')}` },
+    );
+  }
   if (!tools.mayAsk) {
     throw new AgentError(
       'NOT_CONFIRMED',
@@ -165,12 +188,14 @@ async function notYetAuthorized(
 ): Promise<AgentError> {
   const { identityFile, request, tools } = about;
   const user = request.account.kind === 'ssh' ? request.account.user : '';
-  // On a line of its own, to be copied.
+  // On lines of their own, to be copied.
   const line = await tools.enrolment.authorizedKeysLine(identityFile);
-  tools.progress.message(`add this line to the authorized_keys of ${user} on the storage:`);
+  tools.progress.message('where the storage has bakker-storage, its administrator runs:');
+  tools.progress.message(provisionLine(user, await tools.enrolment.publicKey(identityFile)));
+  tools.progress.message(`elsewhere, add this line to the authorized_keys of ${user} on the storage:`);
   tools.progress.message(line);
   return new AgentError('AUTHENTICATION_FAILED', cause.message, {
-    hint: `let ${user} log in with it (${identityFile}.pub, with restrict,command="internal-sftp" before it), then run: ${again(about)}`,
+    hint: `let ${user} log in with it (${identityFile}.pub) by one of the two, then run: ${again(about)}`,
     cause,
   });
 }
@@ -184,6 +209,7 @@ function again({ config, request }: { config: Config; request: EnrolRequest }): 
     ...(config.ssh.hostKey === undefined ? [] : [`--host-key ${config.ssh.hostKey}`]),
     ...(request.transport === undefined ? [] : [`--transport ${request.transport}`]),
     ...request.sources.map((source) => `--source ${quoted(source)}`),
+    ...(request.storageConfig === true ? ['--storage-config'] : []),
   ]
     .join(' ')
     .concat(configFlag(config.file));
@@ -195,6 +221,7 @@ function refuseSshFlags(request: EnrolRequest): void {
     request.hostKey === undefined ? [] : ['--host-key'],
     request.acceptHostKey ? ['--accept-host-key'] : [],
     request.transport === undefined ? [] : ['--transport'],
+    request.provision === undefined ? [] : ['--provision'],
   ].flat();
   if (flags.length === 0) return;
   throw new AgentError('USAGE', `${flags.join(', ')}: a local folder is reached without SSH`, {
@@ -204,11 +231,6 @@ function refuseSshFlags(request: EnrolRequest): void {
 
 function configFlag(file: string): string {
   return file === '/etc/bakker/bakker.yaml' ? '' : ` --config ${quoted(file)}`;
-}
-
-/** For a line that a person pastes into a shell. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 function shortType(type: string): string {

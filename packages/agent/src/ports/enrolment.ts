@@ -8,6 +8,19 @@ export interface HostKey {
   readonly fingerprint: string;
 }
 
+/** Where an administrator logs in; without a user or port, ssh's own configuration says which. */
+export interface SshTarget {
+  readonly user: string | undefined;
+  readonly host: string;
+  readonly port: number | undefined;
+}
+
+export interface RemoteEnd {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** What `init` does to this machine and asks of a storage. */
 export interface Enrolment {
   /** The configuration that is there, checked; undefined if there is no file. @throws AgentError CONFIG_INVALID */
@@ -18,6 +31,13 @@ export interface Enrolment {
   makeKeyPair(file: string): Promise<boolean>;
   /** The line for authorized_keys that lets a key do SFTP only. @throws AgentError AUTHENTICATION_FAILED if unusable */
   authorizedKeysLine(identityFile: string): Promise<string>;
+  /** `ssh-ed25519 AAAA…`, without a comment. @throws AgentError AUTHENTICATION_FAILED if unusable */
+  publicKey(identityFile: string): Promise<string>;
+  /**
+   * Runs argv on another machine by the system's ssh, with what its own configuration, agents and keys are. ssh may ask
+   * the person at the terminal. @throws AgentError STORAGE_UNREACHABLE, AUTHENTICATION_FAILED, HOST_KEY_CHANGED
+   */
+  runBySsh(target: SshTarget, argv: readonly string[]): Promise<RemoteEnd>;
   /** Asks the storage, without logging in. @throws AgentError STORAGE_UNREACHABLE */
   fetchHostKey(address: Extract<AccountAddress, { kind: 'ssh' }>): Promise<HostKey>;
   /** Makes a local account's folder, mode 0700. @returns false if it is there already */

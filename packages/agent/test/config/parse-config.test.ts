@@ -31,6 +31,8 @@ t.test('what is left out has the documented default', (t) => {
     minIntervalMs: 20 * 3_600_000,
     retention: { days: 14, instances: 7, months: 12, years: 4 },
     freezeGoneShare: 0.5,
+    storageConfig: false,
+    stated: ['account', 'sources'],
   });
   t.end();
 });
@@ -55,6 +57,7 @@ sources:
 interval: 90m
 retention: { days: 3, years: 0 }
 freeze-when-gone: 12.5%
+storage-config: true
 `,
     FILE,
   );
@@ -76,6 +79,8 @@ freeze-when-gone: 12.5%
     minIntervalMs: 90 * 60_000,
     retention: { days: 3, instances: 7, months: 12, years: 0 },
     freezeGoneShare: 0.125,
+    storageConfig: true,
+    stated: [...CONFIG_KEYS],
   });
   t.end();
 });
@@ -216,6 +221,7 @@ t.test('what init writes is read back as the same settings', (t) => {
           account,
           transport,
           sources,
+          storageConfig: false,
           ...(identityFile === undefined ? {} : { identityFile }),
           ...(hostKey === undefined ? {} : { hostKey }),
         };
@@ -242,6 +248,7 @@ t.test('the file that init writes names every key', (t) => {
     account: { kind: 'local', folder: '/mnt/b' },
     transport: 'openssh',
     sources: ['/etc'],
+    storageConfig: false,
   });
   const named = CONFIG_KEYS.filter((key) => key !== 'ssh-options' && key !== 'channels');
   for (const key of named) t.match(text, new RegExp(`^#?${key}:`, 'm'), key);

@@ -115,6 +115,8 @@ export class World implements AsyncDisposable {
       minIntervalMs: 0,
       retention: { days: 14, instances: 7, months: 6, years: 4 },
       freezeGoneShare: 1,
+      storageConfig: false,
+      stated: ['account', 'sources'],
     };
   }
 

@@ -8,17 +8,26 @@ export function restrictedLine(publicKey: string): string {
 }
 
 /**
- * The line for authorized_keys of a private key file; of its `.pub` beside it if the key is protected by a passphrase.
+ * The line for authorized_keys of a private key file.
+ *
+ * @throws AgentError AUTHENTICATION_FAILED as `publicKeyOf`
+ */
+export async function authorizedKeysLine(identityFile: string): Promise<string> {
+  return restrictedLine(await publicKeyOf(identityFile));
+}
+
+/**
+ * The public half of a private key file; from its `.pub` beside it if the key is protected by a passphrase.
  *
  * @throws AgentError AUTHENTICATION_FAILED if neither can be read
  */
-export async function authorizedKeysLine(identityFile: string): Promise<string> {
+export async function publicKeyOf(identityFile: string): Promise<string> {
   try {
-    return restrictedLine((await readIdentity(identityFile)).publicKey);
+    return (await readIdentity(identityFile)).publicKey;
   } catch (error) {
     const publicKey = await readPublicKey(`${identityFile}.pub`);
     if (publicKey === undefined) throw error;
-    return restrictedLine(publicKey);
+    return publicKey;
   }
 }
 

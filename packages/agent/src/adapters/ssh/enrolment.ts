@@ -6,9 +6,10 @@ import { loadConfig } from '../../config/load-config.ts';
 import { AgentError } from '../../errors.ts';
 import type { Enrolment } from '../../ports/enrolment.ts';
 import type { StorageAccount } from '../../ports/storage-account.ts';
-import { authorizedKeysLine } from './authorized-keys.ts';
+import { authorizedKeysLine, publicKeyOf } from './authorized-keys.ts';
 import { fetchHostKey } from './host-key.ts';
 import { makeKeyPair } from './key-pair.ts';
+import { runBySsh } from './run-by-ssh.ts';
 
 /** What `init` needs, on this machine; the account is opened as every other command opens it. */
 export function linuxEnrolment(parts: {
@@ -21,6 +22,8 @@ export function linuxEnrolment(parts: {
     writeConfig: writeNewFile,
     makeKeyPair: (file) => makeKeyPair(file, `bakker@${hostname()}`),
     authorizedKeysLine,
+    publicKey: publicKeyOf,
+    runBySsh: (target, argv) => runBySsh(target, argv, { signal: parts.signal }),
     fetchHostKey: (address) => fetchHostKey(address, { signal: parts.signal }),
     makeFolder,
     probe: async (config) => {
