@@ -80,7 +80,8 @@ export interface NewRun {
   create(path: Buffer, expectedBytes: number): NewLargeFile;
   /** @param script - body of the verb `tree`. @returns its outcomes, encoded */
   tree(script: Buffer): Promise<Buffer>;
-  manifest(piece: { kind: number; startOver: boolean; content: Buffer }): Promise<void>;
+  /** @param kind - of MANIFEST_PIECE, with START_OVER added or not. Pieces may be given without waiting for those before. */
+  manifest(kind: number, content: Buffer): Promise<void>;
   /** @throws StorageError COUNTS_DIFFER, MANIFEST_DAMAGED, OUT_OF_ORDER; the run can still be mended and published */
   publish(request: PublishRequest): Promise<PublishReply>;
   abandon(): Promise<void>;

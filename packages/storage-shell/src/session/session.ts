@@ -24,8 +24,6 @@ export class Session implements SftpService, Disposable {
   /** Barriers one after the other, and what was sent after them. */
   #barriers: Promise<unknown> = Promise.resolve();
   #barrierCount = 0;
-  /** Pieces of the manifest, one after the other. */
-  #pieces: Promise<unknown> = Promise.resolve();
 
   constructor(context: Omit<VerbContext, 'handles'>) {
     this.#handles = new Handles();
@@ -92,19 +90,12 @@ export class Session implements SftpService, Disposable {
 
   /** Begins it now. A barrier that comes later waits for its end. */
   #track(operation: Operation, request: SftpRequest): SftpReply | Promise<SftpReply> {
-    const reply =
-      ORDER[operation] === 'piece' ? this.#nextPiece(operation, request) : this.#perform(operation, request);
+    const reply = this.#perform(operation, request);
     if (!(reply instanceof Promise)) return reply;
     this.#underWay.add(reply);
     const forget = () => this.#underWay.delete(reply);
     reply.then(forget, forget);
     return reply;
-  }
-
-  #nextPiece(operation: Operation, request: SftpRequest): Promise<SftpReply> {
-    const piece = this.#pieces.then(() => this.#perform(operation, request));
-    this.#pieces = piece.catch(() => undefined);
-    return piece;
   }
 
   /** Begins it when all before has ended; what is sent later begins when it has ended. */
@@ -124,16 +115,16 @@ export class Session implements SftpService, Disposable {
 }
 
 /**
- * What may not overtake what. `in-turn` begins at once unless a barrier waits or is under way; a `piece` besides waits for
- * the one before. All else concerns nothing that a verb changes.
+ * What may not overtake what: `in-turn` begins at once unless a barrier waits or is under way. Scripts and pieces of the
+ * manifest keep their order themselves. All else concerns nothing that a verb changes.
  */
-const ORDER: Partial<Record<Operation, 'barrier' | 'in-turn' | 'piece'>> = {
+const ORDER: Partial<Record<Operation, 'barrier' | 'in-turn'>> = {
   [VERB.begin]: 'barrier',
   [VERB.publish]: 'barrier',
   [VERB.abandon]: 'barrier',
   [VERB.cleanUp]: 'barrier',
   [VERB.tree]: 'in-turn',
-  [VERB.manifest]: 'piece',
+  [VERB.manifest]: 'in-turn',
   [VERB.put]: 'in-turn',
   [VERB.create]: 'in-turn',
   [VERB.restart]: 'in-turn',

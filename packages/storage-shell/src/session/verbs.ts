@@ -1,6 +1,5 @@
 import {
   PROTOCOL_VERSIONS,
-  MANIFEST_PIECE,
   MAX_PUT_BYTES,
   VERB,
   encodeBeginReply,
@@ -179,10 +178,8 @@ export class Verbs {
 
   async #manifest(body: Buffer): Promise<SftpReply> {
     const reader = new BodyReader(body);
-    const first = reader.u8();
-    const content = reader.rest();
-    const startOver = (first & MANIFEST_PIECE.START_OVER) !== 0;
-    await this.#open().manifest({ kind: first & ~MANIFEST_PIECE.START_OVER, startOver, content });
+    const kind = reader.u8();
+    await this.#open().manifest(kind, reader.rest());
     return DONE;
   }
 

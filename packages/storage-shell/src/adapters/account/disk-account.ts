@@ -7,15 +7,7 @@ import {
   manifestName,
   nextRunName,
 } from '@bakker/impl-format';
-import type {
-  BeginReply,
-  Freeze,
-  HurtFile,
-  ListReply,
-  ListRequest,
-  RunName,
-  UsageReply,
-} from '@bakker/impl-format';
+import type { BeginReply, Freeze, ListReply, ListRequest, RunName, UsageReply } from '@bakker/impl-format';
 import { hasCode, makeFolderAt, openBeneath, openFolderBeneath, unlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { createHash, randomBytes } from 'node:crypto';
@@ -32,6 +24,8 @@ import { DiskFreeze } from './disk-freeze.ts';
 import { DiskReader } from './disk-reader.ts';
 import { DiskRun } from './disk-run.ts';
 import { DiskSpace } from './disk-space.ts';
+import { hurtFiles } from './hurt-file.ts';
+import type { HurtFiles } from './hurt-file.ts';
 import { holdRun, lockNames, lockNamesSync, trySessionLock } from './locks.ts';
 import type { HeldRun } from './locks.ts';
 import { latestRun, latestTarget, lookAt, manifestSizeBytes } from './look.ts';
@@ -48,13 +42,6 @@ export interface DiskAccountOptions {
   readonly nowMs: () => number;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
-  /** Files of a run whose stored bytes are known to be damaged. */
-  readonly hurt: (run: RunName) => HurtFiles;
-}
-
-export interface HurtFiles {
-  readonly files: readonly HurtFile[];
-  readonly inodes: ReadonlySet<bigint>;
 }
 
 /** An account on a disk, reached by handles below its folder. */
@@ -153,7 +140,7 @@ export class DiskAccount implements Account, AsyncDisposable {
     if (held !== undefined) stack.use(held.run);
     const started = await startRun({ account, hidden }, nowMs());
     stack.use(started.root);
-    const hurt = parent === null ? NOTHING_HURT : this.#options.hurt(parent);
+    const hurt = parent === null ? NOTHING_HURT : knownHurt(account, parent);
     const begun: BeginReply = {
       run: started.run,
       token: started.token,
@@ -204,6 +191,8 @@ const AGENT_CONFIG = `${PRIVATE_FOLDER}/agent.yaml`;
 const MAX_CONFIG_BYTES = 64 * 1024;
 const MAX_RECEIPT_BYTES = 64 * 1024;
 const PIECE_BYTES = 1024 * 1024;
+/** With paths of ordinary length, these fit in a reply. */
+const MAX_HURT_FILES = 4096;
 const NOTHING_HURT: HurtFiles = { files: [], inodes: new Set() };
 
 function ensureHidden(account: FolderHandle): FolderHandle {
@@ -248,6 +237,13 @@ function hashManifest(account: FolderHandle, run: RunName): string | undefined {
   } finally {
     closeSync(fd);
   }
+}
+
+/** @throws StorageError PARENT_CHANGED if so much is damaged that the run is no parent any more */
+function knownHurt(account: FolderHandle, parent: RunName): HurtFiles {
+  const hurt = hurtFiles(account, parent);
+  if (hurt.files.length <= MAX_HURT_FILES) return hurt;
+  throw new StorageError('PARENT_CHANGED', `${hurt.files.length} files of ${parent} are damaged`);
 }
 
 interface StartedRun {

@@ -1,11 +1,4 @@
-import {
-  MANIFEST_PIECE,
-  compareRunNames,
-  encodeTreeOutcome,
-  incompleteName,
-  manifestName,
-  parseRunName,
-} from '@bakker/impl-format';
+import { compareRunNames, encodeTreeOutcome, incompleteName, parseRunName } from '@bakker/impl-format';
 import type { BeginReply, ObjectCounts, PublishReply, PublishRequest, RunName } from '@bakker/impl-format';
 import {
   hasCode,
@@ -18,7 +11,7 @@ import {
 } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';
-import { fchmodSync, fsyncSync } from 'node:fs';
+import { fsyncSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { NewFile, NewLargeFile, NewRun } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
@@ -29,8 +22,7 @@ import type { DiskFreeze } from './disk-freeze.ts';
 import { LargeFile } from './large-file.ts';
 import { lockNames } from './locks.ts';
 import type { HeldRun } from './locks.ts';
-import { openManifest } from './new-manifest.ts';
-import type { NewManifest } from './new-manifest.ts';
+import { NewManifest } from './new-manifest.ts';
 import { RunFolders } from './run-folders.ts';
 import { LATEST_NAME, replaceFile, temporaryName } from './steps.ts';
 import type { AccountFolders } from './steps.ts';
@@ -59,9 +51,9 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #options: DiskRunOptions;
   readonly #folders: RunFolders;
   readonly #cloner: TreeCloner;
+  readonly #manifest: NewManifest;
   readonly #others = new Map<string, FolderHandle>();
   #carried: FolderHandle | undefined;
-  #manifest: NewManifest | undefined;
   #files = 0;
   #bytes = 0;
   #isOpen = true;
@@ -70,6 +62,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#options = options;
     this.begun = options.begun;
     this.#folders = new RunFolders(options.root);
+    const { run, parent } = options.begun;
+    this.#manifest = new NewManifest({ folders: options.folders, run, parent: parent?.run });
     this.#cloner = new TreeCloner({
       runFolders: this.#folders,
       parent: options.parent?.folder,
@@ -108,28 +102,9 @@ export class DiskRun implements NewRun, AsyncDisposable {
     return encodeTreeOutcome(await this.#cloner.apply(script));
   }
 
-  async manifest({
-    kind,
-    startOver,
-    content,
-  }: {
-    kind: number;
-    startOver: boolean;
-    content: Buffer;
-  }): Promise<void> {
-    if (kind !== MANIFEST_PIECE.FILE && kind !== MANIFEST_PIECE.DELTA) {
-      throw new StorageError('OUT_OF_ORDER', `a manifest has no pieces of the kind ${kind}`);
-    }
-    if (startOver) await this.#dropManifest();
+  manifest(kind: number, content: Buffer): Promise<void> {
     this.#options.space.check(content.length);
-    this.#manifest ??= await openManifest(kind, {
-      folders: this.#options.folders,
-      parent: this.#options.parent === undefined ? undefined : this.begun.parent?.run,
-    });
-    if (this.#manifest.kind !== kind) {
-      throw new StorageError('OUT_OF_ORDER', 'a manifest has pieces of one kind only, unless it starts over');
-    }
-    await this.#manifest.add(content);
+    return this.#manifest.piece(kind, content);
   }
 
   async publish({ objects, manifestSha256, receipt }: PublishRequest): Promise<PublishReply> {
@@ -137,10 +112,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { account, hidden } = folders;
     const { run, token } = this.begun;
     this.#checkCounts(objects);
-    if (this.#manifest === undefined) throw new StorageError('MANIFEST_DAMAGED', 'no manifest was sent');
     const manifest = await this.#manifest.finish(manifestSha256);
     const { parentFiles, keptFiles } = await this.#cloner.finish();
-    fchmodSync(manifest.fd, 0o400);
 
     // Everything that the run needs is on the disk before it has its name. Early on another thread, so that the client
     // hears of us; then again, because only that says whether it went well.
@@ -168,7 +141,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     makeSymlinkAt(latest, Buffer.from(run));
     // A freeze of a run that then is not published does no harm; a published one without its freeze might.
     if (reason !== undefined) freeze.freeze(hidden, { reason, sinceRun: run, atMs: receivedAtMs });
-    renameOverAt(this.#manifest.place, { folder: account, name: Buffer.from(manifestName(run)) });
+    this.#manifest.publish();
     await this.#close();
     renameNewAt(
       { folder: account, name: Buffer.from(incompleteName(run)) },
@@ -191,7 +164,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { folders, lock, signal, parent } = this.#options;
     const { account, hidden } = folders;
     const { run, token } = this.begun;
-    await this.#dropManifest();
+    await this.#manifest[Symbol.asyncDispose]();
     await this.#close();
     using _lock = lock;
     using trash = openFolderBeneath(hidden, TRASH_NAME);
@@ -216,7 +189,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   /** Lets go of everything; what was written stays as `.incomplete`, for the next run to carry over. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#dropManifest();
+    await this.#manifest[Symbol.asyncDispose]();
     await this.#close();
     this.#options.parent?.[Symbol.dispose]();
     this.#options.lock[Symbol.dispose]();
@@ -231,12 +204,6 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#others.clear();
     this.#carried?.[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
-  }
-
-  async #dropManifest(): Promise<void> {
-    const dropped = this.#manifest;
-    this.#manifest = undefined;
-    await dropped?.[Symbol.asyncDispose]();
   }
 
   #place(path: Buffer): { folder: FolderHandle; name: Buffer } {

@@ -1,74 +1,93 @@
-import { MANIFEST_PIECE } from '@bakker/impl-format';
+import { MANIFEST_PIECE, PRIVATE_FOLDER, manifestName } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
-import { openAt, unlinkAt } from '@bakker/linux';
-import type { FolderHandle, Place } from '@bakker/linux';
-import { createHash } from 'node:crypto';
-import { closeSync } from 'node:fs';
+import { openAt, renameOverAt, unlinkAt } from '@bakker/linux';
+import { closeSync, constants, fchmodSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
+import { ManifestComposer } from '../tree/manifest-composer.ts';
+import type { ComposedManifest } from '../tree/manifest-composer.ts';
+import { temporaryName } from './steps.ts';
 import type { AccountFolders } from './steps.ts';
-import { NEW_FILE, temporaryName, writeAll } from './steps.ts';
 
-/** A finished manifest: its descriptor is good until it is disposed of. */
-export interface WrittenManifest {
-  readonly fd: number;
-  /** Of the file's bytes, hex. */
-  readonly sha256: string;
-  readonly sizeBytes: number;
-}
-
-/** The manifest of a new run, in a temporary file of `.bakker` until the run is published. */
-export interface NewManifest extends AsyncDisposable {
-  readonly kind: number;
-  readonly place: Place;
-  /** @throws errno errors: `ENOSPC`; FormatProblem */
-  add(content: Buffer): void | Promise<void>;
-  /** @throws StorageError MANIFEST_DAMAGED */
-  finish(sha256: string | null): Promise<WrittenManifest>;
-}
-
-export interface ManifestOptions {
+export interface NewManifestOptions {
   readonly folders: AccountFolders;
-  /** Whose lines a delta refers to. */
+  readonly run: RunName;
+  /** Whose lines differences refer to. */
   readonly parent: RunName | undefined;
 }
 
-/** @param kind - of MANIFEST_PIECE, without START_OVER */
-export async function openManifest(kind: number, { folders }: ManifestOptions): Promise<NewManifest> {
-  if (kind === MANIFEST_PIECE.FILE) return new WholeManifest(folders.hidden);
-  throw new StorageError('UNSUPPORTED', 'differences from the parent are not taken yet');
-}
+/** The manifest of a run that is not published: in a temporary file of `.bakker`, until it gets its name. */
+export class NewManifest implements AsyncDisposable {
+  readonly #options: NewManifestOptions;
+  readonly #name = temporaryName();
+  #composer: ManifestComposer | undefined;
+  #finished: ComposedManifest | undefined;
 
-/** A manifest as it comes, byte for byte. */
-class WholeManifest implements NewManifest {
-  readonly kind = MANIFEST_PIECE.FILE;
-  readonly place: Place;
-  readonly #fd: number;
-  readonly #hash = createHash('sha256');
-  #sizeBytes = 0;
-  #isOpen = true;
-
-  constructor(hidden: FolderHandle) {
-    this.place = { folder: hidden, name: temporaryName() };
-    this.#fd = openAt(this.place, { flags: NEW_FILE, mode: 0o600 });
+  constructor(options: NewManifestOptions) {
+    this.#options = options;
   }
 
-  add(content: Buffer): void {
-    writeAll(this.#fd, content, this.#sizeBytes);
-    this.#hash.update(content);
-    this.#sizeBytes += content.length;
+  /** @param kind - of MANIFEST_PIECE, with START_OVER added or not @throws as ManifestComposer */
+  piece(kind: number, content: Buffer): Promise<void> {
+    if (this.#finished !== undefined) {
+      if ((kind & MANIFEST_PIECE.START_OVER) === 0) {
+        return Promise.reject(
+          new StorageError('OUT_OF_ORDER', 'the manifest is whole: it can only start over'),
+        );
+      }
+      this.#forget();
+    }
+    this.#composer ??= this.#compose();
+    return this.#composer.piece(kind, content);
   }
 
-  async finish(expected: string | null): Promise<WrittenManifest> {
-    const sha256 = this.#hash.copy().digest('hex');
-    if (sha256 === expected) return { fd: this.#fd, sha256, sizeBytes: this.#sizeBytes };
-    throw new StorageError('MANIFEST_DAMAGED', 'the manifest that arrived is not the one that was sent');
+  /** @param sha256 - what the client says of a manifest that was sent as it is @throws StorageError MANIFEST_DAMAGED, OUT_OF_ORDER */
+  async finish(sha256: string | null): Promise<ComposedManifest> {
+    if (this.#finished !== undefined) {
+      if (sha256 === null || sha256 === this.#finished.sha256) return this.#finished;
+      throw new StorageError('MANIFEST_DAMAGED', 'the manifest has another SHA-256 than was said');
+    }
+    if (this.#composer === undefined) throw new StorageError('OUT_OF_ORDER', 'no manifest was sent');
+    const finished = await this.#composer.finish(sha256);
+    const fd = openAt(this.#place(), { flags: constants.O_RDONLY });
+    try {
+      fchmodSync(fd, 0o400);
+    } finally {
+      closeSync(fd);
+    }
+    this.#finished = finished;
+    return finished;
   }
 
-  /** Removes it, unless it has its own name already. */
+  /** Gives it its name. After `finish`, and once its bytes are on the disk. @throws LibcError */
+  publish(): void {
+    const { folders, run } = this.#options;
+    renameOverAt(this.#place(), { folder: folders.account, name: Buffer.from(manifestName(run)) });
+  }
+
+  /** Removes it, unless it has its name. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    closeSync(this.#fd);
-    unlinkAt(this.place);
+    await this.#composer?.[Symbol.asyncDispose]();
+    this.#forget();
+  }
+
+  #compose(): ManifestComposer {
+    const { folders, run, parent } = this.#options;
+    return new ManifestComposer({
+      account: folders.account,
+      run,
+      temporary: Buffer.from(`${PRIVATE_FOLDER}/${this.#name.toString()}`),
+      parentManifest: parent === undefined ? undefined : Buffer.from(manifestName(parent)),
+    });
+  }
+
+  #place(): { folder: AccountFolders['hidden']; name: Buffer } {
+    return { folder: this.#options.folders.hidden, name: this.#name };
+  }
+
+  #forget(): void {
+    this.#composer = undefined;
+    if (this.#finished === undefined) return;
+    this.#finished = undefined;
+    unlinkAt(this.#place());
   }
 }

@@ -8,7 +8,6 @@ import { StorageError } from '../../errors.ts';
 import { DEFAULT_POLICY } from '../../policy/account-policy.ts';
 import type { AccountPolicy } from '../../policy/account-policy.ts';
 import type { SessionOptions, ShellSession } from '../../ports/shell-session.ts';
-import { isAccountName } from '../../provision/account-name.ts';
 import { Session } from '../../session/session.ts';
 import { DiskAccount } from './disk-account.ts';
 import { readSmallFile } from './steps.ts';
@@ -27,7 +26,6 @@ export const shellSession: ShellSession = {
       policy: await readPolicy(folder),
       nowMs: () => Date.now(),
       signal: gone.signal,
-      hurt: () => ({ files: [], inodes: new Set() }),
     });
     using session = new Session({
       account,
@@ -63,7 +61,7 @@ export const shellSession: ShellSession = {
 
 /** @throws StorageError USAGE, ACCOUNT_UNUSABLE */
 function openAccount(rootDir: SessionOptions['rootDir'], name: string): FolderHandle {
-  if (!isAccountName(name)) {
+  if (!FOLDER_NAME.test(name)) {
     throw new StorageError('USAGE', `${JSON.stringify(name)} is no name for an account`);
   }
   try {
@@ -91,5 +89,7 @@ async function readPolicy(account: FolderHandle): Promise<AccountPolicy> {
   return parseAccountPolicy(text.toString('utf8'), POLICY);
 }
 
+/** One plain component: what `provision` makes, and what an administrator made by hand. */
+const FOLDER_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
 const POLICY = '.bakker/account.yaml';
 const MAX_POLICY_BYTES = 64 * 1024;
