@@ -1,8 +1,7 @@
 import type { RunName } from '@bakker/impl-format';
-import { hasCode, openFolder, unlinkAt } from '@bakker/linux';
+import { hasCode, unlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { lstatSync, statfsSync } from 'node:fs';
-import { join } from 'node:path';
 import { StorageError } from '../../errors.ts';
 import { DEFAULT_POLICY } from '../../policy/account-policy.ts';
 import type { AccountPolicy } from '../../policy/account-policy.ts';
@@ -18,10 +17,12 @@ import type {
 } from '../../ports/account-keeper.ts';
 import type { FreedFigures } from '../../retain/shared-use.ts';
 import { readFrozen, removeFrozen, writeFrozen } from '../account/frozen-file.ts';
+import { readHurt } from './hurt-record.ts';
 import { lockNames, lockNamesSync } from '../account/locks.ts';
 import { readSmallFile } from '../account/steps.ts';
 import { addUsage, readUsage } from '../account/usage-file.ts';
 import { measureAccount, measureRuns } from './measure-runs.ts';
+import { openAccountFolder } from './open-account.ts';
 import { bringRunBack, mendNames, removeRun } from './remove-run.ts';
 import { removeTree } from './remove-tree.ts';
 import { stepBack } from './step-back.ts';
@@ -34,13 +35,7 @@ import { RemovalFolders, lookAtTrash } from './trash-folder.ts';
  * @throws StorageError NOT_FOUND if there is no such account
  */
 export function openKeeper(rootDir: string, account: string): AccountKeeper {
-  const folder = join(rootDir, account);
-  if (lstatSync(join(folder, '.bakker'), { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new StorageError('NOT_FOUND', `there is no account ${account} in ${rootDir}`, {
-      hint: 'bakker-storage accounts lists them; --root names another folder',
-    });
-  }
-  return new DiskKeeper(account, openFolder(Buffer.from(folder)));
+  return new DiskKeeper(account, openAccountFolder(rootDir, account));
 }
 
 /** The policy of an account, of which nothing has to be written down. @throws StorageError CONFIG_INVALID */
@@ -89,7 +84,7 @@ class DiskKeeper implements AccountKeeper {
   }
 
   runs(): StoredRun[] {
-    return storedRuns(this.#folder, new Set());
+    return storedRuns(this.#folder, new Set(readHurt(this.#folder)?.manifests));
   }
 
   async mend(): Promise<void> {
