@@ -25,6 +25,8 @@ export interface BackupOptions {
   readonly version: string;
   /** This server's name, for the manifest. */
   readonly host: string;
+  /** The configuration with what the storage's administrator adds to it. @throws AgentError CONFIG_INVALID */
+  readonly withStorageConfig?: (config: Config, storageText: string | undefined) => Config;
 }
 
 export interface BackupPorts {
@@ -143,22 +145,28 @@ async function attempt(
   const preparing = prepareScan(options.config, { source, problems });
   preparing.catch(() => undefined); // awaited below; the storage takes its time to log us in
   await using account = await ports.openAccount();
+  const config = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
   const parent = await chooseParent({ runs, account, state, damaged, onWarning });
   await using before =
     parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
   const lastStartMs = before?.header.startedAtMs;
-  const isDue =
-    lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= options.config.minIntervalMs;
+  const isDue = lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= config.minIntervalMs;
   if (!isDue && !hasUnfinished && !options.force && !options.dryRun && isFirst) {
-    return { report: skipped(parent?.run ?? null), finishedAtMs: clock.nowMs(), frozen: undefined };
+    return {
+      report: skipped(parent?.run ?? null),
+      finishedAtMs: clock.nowMs(),
+      frozen: undefined,
+      isRetiredByStorage: false,
+    };
   }
-  const scan = await preparing;
+  const isOwn = config === options.config;
+  const scan = await (isOwn ? preparing : prepareScan(config, { source, problems }));
   onBegin();
   // Awaited here: the account must outlive the run.
   return await writeRun(
-    { ...options, ...way, runs, parent, before, warnings, onWarning, problems, ...scan },
+    { ...options, ...way, config, runs, parent, before, warnings, onWarning, problems, ...scan },
     { ...ports, account },
   );
 }
@@ -186,7 +194,7 @@ function skipped(parent: string | null): BackupReport {
 }
 
 async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: number): Promise<void> {
-  const { report, finishedAtMs, frozen } = written;
+  const { report, finishedAtMs, frozen, isRetiredByStorage } = written;
   const run = parseRunName(report.run ?? '');
   if (!run || report.status === 'skipped')
     throw new Error(`a report of an unknown run ${String(report.run)}`);
@@ -200,7 +208,7 @@ async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: nu
       message: report.status,
     },
     // a frozen retention stays so until somebody thaws it
-    frozen: before.frozen ?? (frozen === undefined ? undefined : { reason: frozen, sinceRun: run }),
+    frozen: isRetiredByStorage ? frozen : (before.frozen ?? frozen),
   };
   await ports.state.saveLastRuns(last);
 }

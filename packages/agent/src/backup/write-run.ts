@@ -1,9 +1,15 @@
 import { createManifestEncoder, mergeJoin } from '@bakker/impl-format';
 import type { Entry, ManifestHeader, ManifestReader, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
-import type { Catalogue, StateFolder, StoredManifest } from '../ports/state-folder.ts';
+import type { Catalogue, LastRuns, StateFolder } from '../ports/state-folder.ts';
 import { ParentChanged } from '../ports/storage-account.ts';
-import type { PublishOptions, RunWriter, StorageAccount, StoredRun } from '../ports/storage-account.ts';
+import type {
+  Published,
+  PublishOptions,
+  RunWriter,
+  StorageAccount,
+  StoredRun,
+} from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
 import { AgentError } from '../errors.ts';
 import { openCatalogue } from './catalogue-session.ts';
@@ -39,7 +45,9 @@ export interface WrittenRun {
   readonly report: BackupReport;
   readonly finishedAtMs: number;
   /** Why retention should stand still from now on. */
-  readonly frozen: string | undefined;
+  readonly frozen: LastRuns['frozen'];
+  /** Whether the storage retires runs: then it alone says whether they are frozen. */
+  readonly isRetiredByStorage: boolean;
 }
 
 /** Scans, compares and pushes against `parent`, and publishes. One attempt over one connection. */
@@ -116,12 +124,15 @@ export async function writeRun(
   const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.storedBytes });
   await write(chunks);
   const status = tally.files.unreadable > 0 ? 'partial' : 'complete';
-  const frozen = parent && freezeReason(tally, config.freezeGoneShare);
-  if (frozen !== undefined) {
-    onWarning(
-      `${frozen} since ${parent?.run ?? ''}: retention stands still until you look (bakker retention --thaw)`,
-    );
+  const isRetiredByStorage = account.side !== undefined;
+  const reason = parent && freezeReason(tally, config.freezeGoneShare);
+  if (reason !== undefined) {
+    const thaw = isRetiredByStorage
+      ? "the storage's administrator looks"
+      : 'you look (bakker retention --thaw)';
+    onWarning(`${reason} since ${parent?.run ?? ''}: retention stands still until ${thaw}`);
   }
+  const ownFreeze = reason === undefined ? undefined : { reason, sinceRun: writer.run };
   problems.summarise();
   const report: BackupReport = {
     run: writer.run,
@@ -132,7 +143,7 @@ export async function writeRun(
     seconds: (clock.nowMs() - startedAtMs) / 1000,
     warnings,
   };
-  if (options.dryRun) return { report, finishedAtMs, frozen };
+  if (options.dryRun) return { report, finishedAtMs, frozen: ownFreeze, isRetiredByStorage };
 
   progress.stage(`publishing ${writer.run}`);
   const receipt = {
@@ -145,9 +156,9 @@ export async function writeRun(
     addedBytes: tally.storedBytes,
     manifestSha256: manifestHash.digest('hex'),
     manifestDigest: trailer.digest,
-    ...(frozen === undefined ? {} : { frozen }),
+    ...(reason === undefined ? {} : { frozen: reason }),
   } as const;
-  const stored = await publish(writer, {
+  const published = await publish(writer, {
     manifest: () => draft.read(),
     manifestSizeBytes,
     receipt,
@@ -155,9 +166,24 @@ export async function writeRun(
     reopen: ports.openAccount,
   });
   await noteContents({ catalogue, state, identity: identity ?? account.identity(), writer, parent });
+  const stored = published && {
+    sha256: published.manifestSha256,
+    sizeBytes: published.manifestSizeBytes,
+  };
   await state.keepManifest(writer.run, draft.read(), { digest: trailer.digest, stored });
+  const frozenThere = published?.frozen;
+  if (frozenThere && reason === undefined) {
+    onWarning(
+      `the storage keeps every run since ${frozenThere.sinceRun}: ${frozenThere.reason}; its administrator has to look`,
+    );
+  }
   await tidy(writer, { signal, onWarning });
-  return { report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 }, finishedAtMs, frozen };
+  return {
+    report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 },
+    finishedAtMs,
+    frozen: isRetiredByStorage ? frozenThere && { ...frozenThere, isAtStorage: true } : ownFreeze,
+    isRetiredByStorage,
+  };
 }
 
 /** The parent's manifest on the storage is not the one that the run was compared with. */
@@ -200,10 +226,9 @@ async function verify(parent: Parent | undefined): Promise<void> {
 async function publish(
   writer: RunWriter,
   options: PublishOptions & { reopen: () => Promise<StorageAccount> },
-): Promise<StoredManifest | undefined> {
+): Promise<Published | undefined> {
   try {
-    const published = await writer.publish(options);
-    return published && { sha256: published.manifestSha256, sizeBytes: published.manifestSizeBytes };
+    return await writer.publish(options);
   } catch (error) {
     if (!(error instanceof AgentError) || error.code !== 'CONNECTION_LOST') throw error;
     await using again = await options.reopen().catch(() => {
@@ -216,7 +241,12 @@ async function publish(
     // the digest covers the header, which names the run and its start
     if (receipt?.manifestDigest !== options.receipt.manifestDigest) throw error;
     const sizeBytes = there?.manifestSizeBytes;
-    return sizeBytes === undefined ? undefined : { sha256: receipt.manifestSha256, sizeBytes };
+    if (sizeBytes === undefined) return undefined;
+    return {
+      manifestSha256: receipt.manifestSha256,
+      manifestSizeBytes: sizeBytes,
+      frozen: again.side?.frozen,
+    };
   }
 }
 

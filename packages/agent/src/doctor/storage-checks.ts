@@ -1,6 +1,6 @@
 import { missingAbilities } from '../enrol/check-abilities.ts';
 import { AgentError } from '../errors.ts';
-import type { StorageAccount } from '../ports/storage-account.ts';
+import type { StorageAccount, StorageSide } from '../ports/storage-account.ts';
 import { failed, ok, warn, type Finding } from './finding.ts';
 import { inGibibytes } from './sizes.ts';
 
@@ -37,6 +37,26 @@ export async function checkAbilitiesAndClock(account: StorageAccount): Promise<F
     );
   }
   if (abilities.clockSkewMs !== undefined) found.push(clockFinding(abilities.clockSkewMs));
+  if (account.side !== undefined) found.push(...sideFindings(account.side));
+  return found;
+}
+
+function sideFindings({ program, account, role, mayRead, frozen }: StorageSide): Finding[] {
+  const rights = `the role ${role}${mayRead ? '' : ', without reading'}`;
+  const found = [
+    role === 'backup'
+      ? ok('account', `${account}, ${rights}, served by ${program}`)
+      : warn('account', `${account}, ${rights}`, 'a backup needs a key with the role backup'),
+  ];
+  if (frozen !== undefined) {
+    found.push(
+      warn(
+        'storage retention',
+        `stands still since ${frozen.sinceRun}: ${frozen.reason}`,
+        "the storage's administrator looks at that run and thaws the account",
+      ),
+    );
+  }
   return found;
 }
 
@@ -85,8 +105,11 @@ export async function checkSpace(account: StorageAccount): Promise<Finding[]> {
   if (space === undefined) {
     return [warn('storage space', 'the storage does not tell', 'watch it by other means')];
   }
-  const { freeBytes, totalBytes, freeInodes } = space;
-  const room = `${inGibibytes(freeBytes)} of ${inGibibytes(totalBytes)} free`;
+  const { freeInodes, limitBytes, usedBytes = 0 } = space;
+  const isLimited = limitBytes !== undefined && limitBytes - usedBytes < space.freeBytes;
+  const freeBytes = isLimited ? Math.max(0, limitBytes - usedBytes) : space.freeBytes;
+  const totalBytes = isLimited ? limitBytes : space.totalBytes;
+  const room = `${inGibibytes(freeBytes)} of ${inGibibytes(totalBytes)} free${isLimited ? ' below the limit of the account' : ''}`;
   const findings: Finding[] = [];
   if (freeBytes === 0) {
     findings.push(

@@ -20,7 +20,14 @@ export interface LastRuns {
       }
     | undefined;
   /** Why retention stands still; undefined when it does not. */
-  readonly frozen: { readonly reason: string; readonly sinceRun: RunName } | undefined;
+  readonly frozen:
+    | {
+        readonly reason: string;
+        readonly sinceRun: RunName;
+        /** It is the storage's own retention, which only the storage's administrator can let go on. */
+        readonly isAtStorage?: boolean;
+      }
+    | undefined;
 }
 
 /** Where content that is already in the account lies. */

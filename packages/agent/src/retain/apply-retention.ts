@@ -34,11 +34,15 @@ export interface RetentionOutcome {
   readonly verdicts: readonly Verdict[];
   /** Why nothing was removed. */
   readonly frozen: string | undefined;
+  /** The storage retires runs by its own rules; the verdicts only say what it has. */
+  readonly isStorages: boolean;
 }
 
 /**
  * Removes the runs that the policy does not keep, oldest first. A run is removed whole or not at all; cut off, the next
  * call goes on.
+ *
+ * Where the storage retires runs itself, nothing is removed: the outcome says what is there.
  *
  * @throws AgentError LOCKED while a backup is under way, RUN_FAILED when the clock can't be right
  * @see docs/retention.md
@@ -47,12 +51,36 @@ export async function applyRetention(
   options: RetentionOptions,
   ports: RetentionPorts,
 ): Promise<RetentionOutcome> {
+  if (ports.account.side) return lookAtStorage(options, ports);
   if (options.dryRun) return (await plan(options, ports)).outcome;
   using _lock = await ports.state.lock('retention');
   const { outcome, runs } = await plan(options, ports);
   if (options.thaw) await thaw(ports.state);
   await removeRuns(runs, outcome.verdicts, ports);
   return outcome;
+}
+
+async function lookAtStorage(
+  { thaw }: RetentionOptions,
+  { account, signal }: RetentionPorts,
+): Promise<RetentionOutcome> {
+  if (thaw) {
+    throw new AgentError('STORAGE_REFUSED', 'the storage retires runs itself, and only there it can go on', {
+      hint: "ask the storage's administrator to look at the run and to thaw the account",
+    });
+  }
+  const runs = await readPublishedRuns(account, { signal });
+  const verdicts = runs.toReversed().map(({ run, receipt, isDamaged }) => ({
+    run,
+    keep: true,
+    reasons: [isDamaged ? 'damaged' : (receipt?.status ?? 'without a receipt')],
+  }));
+  const frozen = account.side?.frozen;
+  return {
+    verdicts,
+    frozen: frozen && `${frozen.reason} (since run ${frozen.sinceRun})`,
+    isStorages: true,
+  };
 }
 
 async function plan(
@@ -63,7 +91,7 @@ async function plan(
   const runs = await readPublishedRuns(account, { signal });
   const frozen = thaw ? undefined : whyFrozen(await state.lastRuns(), runs);
   const verdicts = judge(runs.map(asRetained), { ...policy, frozen }, clock.nowMs());
-  return { outcome: { verdicts, frozen }, runs };
+  return { outcome: { verdicts, frozen, isStorages: false }, runs };
 }
 
 /** This machine remembers a freeze; where its memory is lost, the receipts beside the runs do. */

@@ -1,5 +1,7 @@
 import { MANIFEST_PIECE, ManifestDeltaEncoder, VERB } from '@bakker/impl-format';
 import type { ManifestFollower } from '@bakker/impl-format';
+import { AgentError } from '../../errors.ts';
+import { ManifestDiffers } from './verb-client.ts';
 import type { VerbClient } from './verb-client.ts';
 
 /** Lines that follow each other go together up to this. */
@@ -17,9 +19,15 @@ export class ManifestUplink implements ManifestFollower {
   /** Of the parent's lines, the first that nothing was said of. */
   #next = 0;
   #failure: { readonly error: unknown } | undefined;
+  #isRefused = false;
 
   constructor(verbs: VerbClient) {
     this.#verbs = verbs;
+  }
+
+  /** Whether the storage would not have the differences: the manifest has to be sent as it is. */
+  get isRefused(): boolean {
+    return this.#isRefused;
   }
 
   kept(number: number): void {
@@ -83,12 +91,15 @@ export class ManifestUplink implements ManifestFollower {
   }
 
   #send(content: Buffer, kind: number): void {
+    const isDelta = kind === MANIFEST_PIECE.DELTA;
+    if (isDelta && this.#isRefused) return;
     const answer = this.#verbs.call(VERB.manifest, Buffer.of(kind), content);
     this.#inFlight.add(answer);
     answer.then(
       () => this.#inFlight.delete(answer),
       (error: unknown) => {
-        this.#failure ??= { error };
+        if (isDelta && isRefusal(error)) this.#isRefused = true;
+        else this.#failure ??= { error };
         this.#inFlight.delete(answer);
       },
     );
@@ -100,4 +111,10 @@ export class ManifestUplink implements ManifestFollower {
     }
     if (this.#failure) throw this.#failure.error;
   }
+}
+
+/** About what was told, not about the line or the disk. */
+function isRefusal(error: unknown): boolean {
+  if (error instanceof ManifestDiffers) return true;
+  return error instanceof AgentError && (error.code === 'STORAGE_REFUSED' || error.code === 'STORAGE_UNFIT');
 }

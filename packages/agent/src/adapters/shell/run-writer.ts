@@ -129,17 +129,19 @@ export class ShellRunWriter implements RunWriter {
   }
 
   async publish(options: PublishOptions): Promise<Published> {
-    const told = this.manifestFollower ? this.#uplink.finish() : this.#uplink.sendFile(options.manifest());
-    await Promise.all([this.#tree.finish(), told]);
-    const fileSha256 = options.receipt.manifestSha256;
-    try {
-      return await this.#publish(options, this.manifestFollower ? null : fileSha256);
-    } catch (error) {
-      if (!(error instanceof ManifestDiffers) || !this.manifestFollower) throw error;
-      // a line that was thought to be the parent's is not: the manifest goes as it is
-      await this.#uplink.sendFile(options.manifest());
-      return this.#publish(options, fileSha256);
+    if (this.manifestFollower) {
+      await Promise.all([this.#tree.finish(), this.#uplink.finish()]);
+      if (!this.#uplink.isRefused) {
+        try {
+          return await this.#publish(options, null);
+        } catch (error) {
+          // a line that was thought to be the parent's is not: the manifest goes as it is
+          if (!(error instanceof ManifestDiffers)) throw error;
+        }
+      }
     }
+    await Promise.all([this.#tree.finish(), this.#uplink.sendFile(options.manifest())]);
+    return this.#publish(options, options.receipt.manifestSha256);
   }
 
   async cleanUp(): Promise<void> {

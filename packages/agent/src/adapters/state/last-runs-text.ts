@@ -27,9 +27,10 @@ function decodeAttempt(value: Readonly<Record<string, unknown>>): LastRuns['last
 }
 
 function decodeFrozen(value: Readonly<Record<string, unknown>>): LastRuns['frozen'] {
-  const { reason, sinceRun } = value;
+  const { reason, sinceRun, isAtStorage } = value;
   const run = typeof sinceRun === 'string' ? parseRunName(sinceRun) : undefined;
-  return typeof reason === 'string' && run ? { reason, sinceRun: run } : undefined;
+  if (typeof reason !== 'string' || !run) return undefined;
+  return { reason, sinceRun: run, ...(isAtStorage === true ? { isAtStorage } : {}) };
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {
