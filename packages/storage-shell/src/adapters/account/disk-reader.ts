@@ -1,5 +1,5 @@
 import type { RunName } from '@bakker/impl-format';
-import type { FolderHandle} from '@bakker/linux';
+import type { FolderHandle } from '@bakker/linux';
 import { O_PATH, cString, fail, libc, openBeneath, openFolderBeneath } from '@bakker/linux';
 import type { Attributes, FileSystemStatus, NamedItem } from '@bakker/sftp';
 import { closeSync, constants, fstatSync, lstatSync, statfsSync } from 'node:fs';
