@@ -24,8 +24,8 @@ import { DiskFreeze } from './disk-freeze.ts';
 import { DiskReader } from './disk-reader.ts';
 import { DiskRun } from './disk-run.ts';
 import { DiskSpace } from './disk-space.ts';
-import { hurtIn } from './hurt-parent.ts';
-import type { HurtContent } from './hurt-parent.ts';
+import { hurtFiles } from './hurt-file.ts';
+import type { HurtFiles } from './hurt-file.ts';
 import { holdRun, lockNames, lockNamesSync, trySessionLock } from './locks.ts';
 import type { HeldRun } from './locks.ts';
 import { latestRun, latestTarget, lookAt, manifestSizeBytes } from './look.ts';
@@ -140,7 +140,7 @@ export class DiskAccount implements Account, AsyncDisposable {
     if (held !== undefined) stack.use(held.run);
     const started = await startRun({ account, hidden }, nowMs());
     stack.use(started.root);
-    const hurt = parent === null ? NOTHING_HURT : hurtIn(account, parent);
+    const hurt = parent === null ? NOTHING_HURT : knownHurt(account, parent);
     const begun: BeginReply = {
       run: started.run,
       token: started.token,
@@ -191,7 +191,9 @@ const AGENT_CONFIG = `${PRIVATE_FOLDER}/agent.yaml`;
 const MAX_CONFIG_BYTES = 64 * 1024;
 const MAX_RECEIPT_BYTES = 64 * 1024;
 const PIECE_BYTES = 1024 * 1024;
-const NOTHING_HURT: HurtContent = { files: [], inodes: new Set() };
+/** With paths of ordinary length, these fit in a reply. */
+const MAX_HURT_FILES = 4096;
+const NOTHING_HURT: HurtFiles = { files: [], inodes: new Set() };
 
 function ensureHidden(account: FolderHandle): FolderHandle {
   makeFolderAt({ folder: account, name: PRIVATE_NAME }, FOLDER_MODE);
@@ -235,6 +237,13 @@ function hashManifest(account: FolderHandle, run: RunName): string | undefined {
   } finally {
     closeSync(fd);
   }
+}
+
+/** @throws StorageError PARENT_CHANGED if so much is damaged that the run is no parent any more */
+function knownHurt(account: FolderHandle, parent: RunName): HurtFiles {
+  const hurt = hurtFiles(account, parent);
+  if (hurt.files.length <= MAX_HURT_FILES) return hurt;
+  throw new StorageError('PARENT_CHANGED', `${hurt.files.length} files of ${parent} are damaged`);
 }
 
 interface StartedRun {
