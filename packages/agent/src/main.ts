@@ -137,6 +137,10 @@ function createContext({ globals, progress, opened }: Session): CommandContext {
       const { openAccount } = await import('./adapters/open-account.ts');
       return linuxEnrolment({ openAccount: (made) => openAccount(made, { signal, progress }), signal });
     }),
+    keys: once(async () => {
+      const { linuxKeyFiles } = await import('./adapters/keys/key-files.ts');
+      return linuxKeyFiles({ isInteractive, beforeAsking: () => progress.clear(), signal });
+    }),
     machine: once(async () => (await import('./adapters/ssh/machine.ts')).linuxMachine({ signal })),
     async confirm(question) {
       if (!isInteractive) {

@@ -2,6 +2,7 @@ import type { Options, PositionalOptions } from 'yargs';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
+import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
@@ -32,6 +33,8 @@ export interface CommandContext {
   target(): Promise<RestoreTarget>;
   /** For `init`: keys, host keys, and writing the configuration. */
   enrolment(): Promise<Enrolment>;
+  /** Key files, and where private keys may come from. */
+  keys(): Promise<KeyFiles>;
   /** For `doctor`. */
   machine(): Promise<Machine>;
   /** @throws AgentError NOT_CONFIRMED when the answer is not yes, or nobody can be asked */

@@ -6,6 +6,7 @@ import { doctor } from './doctor.ts';
 import { find } from './find.ts';
 import { history } from './history.ts';
 import { init } from './init.ts';
+import { key } from './key.ts';
 import { list } from './list.ts';
 import { listCommand } from './listed-command.ts';
 import type { ListedCommand } from './listed-command.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(restore),
   listCommand(verify),
   listCommand(retention),
+  listCommand(key),
   listCommand(status),
   listCommand(doctor),
   listCommand(completion(() => COMMANDS)),

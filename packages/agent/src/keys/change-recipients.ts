@@ -1,0 +1,98 @@
+import { parsePublicKey } from '@bakker/impl-format';
+import type { PublicKey } from '@bakker/impl-format';
+import { dirname, join } from 'node:path';
+import { AgentError } from '../errors.ts';
+import type { KeyFiles } from '../ports/key-files.ts';
+import { explainKeyText } from './explain-key.ts';
+import {
+  addRecipient,
+  chooseRecipient,
+  parseRecipients,
+  removeRecipient,
+  rotateRecipient,
+} from './recipients.ts';
+import type { Recipient } from './recipients.ts';
+
+/** Beside the configuration; it holds nothing secret. */
+export function recipientsFile(configFile: string): string {
+  return join(dirname(configFile), 'recipients');
+}
+
+/** A private key that the owner chose to keep on the server. */
+export function keptKeyFile(configFile: string): string {
+  return join(dirname(configFile), 'identity.key');
+}
+
+/** Whom this server seals to; none if there is no file. @throws AgentError KEY_DAMAGED, KEY_MISSING if unreadable */
+export async function loadRecipients(file: string, keys: KeyFiles): Promise<Recipient[]> {
+  return parseRecipients((await keys.read(file))?.text ?? '', file);
+}
+
+/** Adds a key. @param word - the key, or a file that holds it */
+export async function addKey(
+  file: string,
+  { word, name }: { word: string; name: string },
+  keys: KeyFiles,
+): Promise<Recipient[]> {
+  const publicKey = await readPublicKey(word, keys);
+  return change(file, keys, (text) => addRecipient(text, file, { publicKey, name: checkName(name) }));
+}
+
+export async function removeKey(file: string, word: string, keys: KeyFiles): Promise<Recipient[]> {
+  return change(file, keys, (text) =>
+    removeRecipient(text, file, chooseRecipient(parseRecipients(text, file), word)),
+  );
+}
+
+/** Puts another key in the place of one; without a name of its own it gets the old one's. */
+export async function rotateKey(
+  file: string,
+  { oldWord, newWord, name }: { oldWord: string; newWord: string; name: string },
+  keys: KeyFiles,
+): Promise<Recipient[]> {
+  const publicKey = await readPublicKey(newWord, keys);
+  return change(file, keys, (text) => {
+    const recipients = parseRecipients(text, file);
+    const old = chooseRecipient(recipients, oldWord);
+    if (recipients.some((recipient) => recipient.publicKey.equals(publicKey))) {
+      throw new AgentError('USAGE', 'the new key is there already', {
+        hint: 'bakker key remove takes the old one out',
+      });
+    }
+    return rotateRecipient(text, {
+      old,
+      added: { publicKey, name: name === '' ? old.name : checkName(name) },
+    });
+  });
+}
+
+async function change(file: string, keys: KeyFiles, edit: (text: string) => string): Promise<Recipient[]> {
+  const text = (await keys.read(file))?.text ?? '';
+  const edited = edit(text);
+  if (edited !== text) await keys.replace(file, edited);
+  return parseRecipients(edited, file);
+}
+
+/** A file with a private key does as well: its public key is written in it. */
+async function readPublicKey(word: string, keys: KeyFiles): Promise<PublicKey> {
+  const isKey = word.startsWith('bakker-public-key:');
+  const text = isKey ? word : (await keys.read(word))?.text;
+  if (text === undefined) {
+    throw new AgentError('KEY_MISSING', `${word} is neither a public key nor a file`, {
+      hint: 'a public key begins with bakker-public-key:',
+    });
+  }
+  const found = /bakker-public-key:\S*/.exec(text)?.[0];
+  try {
+    return parsePublicKey(found ?? text);
+  } catch (error) {
+    throw explainKeyText(error, isKey ? 'the public key' : word);
+  }
+}
+
+function checkName(name: string): string {
+  if (/^[^\x00-\x1f\x7f#]{0,100}$/.test(name)) return name.trim();
+  throw new AgentError('USAGE', 'the name of a key has at most 100 characters, on one line and without #', {
+    hint: 'give a short name with --name',
+  });
+}
