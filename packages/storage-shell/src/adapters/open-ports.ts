@@ -4,4 +4,6 @@ import type { Ports } from '../ports/ports.ts';
 export const openPorts: Ports = {
   system: async () => (await import('./system/linux-system.ts')).linuxSystem(),
   session: async () => (await import('./account/shell-session.ts')).shellSession,
+  owners: async () => (await import('./runs/account-owners.ts')).accountOwners,
+  keeping: async () => (await import('./runs/keeping.ts')).keeping,
 };

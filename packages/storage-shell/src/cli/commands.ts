@@ -1,3 +1,9 @@
+import { freeze } from './freeze.ts';
+import { retention } from './retention.ts';
+import { scrub } from './scrub.ts';
+import { thaw } from './thaw.ts';
+import { undelete } from './undelete.ts';
+import { usage } from './usage.ts';
 import { provision } from './provision.ts';
 import { deprovision } from './deprovision.ts';
 import { accounts } from './accounts.ts';
@@ -22,4 +28,10 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(grow),
   listCommand(quota),
   listCommand(config),
+  listCommand(retention),
+  listCommand(undelete),
+  listCommand(freeze),
+  listCommand(thaw),
+  listCommand(usage),
+  listCommand(scrub),
 ];

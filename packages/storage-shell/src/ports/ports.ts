@@ -1,3 +1,5 @@
+import type { AccountOwners } from './account-owners.ts';
+import type { Keeping } from './keeping.ts';
 import type { ShellSession } from './shell-session.ts';
 import type { System } from './system.ts';
 
@@ -10,4 +12,8 @@ export interface Ports {
   session(): Promise<ShellSession>;
   /** For `provision` and the other commands of the storage's administrator: the machine itself. */
   system(): Promise<System>;
+  /** For what is done to accounts in the names of their users. */
+  owners(): Promise<AccountOwners>;
+  /** For `retention`, `scrub` and the other commands that keep accounts. */
+  keeping(): Promise<Keeping>;
 }

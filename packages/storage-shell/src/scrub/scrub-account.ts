@@ -89,6 +89,9 @@ export async function scrubAccount(content: StoredContent, options: ScrubOptions
 
 const ROUNDS = 20;
 const LEAST_A_ROUND = 4_096;
+/** What `hurt.json` holds: a disk with more damage is none to build on. Newer runs' names are told first. */
+const MOST_HURT = 50_000;
+const MOST_NAMES = 100_000;
 
 class Tally {
   readonly #hurt = new Map<number, HurtContent>();
@@ -122,10 +125,11 @@ async function nameHurt(
   content: StoredContent,
   found: { hurt: readonly HurtContent[]; manifests: readonly RunName[]; nowMs: number; signal: AbortSignal },
 ): Promise<HurtRecord> {
-  const { hurt, manifests, nowMs, signal } = found;
+  const { manifests, nowMs, signal } = found;
+  const hurt = found.hurt.slice(0, MOST_HURT);
   const names =
     hurt.length === 0 ? [] : await content.namesOf(new Set(hurt.map(({ inode }) => inode)), signal);
-  const byInode = Map.groupBy(names, ({ inode }) => inode);
+  const byInode = Map.groupBy(names.slice(-MOST_NAMES), ({ inode }) => inode);
   const files = hurt.flatMap((file) => {
     const known = byInode.get(file.inode) ?? [];
     // Its last name went meanwhile.

@@ -1,0 +1,74 @@
+import { hasCode } from '@bakker/linux';
+import { spawn } from 'node:child_process';
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { StorageError } from '../../errors.ts';
+import type { AccountOwners } from '../../ports/account-owners.ts';
+
+export const accountOwners: AccountOwners = {
+  list(rootDir) {
+    try {
+      return readdirSync(rootDir)
+        .filter((name) => !name.startsWith('.') && isAccount(rootDir, name))
+        .sort();
+    } catch (cause) {
+      if (!hasCode(cause, 'ENOENT', 'ENOTDIR', 'EACCES')) throw cause;
+      throw new StorageError('NOT_FOUND', `the folder of accounts ${rootDir} can't be read`, {
+        hint: '--root names another',
+        cause,
+      });
+    }
+  },
+  isForeign(rootDir, account) {
+    return process.geteuid?.() === 0 && ownerOf(rootDir, account).uid !== 0;
+  },
+  delegate({ rootDir, account, signal }, words) {
+    const { uid, gid } = ownerOf(rootDir, account);
+    const program = process.argv[1] ?? '';
+    // libuv leaves root's groups before it becomes the user. The words are an argv, not a command line.
+    const child = spawn(
+      process.execPath,
+      [...process.execArgv, program, ...words, '--root', rootDir, '--json'],
+      {
+        uid,
+        gid,
+        cwd: '/',
+        env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    const stop = (): void => void child.kill('SIGTERM');
+    signal.addEventListener('abort', stop, { once: true });
+    const pieces: Buffer[] = [];
+    child.stdout.on('data', (piece: Buffer) => pieces.push(piece));
+    return new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (status) => {
+        signal.removeEventListener('abort', stop);
+        resolve({ exitStatus: status ?? KILLED, value: parse(Buffer.concat(pieces).toString()) });
+      });
+    });
+  },
+};
+
+const KILLED = 1;
+
+function isAccount(rootDir: string, name: string): boolean {
+  return lstatSync(join(rootDir, name, '.bakker'), { throwIfNoEntry: false })?.isDirectory() === true;
+}
+
+function ownerOf(rootDir: string, account: string): { uid: number; gid: number } {
+  const stat = lstatSync(join(rootDir, account), { throwIfNoEntry: false });
+  if (stat?.isDirectory() === true && isAccount(rootDir, account)) return { uid: stat.uid, gid: stat.gid };
+  throw new StorageError('NOT_FOUND', `there is no account ${account} in ${rootDir}`, {
+    hint: 'bakker-storage accounts lists them; --root names another folder',
+  });
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,5 @@
+import type { Keeping } from '../../ports/keeping.ts';
+import { openContent } from './disk-content.ts';
+import { openKeeper } from './disk-keeper.ts';
+
+export const keeping: Keeping = { openKeeper, openContent };

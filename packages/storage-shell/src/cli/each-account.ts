@@ -1,0 +1,71 @@
+import type { Options } from 'yargs';
+import { StorageError } from '../errors.ts';
+import type { CommandContext } from './command.ts';
+
+/** Taken by commands that work on one account or on all. */
+export const WHICH_FLAGS = {
+  account: { type: 'string', describe: 'NAME of the account' },
+  all: { type: 'boolean', describe: 'every account in the root' },
+} as const satisfies Record<string, Options>;
+
+export interface Which {
+  readonly account?: string;
+  readonly all: boolean;
+}
+
+/** What came of each account; `results` are values that JSON can hold. */
+export interface Outcomes<Result> {
+  readonly results: readonly Result[];
+  /** Accounts for which it failed, with the exit status; what went wrong was said. */
+  readonly failures: readonly { readonly account: string; readonly exitStatus: number }[];
+}
+
+export interface AccountWork<Result> {
+  /** The command and its flags, to be said again to a process of the account's user. */
+  readonly words: (account: string) => readonly string[];
+  readonly perform: (account: string) => Promise<Result>;
+}
+
+/**
+ * Does something for accounts, one after the other, each in the name of its own user: root starts a process for it. One
+ * that fails does not keep the others from their turn.
+ *
+ * @throws StorageError USAGE; with one account, what it failed with
+ */
+export async function eachAccount<Result>(
+  context: CommandContext,
+  { account, all }: Which,
+  { words, perform }: AccountWork<Result>,
+): Promise<Outcomes<Result>> {
+  const { rootDir, signal } = context;
+  if ((account === undefined) === !all) {
+    throw new StorageError('USAGE', 'name one account with --account, or take --all');
+  }
+  const owners = await context.ports.owners();
+  const results: Result[] = [];
+  const failures: { account: string; exitStatus: number }[] = [];
+  for (const name of account === undefined ? owners.list(rootDir) : [account]) {
+    signal.throwIfAborted();
+    if (owners.isForeign(rootDir, name)) {
+      const { exitStatus, value } = await owners.delegate({ rootDir, account: name, signal }, words(name));
+      signal.throwIfAborted();
+      // The same program printed it, with the same types.
+      if (Array.isArray(value)) results.push(...(value as Result[]));
+      else failures.push({ account: name, exitStatus });
+      continue;
+    }
+    try {
+      results.push(await perform(name));
+    } catch (error) {
+      if (!all || !(error instanceof StorageError)) throw error;
+      context.note(`bakker-storage: ${name}: ${error.message}`);
+      failures.push({ account: name, exitStatus: error.exitStatus });
+    }
+  }
+  return { results, failures };
+}
+
+/** That of the first failure, else what the results say. */
+export function statusOf<Result>({ failures }: Outcomes<Result>, otherwise = 0): number {
+  return failures[0]?.exitStatus ?? otherwise;
+}

@@ -1,0 +1,44 @@
+import type { Command } from './command.ts';
+import { eachAccount, statusOf } from './each-account.ts';
+import type { Outcomes } from './each-account.ts';
+import { escapeText } from './escape-name.ts';
+
+interface Args {
+  readonly account: string;
+}
+
+interface Thawed {
+  readonly account: string;
+  /** What it was frozen for; null if it was not. */
+  readonly reason: string | null;
+}
+
+export const thaw: Command<Args, Outcomes<Thawed>> = {
+  usage: 'thaw <account>',
+  summary: 'Let retention of a frozen account go on: you have looked at why it stood still',
+  examples: [['bakker-storage thaw server1', 'the next retention removes what is old enough']],
+  positionals: { account: { type: 'string', describe: 'NAME of the account' } },
+  flags: {},
+  run(context, { account }) {
+    return eachAccount<Thawed>(
+      context,
+      { account, all: false },
+      {
+        words: () => ['thaw', account],
+        async perform() {
+          const { openKeeper } = await context.ports.keeping();
+          using keeper = openKeeper(context.rootDir, account);
+          return { account, reason: (await keeper.thaw())?.reason ?? null };
+        },
+      },
+    );
+  },
+  json: ({ results }) => results,
+  render({ results }, screen) {
+    for (const { account, reason } of results) {
+      if (reason === null) screen.line(`${account} was not frozen.`);
+      else screen.line(`${account} is thawed. It was frozen: ${escapeText(reason)}.`);
+    }
+  },
+  exitStatus: (outcomes) => statusOf(outcomes),
+};

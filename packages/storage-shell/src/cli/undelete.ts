@@ -1,0 +1,69 @@
+import { parseRunName } from '@bakker/impl-format';
+import { StorageError } from '../errors.ts';
+import type { Command } from './command.ts';
+import { eachAccount, statusOf } from './each-account.ts';
+import type { Outcomes } from './each-account.ts';
+import { escapeText } from './escape-name.ts';
+
+interface Args {
+  readonly account: string;
+  readonly run?: string;
+}
+
+interface Undeleted {
+  readonly account: string;
+  readonly broughtBack: string | null;
+  /** What can be brought back, oldest removal first. */
+  readonly trash: readonly { readonly run: string; readonly removedAt: string }[];
+}
+
+export const undelete: Command<Args, Outcomes<Undeleted>> = {
+  usage: 'undelete <account> [run]',
+  summary: 'Bring a removed run back, with manifest and receipt, while it is in the trash',
+  examples: [
+    ['bakker-storage undelete server1', 'show what can be brought back'],
+    ['bakker-storage undelete server1 2024_04_18_01', 'bring it back'],
+  ],
+  positionals: {
+    account: { type: 'string', describe: 'NAME of the account' },
+    run: { type: 'string', describe: 'the run; without it, the trash is shown' },
+  },
+  flags: {},
+  run(context, { account, run: text }) {
+    const run = text === undefined ? undefined : parseRunName(text);
+    if (text !== undefined && run === undefined)
+      throw new StorageError('USAGE', `${escapeText(text)} is no name of a run`, {
+        hint: 'write it as 2024_04_18_01',
+      });
+    return eachAccount<Undeleted>(
+      context,
+      { account, all: false },
+      {
+        words: () => ['undelete', account, ...(run === undefined ? [] : [run])],
+        async perform() {
+          const { openKeeper } = await context.ports.keeping();
+          using keeper = openKeeper(context.rootDir, account);
+          if (run !== undefined) await keeper.bringBack(run);
+          const trash = keeper
+            .trash()
+            .filter(({ isWhole }) => isWhole)
+            .map((entry) => ({ run: entry.run, removedAt: new Date(entry.trashedAtMs).toISOString() }));
+          return { account, broughtBack: run ?? null, trash };
+        },
+      },
+    );
+  },
+  json: ({ results }) => results,
+  render({ results }, screen) {
+    for (const { account, broughtBack, trash } of results) {
+      if (broughtBack !== null) {
+        screen.line(`${broughtBack} is back in ${account}.`);
+        screen.line('  The next retention judges it again: bakker-storage freeze keeps it.');
+        continue;
+      }
+      if (trash.length === 0) screen.line(`There is nothing in the trash of ${account}.`);
+      for (const { run, removedAt } of trash) screen.line(`${run}  removed ${removedAt}`);
+    }
+  },
+  exitStatus: (outcomes) => statusOf(outcomes),
+};

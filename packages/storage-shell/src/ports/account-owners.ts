@@ -1,0 +1,19 @@
+/** What a process that was started for one account came to. */
+export interface DelegateEnd {
+  readonly exitStatus: number;
+  /** What it printed as JSON; undefined if it failed. */
+  readonly value: unknown;
+}
+
+/** Who the accounts belong to: work on them is done in their names, whoever asked for it. */
+export interface AccountOwners {
+  /** Folders in the root that are accounts, sorted. @throws StorageError NOT_FOUND if there is no such root */
+  list(rootDir: string): string[];
+  /** Whether this process is not the account's user, but root, and so has to start one that is. @throws StorageError NOT_FOUND */
+  isForeign(rootDir: string, account: string): boolean;
+  /** Starts this program again as the account's user. Its messages go to standard error. */
+  delegate(
+    options: { rootDir: string; account: string; signal: AbortSignal },
+    words: readonly string[],
+  ): Promise<DelegateEnd>;
+}
