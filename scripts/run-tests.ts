@@ -6,6 +6,10 @@ import { parseArgs } from 'node:util';
 
 /** Tests that take minutes each: full sizes of what the everyday tests show small. */
 const FULL_SIZE = 'test/full-size/';
+/** Tests that boot an emulated machine; the image is built once. */
+const MACHINE = 'test/vm/';
+/** Emulated processors are slow; for the others .taprc says it. */
+const MACHINE_TIMEOUT_S = 1800;
 const SUMMARY = /^# \{ (.*) \}$/;
 
 interface Tally {
@@ -16,19 +20,26 @@ interface Tally {
 
 const { values: flags, positionals: patterns } = parseArgs({
   allowPositionals: true,
-  options: { all: { type: 'boolean' }, everyday: { type: 'boolean' } },
+  options: { all: { type: 'boolean' }, everyday: { type: 'boolean' }, vm: { type: 'boolean' } },
 });
+const isWhole = patterns.length === 0 && flags.vm !== true;
 
 const startedMs = Date.now();
 const tallies: Tally[] = [];
-if (patterns.length === 0) {
+if (isWhole) {
   tallies.push(await check('type-check', ['node_modules/typescript/bin/tsc', '-b']));
   tallies.push(await check('lint', ['node_modules/eslint/bin/eslint.js', '.']));
   tallies.push(
     await check('format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.']),
   );
 }
-tallies.push(await runTests(chooseFiles()));
+const files = chooseFiles();
+const machineFiles = files.filter((file) => file.startsWith(MACHINE));
+const otherFiles = files.filter((file) => !file.startsWith(MACHINE));
+if (otherFiles.length > 0 || machineFiles.length === 0) tallies.push(await runTests(otherFiles));
+// One after the other: each machine takes both processors and gigabytes of memory.
+if (machineFiles.length > 0)
+  tallies.push(await runTests(machineFiles, ['--jobs=1', `--timeout=${MACHINE_TIMEOUT_S}`]));
 
 const sum = (count: (tally: Tally) => number): number =>
   tallies.reduce((total, tally) => total + count(tally), 0);
@@ -41,9 +52,15 @@ process.exitCode = failed > 0 ? 1 : 0;
 
 function chooseFiles(): string[] {
   return globSync(['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'], { exclude: ['**/node_modules/**'] })
-    .filter((file) => flags.all === true || patterns.length > 0 || !file.startsWith(FULL_SIZE))
+    .filter((file) => flags.vm !== true || file.startsWith(MACHINE))
+    .filter((file) => isAskedFor(file) || !(file.startsWith(FULL_SIZE) || file.startsWith(MACHINE)))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
     .sort();
+}
+
+/** What takes long runs only by its name or its flag. */
+function isAskedFor(file: string): boolean {
+  return flags.all === true || patterns.length > 0 || (flags.vm === true && file.startsWith(MACHINE));
 }
 
 async function check(name: string, argv: string[]): Promise<Tally> {
@@ -53,14 +70,15 @@ async function check(name: string, argv: string[]): Promise<Tally> {
 }
 
 /** Shows one line for each file, and everything under one that fails. */
-async function runTests(files: string[]): Promise<Tally> {
+async function runTests(files: string[], tapOptions: readonly string[] = []): Promise<Tally> {
   if (files.length === 0) {
     console.log('FAILED  no test file matches');
     return { passed: 0, failed: 1, skipped: 0 };
   }
   let summary: string | undefined;
   let details: string[] = [];
-  const status = await run(['node_modules/tap/dist/esm/run.mjs', '--reporter=tap', ...files], (line) => {
+  const argv = ['node_modules/tap/dist/esm/run.mjs', '--reporter=tap', ...tapOptions, ...files];
+  const status = await run(argv, (line) => {
     const total = SUMMARY.exec(line);
     const file = /^(not ok|ok) \d+ - (\S+\.test\.ts)(?: # (.*))?$/.exec(line);
     if (total) summary = total[1];
