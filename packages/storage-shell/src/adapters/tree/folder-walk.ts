@@ -26,7 +26,7 @@ export interface FolderWalkOptions {
   readonly parent: FolderHandle;
   readonly run: FolderHandle;
   readonly hurtInodes: ReadonlySet<bigint>;
-  /** Asked after each folder. */
+  /** Asked before each name and each folder. */
   isStopped(): boolean;
   /** Whether another thread waits for work; if so, it is promised some. */
   claimWanted(): boolean;
@@ -114,7 +114,7 @@ export class FolderWalk {
     const { listing, next, to } = frame;
     if (next === to) return;
     using run = openFolderBeneath(this.#options.run, frame.path);
-    for (let number = next; number < to; number++) {
+    for (let number = next; number < to && !this.#options.isStopped(); number++) {
       switch (listing.type(number)) {
         case DIRENT.FILE:
           this.#file(job, { frame, number, parent, run });

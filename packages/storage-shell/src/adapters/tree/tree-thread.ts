@@ -28,7 +28,11 @@ const walk = new FolderWalk({
   full: (group, files) => post({ kind: 'full', group, files }),
 });
 
-port.on('message', (jobs: readonly FolderJob[]) => {
+port.on('message', (jobs: readonly FolderJob[] | 'end') => {
+  if (jobs === 'end') {
+    port.close();
+    return;
+  }
   for (const job of jobs) {
     const { group } = job;
     try {

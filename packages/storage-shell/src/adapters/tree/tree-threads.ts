@@ -34,6 +34,7 @@ export interface TreeThreadsOptions {
 export class TreeThreads implements AsyncDisposable {
   readonly #options: TreeThreadsOptions;
   readonly #threads: Worker[];
+  readonly #ended: Promise<unknown>;
   readonly #idle: Worker[] = [];
   readonly #shared = new Int32Array(new SharedArrayBuffer(SHARED.COUNT * 4));
   #queue: FolderJob[] = [];
@@ -43,6 +44,9 @@ export class TreeThreads implements AsyncDisposable {
   constructor(options: TreeThreadsOptions) {
     this.#options = options;
     this.#threads = Array.from({ length: THREADS }, () => this.#start());
+    this.#ended = Promise.all(
+      this.#threads.map((thread) => new Promise<void>((resolve) => thread.once('exit', () => resolve()))),
+    );
     this.#idle.push(...this.#threads);
   }
 
@@ -57,13 +61,22 @@ export class TreeThreads implements AsyncDisposable {
     return new Promise((resolve) => this.#room.push(resolve));
   }
 
-  /** Stops what is under way. When it resolves, no thread uses a descriptor any more. */
+  /**
+   * Stops what is under way, after the call that a thread is in. When it resolves, no thread uses a descriptor any more.
+   * Threads end by themselves: one that is terminated within koffi takes the process with it.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isDisposed = true;
-    Atomics.store(this.#shared, SHARED.STOP, 1);
-    this.#queue = [];
-    await Promise.all(this.#threads.map((thread) => thread.terminate()));
-    this.#wake();
+    if (!this.#isDisposed) {
+      this.#isDisposed = true;
+      Atomics.store(this.#shared, SHARED.STOP, 1);
+      this.#queue = [];
+      this.#wake();
+      for (const thread of this.#threads) {
+        thread.ref();
+        thread.postMessage('end');
+      }
+    }
+    await this.#ended;
   }
 
   #start(): Worker {
