@@ -1,0 +1,45 @@
+import type { SystemdSettings } from '../../config/service-settings.ts';
+import { AgentError } from '../../errors.ts';
+import type { PreparedService, ServiceContext } from '../../ports/services.ts';
+import { run } from './child.ts';
+import { readUnits, startUnits, thawUnits } from './units.ts';
+
+/** Units that are stopped and started, or frozen and thawed. Those that do not run are left as they are. */
+export async function prepareUnits(
+  { units, by }: SystemdSettings,
+  { timeoutMs, signal }: ServiceContext & { timeoutMs: number },
+): Promise<PreparedService> {
+  const states = await readUnits(units, { signal });
+  const frozen = states.find(({ isFrozen }) => isFrozen);
+  if (frozen !== undefined) {
+    throw new AgentError('QUIESCE_FAILED', `${frozen.unit} is frozen already, by somebody else`, {
+      hint: `systemctl thaw ${frozen.unit} lets it run again`,
+    });
+  }
+  const running = states.filter(({ isActive }) => isActive).map(({ unit }) => unit);
+  if (running.length === 0) return NOTHING_RUNS;
+  const verb = by === 'stop' ? 'start' : 'thaw';
+  return {
+    undo: {
+      kind: `${verb}-units`,
+      what: `${verb} ${running.join(', ')}`,
+      units: running.toReversed(),
+      timeoutMs,
+    },
+    standsStill: true,
+    enter: async (context) => {
+      // one after the other: units that need each other are stopped in the configured order
+      for (const unit of running) await run({ argv: ['systemctl', by, '--', unit], signal: context.signal });
+    },
+    leave: (context) => (by === 'stop' ? startUnits : thawUnits)(running.toReversed(), context),
+    files: () => [],
+  };
+}
+
+const NOTHING_RUNS: PreparedService = {
+  undo: undefined,
+  standsStill: false,
+  enter: () => Promise.resolve(),
+  leave: () => Promise.resolve(),
+  files: () => [],
+};

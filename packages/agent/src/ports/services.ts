@@ -1,0 +1,30 @@
+import type { UndoStep } from './undo-journal.ts';
+
+/** Something that runs on this machine and is brought to a consistent state for a snapshot. */
+export interface Service {
+  /** As configured, unique. */
+  readonly name: string;
+  /** For each of looking, entering and leaving. */
+  readonly timeoutMs: number;
+  /** Looks at what is to be done and undone; changes nothing. @throws AgentError QUIESCE_FAILED */
+  prepare(context: ServiceContext): Promise<PreparedService>;
+}
+
+export interface ServiceContext {
+  /** Aborts at the deadline; then children are ended before the promise rejects. */
+  readonly signal: AbortSignal;
+}
+
+/** One entering and leaving of a service. */
+export interface PreparedService {
+  /** What leaves it if this process dies; undefined if nothing would be left behind. Recorded before `enter`. */
+  readonly undo: UndoStep | undefined;
+  /** Whether anybody has to wait from `enter` to `leave`: that time counts as the window. */
+  readonly standsStill: boolean;
+  /** @throws AgentError QUIESCE_FAILED; `leave` is called then too */
+  enter(context: ServiceContext): Promise<void>;
+  /** The same as undoing `undo`, and idempotent like it. @throws AgentError QUIESCE_FAILED if it is not left, or had not stood still */
+  leave(context: ServiceContext): Promise<void>;
+  /** Absolute paths of the files that entering and leaving made: they belong into the run. */
+  files(): readonly string[];
+}

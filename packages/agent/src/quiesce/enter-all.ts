@@ -1,0 +1,203 @@
+import { AgentError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { PreparedService, Service } from '../ports/services.ts';
+import type { UndoId, UndoJournal } from '../ports/undo-journal.ts';
+import { within } from './within.ts';
+
+export interface EnterOptions {
+  readonly journal: UndoJournal;
+  /** Measures the window; best one that never jumps (`performance.now`). */
+  readonly clock: Clock;
+  /** Interrupts entering. Leaving is deaf to it. */
+  readonly signal: AbortSignal;
+  /** After this time from the first `enter`, everything is left, whatever the snapshot does. */
+  readonly windowMs: number;
+}
+
+export interface QuiesceReport {
+  /** From the first `enter` to the last `leave`; 0 if nothing stood still. */
+  readonly windowMs: number;
+  readonly services: readonly { readonly name: string; readonly stoodStillMs: number }[];
+}
+
+/** Services that stand still until they are left. */
+export interface EnteredServices extends AsyncDisposable {
+  /** Aborts when the window is over before `leaveAll` was called: a snapshot that is not there by then is worth nothing. */
+  readonly overdue: AbortSignal;
+  /** Files made for the run so far; complete after `leaveAll`. */
+  files(): readonly string[];
+  /**
+   * Leaves in reverse order, each with its own time limit; what fails stays recorded, and the others are left all the same.
+   * Idempotent.
+   *
+   * @throws AgentError QUIESCE_FAILED if a service could not be left, had not stood still, or the window was over before:
+   *   the snapshot must not be used
+   */
+  leaveAll(): Promise<QuiesceReport>;
+}
+
+/**
+ * Enters services in order. What leaves each is recorded before its entering begins, so that `recover` can do it if this
+ * process dies. If one fails, or the signal aborts, those entered are left before this throws.
+ *
+ * @throws AgentError QUIESCE_FAILED, or the signal's reason
+ */
+export async function enterAll(
+  services: readonly Service[],
+  options: EnterOptions,
+): Promise<EnteredServices> {
+  const window = new Window(options);
+  try {
+    for (const service of services) await window.enter(service);
+    window.watch();
+    return window;
+  } catch (error) {
+    const failures = await window.leaveHeld();
+    throw entering(error, failures, options.signal);
+  }
+}
+
+interface Held {
+  readonly service: Service;
+  readonly prepared: PreparedService;
+  readonly undoId: UndoId | undefined;
+  readonly enteredAtMs: number;
+}
+
+interface LeaveFailure {
+  readonly name: string;
+  readonly error: unknown;
+}
+
+class Window implements EnteredServices {
+  readonly #options: EnterOptions;
+  readonly #held: Held[] = [];
+  readonly #stoodStill: { name: string; stoodStillMs: number }[] = [];
+  readonly #overdue = new AbortController();
+  #startedAtMs: number | undefined;
+  #windowMs = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #isWatched = false;
+  #leaving: Promise<readonly LeaveFailure[]> | undefined;
+  #isReported = false;
+
+  constructor(options: EnterOptions) {
+    this.#options = options;
+  }
+
+  get overdue(): AbortSignal {
+    return this.#overdue.signal;
+  }
+
+  files(): readonly string[] {
+    return this.#held.flatMap(({ prepared }) => prepared.files());
+  }
+
+  async enter(service: Service): Promise<void> {
+    const { journal, clock } = this.#options;
+    const { name, timeoutMs } = service;
+    const signal = AbortSignal.any([this.#options.signal, this.overdue]);
+    const prepared = await within((signal) => service.prepare({ signal }), {
+      timeoutMs,
+      what: `looking at ${name}`,
+      signal,
+    });
+    const undoId = prepared.undo === undefined ? undefined : journal.record(prepared.undo);
+    this.#held.push({ service, prepared, undoId, enteredAtMs: clock.nowMs() });
+    if (prepared.standsStill) this.#start();
+    await within((signal) => prepared.enter({ signal }), { timeoutMs, what: `entering ${name}`, signal });
+  }
+
+  /** From now on the watchdog leaves by itself; before, it only interrupts the entering. */
+  watch(): void {
+    this.#isWatched = true;
+    if (this.overdue.aborted) void this.leaveHeld();
+  }
+
+  async leaveAll(): Promise<QuiesceReport> {
+    const failures = await this.leaveHeld();
+    this.#isReported = true;
+    const [first] = failures;
+    if (first !== undefined) throw leaving(failures);
+    if (this.overdue.aborted) throw this.overdue.reason;
+    return { windowMs: this.#windowMs, services: this.#stoodStill };
+  }
+
+  leaveHeld(): Promise<readonly LeaveFailure[]> {
+    return (this.#leaving ??= this.#leave());
+  }
+
+  /** Throws what `leaveAll` would have, unless that was called. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isReported) return;
+    const failures = await this.leaveHeld();
+    this.#isReported = true;
+    if (failures.length > 0) throw leaving(failures);
+  }
+
+  #start(): void {
+    if (this.#startedAtMs !== undefined) return;
+    const { clock, windowMs } = this.#options;
+    this.#startedAtMs = clock.nowMs();
+    this.#timer = setTimeout(() => {
+      this.#overdue.abort(overdue(windowMs));
+      if (this.#isWatched) void this.leaveHeld();
+    }, windowMs);
+  }
+
+  async #leave(): Promise<readonly LeaveFailure[]> {
+    const { journal, clock } = this.#options;
+    const failures: LeaveFailure[] = [];
+    for (const { service, prepared, undoId, enteredAtMs } of this.#held.toReversed()) {
+      const { name, timeoutMs } = service;
+      try {
+        await within((signal) => prepared.leave({ signal }), { timeoutMs, what: `leaving ${name}` });
+        if (undoId !== undefined) journal.settle(undoId);
+      } catch (error) {
+        failures.push({ name, error });
+      }
+      if (prepared.standsStill) this.#stoodStill.unshift({ name, stoodStillMs: clock.nowMs() - enteredAtMs });
+    }
+    clearTimeout(this.#timer);
+    if (this.#startedAtMs !== undefined) this.#windowMs = clock.nowMs() - this.#startedAtMs;
+    return failures;
+  }
+}
+
+function overdue(windowMs: number): AgentError {
+  return new AgentError(
+    'QUIESCE_FAILED',
+    `the services were released after ${windowMs / 1000} s, before the snapshot was there`,
+    { hint: 'raise "window", or choose a snapshot that takes less time' },
+  );
+}
+
+function entering(error: unknown, failures: readonly LeaveFailure[], signal: AbortSignal): unknown {
+  const isOurs = error instanceof AgentError;
+  if (failures.length === 0 && (isOurs || (signal.aborted && error === signal.reason))) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  const rest = failures.length === 0 ? '' : `; then ${words(failures)}`;
+  const hint = failures.length > 0 ? STILL_RECORDED : isOurs ? error.hint : undefined;
+  return new AgentError('QUIESCE_FAILED', `${message}${rest}`, {
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+  });
+}
+
+function leaving(failures: readonly LeaveFailure[]): AgentError {
+  return new AgentError('QUIESCE_FAILED', words(failures), {
+    hint: STILL_RECORDED,
+    cause: failures[0]?.error,
+  });
+}
+
+function words(failures: readonly LeaveFailure[]): string {
+  return failures
+    .map(
+      ({ name, error }) =>
+        `leaving ${name} failed: ${error instanceof Error ? error.message : String(error)}`,
+    )
+    .join('; ');
+}
+
+const STILL_RECORDED = 'see that the services run; bakker recover tries again to leave them';
