@@ -44,7 +44,7 @@ export const retention: Command<Args, Result> = {
       {
         words: (name) => ['retention', '--account', name, ...(dryRun ? ['--dry-run'] : [])],
         async perform(name) {
-          const { retireRuns } = await import('../retain/retire-runs.ts');
+          const { retireRuns } = await loadWork();
           const { openKeeper } = await context.ports.keeping();
           using keeper = openKeeper(context.rootDir, name);
           const { signal } = context;
@@ -65,6 +65,9 @@ export const retention: Command<Args, Result> = {
   },
   exitStatus: (result) => statusOf(result),
 };
+
+/** Not in a block with `using`: TypeScript 5.9 leaves the `.ts` of an import in one as it is. */
+const loadWork = () => import('../retain/retire-runs.ts');
 
 interface Telling {
   readonly screen: Screen;

@@ -59,7 +59,7 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
           ...(budget === undefined ? [] : ['--budget', budget]),
         ],
         async perform(name) {
-          const { scrubAccount } = await import('../scrub/scrub-account.ts');
+          const { scrubAccount } = await loadWork();
           const { openContent } = await context.ports.keeping();
           using content = openContent(context.rootDir, name);
           const { signal } = context;
@@ -106,6 +106,9 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
     return isHurt ? EXIT_STATUS.DAMAGE_FOUND : statusOf(outcomes);
   },
 };
+
+/** Not in a block with `using`: TypeScript 5.9 leaves the `.ts` of an import in one as it is. */
+const loadWork = () => import('../scrub/scrub-account.ts');
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

@@ -56,7 +56,7 @@ export async function bringRunBack(folders: RemovalFolders, run: RunName): Promi
   const entry = lookAtTrash(trash).entries.findLast((trashed) => trashed.run === run && trashed.isWhole);
   if (entry === undefined) {
     throw new StorageError('NOT_FOUND', `${run} is not in the trash, or its deletion has begun`, {
-      hint: 'bakker-storage undelete --list ACCOUNT shows what can be brought back',
+      hint: 'bakker-storage undelete ACCOUNT shows what can be brought back',
     });
   }
   for (const name of [run, incompleteName(run), manifestName(run)]) {
