@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import {
   existsSync,
   linkSync,
@@ -12,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { comparePaths, TreeScriptEncoder, type TreeOperation } from '@bakker/impl-format';
+import { TreeScriptEncoder, type TreeOperation } from '@bakker/impl-format';
 import { cloneWorld } from './clone-world.ts';
 
 const TREE = {
@@ -36,37 +35,6 @@ t.test('keep-rest of a whole parent links everything but the folder of long path
   t.match(counts, { files: 7, symlinks: 1, keptFiles: 7, parentFiles: 8 });
   t.equal(counts.directories + world.runFolders.directories, 6);
   t.equal(counts.bytes, 3 + 3 + 15 + 4 + 4 + 5 + 3);
-});
-
-t.test('scripts give what a naive reading of them gives, inode by inode, and count it', async () => {
-  await fc.assert(
-    fc.asyncProperty(treeAndScripts(), async ({ tree, scripts }) => {
-      await using world = cloneWorld(tree);
-      for (const script of scripts) {
-        const outcome = await world.apply(script);
-        if (outcome.length > 0) throw new Error(`failed: ${JSON.stringify(outcome)}`);
-      }
-      const expected = world.expected(scripts.flat());
-      t.strictSame(world.tree('run'), expected);
-      const counts = await world.cloner.finish();
-      const names = [...expected.values()];
-      t.equal(counts.files, names.filter(({ type }) => type === 'file').length);
-      t.equal(counts.symlinks, names.filter(({ type }) => type === 'symlink').length);
-      t.equal(
-        counts.directories + world.runFolders.directories,
-        names.filter(({ type }) => type === 'directory').length,
-      );
-      t.equal(
-        counts.bytes,
-        names.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
-      );
-      t.equal(
-        counts.parentFiles,
-        [...world.tree('parent').values()].filter(({ type }) => type === 'file').length,
-      );
-    }),
-    { numRuns: 20 },
-  );
 });
 
 t.test('scripts that are sent without waiting are done in their order', async (t) => {
@@ -204,68 +172,9 @@ t.test('a folder of 50,000 names with some changed is cloned whole', async (t) =
   t.match(await world.cloner.finish(), { files: 49_500, parentFiles: 50_000, keptFiles: 49_500 });
 });
 
-t.test('disposing in the middle stops at once, and nothing is made after it', async (t) => {
-  await using world = cloneWorld({});
-  for (let i = 0; i < 300; i++) {
-    mkdirSync(join(world.parent, `folder-${i}`));
-    for (let j = 0; j < 20; j++) writeFileSync(join(world.parent, `folder-${i}/${j}`), '');
-  }
-  const applied = world.apply([{ kind: 'keep-rest' }]).catch((error: unknown) => error);
-  while (!existsSync(join(world.run, 'folder-1'))) await new Promise((resolve) => setImmediate(resolve));
-  await world.cloner[Symbol.asyncDispose]();
-  const before = world.tree('run').size;
-  t.ok(before < 300 * 21, 'it was in the middle');
-  t.match(await applied, { code: 'INTERRUPTED' });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  t.equal(world.tree('run').size, before);
-});
-
-t.test('disposing while the threads start ends them without harm', async (t) => {
-  for (let waitMs = 0; waitMs < 60; waitMs += 12) {
-    await using world = cloneWorld(TREE);
-    const applied = world.apply([{ kind: 'keep-rest' }]).catch((error: unknown) => error);
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
-    await world.cloner[Symbol.asyncDispose]();
-    const result = await applied;
-    t.ok(
-      Array.isArray(result) || (result instanceof Error && 'code' in result && result.code === 'INTERRUPTED'),
-    );
-  }
-});
-
 /** Ten names an inode: makes fewer files for the same folder. */
 function linkOrWrite(folder: string, number: number): void {
   const path = join(folder, `name-${String(number).padStart(6, '0')}`);
   if (number % 10 === 0) writeFileSync(path, '');
   else linkSync(join(folder, `name-${String(number - (number % 10)).padStart(6, '0')}`), path);
-}
-
-function treeAndScripts(): fc.Arbitrary<{ tree: Record<string, string>; scripts: TreeOperation[][] }> {
-  const name = fc.constantFrom('a', 'b', 'a b', 'a-', 'ab', 'z', 'ä', '.bakker-long-paths');
-  const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
-  const content = fc.constantFrom('x', 'yy', '-> somewhere', '');
-  const cursorOperation = fc.record({ kind: fc.constantFrom('keep-until' as const, 'skip' as const), path });
-  return fc
-    .record({
-      tree: fc.dictionary(path, content, { maxKeys: 25 }),
-      cursor: fc.array(cursorOperation, { maxLength: 12 }),
-      cuts: fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 3 }),
-      keepRest: fc.boolean(),
-    })
-    .map(({ tree, cursor, cuts, keepRest }) => {
-      const operations: TreeOperation[] = cursor
-        .map(({ kind, path }) => ({ kind, path: Buffer.from(path) }))
-        .sort((a, b) => comparePaths(a.path, b.path));
-      if (keepRest) operations.push({ kind: 'keep-rest' });
-      const bounds = [0, ...cuts.sort((a, b) => a - b), operations.length];
-      const scripts = bounds.slice(1).map((end, i) => operations.slice(bounds[i], end));
-      return { tree: withoutClashes(tree), scripts };
-    });
-}
-
-/** No path below a file. */
-function withoutClashes(tree: Record<string, string>): Record<string, string> {
-  const paths = Object.keys(tree).sort();
-  const isFolder = (path: string) => paths.some((other) => other.startsWith(`${path}/`));
-  return Object.fromEntries(paths.filter((path) => !isFolder(path)).map((path) => [path, tree[path] ?? '']));
 }
