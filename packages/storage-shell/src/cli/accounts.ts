@@ -16,9 +16,8 @@ export const accounts: Command<Args, readonly AccountOverview[]> = {
   flags: { ...ETC_FLAG },
   async run(context, { etc }) {
     const { overview } = await import('../provision/overview.ts');
-    const { readAccountNotes } = await import('../provision/account-notes.ts');
     const { registry } = await openTools(context, etc);
-    return overview(registry, (folder) => readAccountNotes(registry.system, folder));
+    return overview(registry);
   },
   json: (found) =>
     found.map(({ lastReceivedAtMs, ...rest }) => ({

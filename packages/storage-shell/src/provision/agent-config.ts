@@ -3,13 +3,12 @@ import { checkAgentYaml } from './agent-yaml.ts';
 import { fileStep } from './file-steps.ts';
 import { mustBeRoot } from './installation.ts';
 import { lockFile } from './places.ts';
-import { privateFolder } from './policy-file.ts';
+import { privateFileOptions, privateFolder } from './policy-file.ts';
 import type { ProvisionTools } from './provision.ts';
 import { mustReadRecord } from './registry.ts';
 import type { Registry } from './registry.ts';
 import { runSteps } from './steps.ts';
 import type { StepOutcome } from './steps.ts';
-import { mustFindUser } from './user-steps.ts';
 
 /** What the account's server is told; undefined if nothing is. @throws StorageError NOT_FOUND */
 export async function readAgentConfig(name: AccountName, registry: Registry): Promise<string | undefined> {
@@ -43,7 +42,7 @@ export async function changeAgentConfig(
           title: `write ${path}`,
           path,
           text: () => text,
-          options: async () => ({ mode: 0o640, gid: (await mustFindUser(system, name)).gid }),
+          options: () => privateFileOptions(system, record),
         });
   return system.exclusively(lockFile(places), () => runSteps([step], { isDryRun: false, signal, note }));
 }

@@ -31,6 +31,11 @@ export async function recordChangeSteps(
 }
 
 /** Where going back would be worse than stopping half-way: a call that is repeated goes on. */
-export function withoutUndo({ title, lines, isDone, do: act }: Step): Step {
-  return { title, lines, isDone, do: act };
+export function withoutUndo(step: Step): Step {
+  return {
+    title: step.title,
+    lines: step.lines,
+    isDone: () => step.isDone(),
+    do: () => step.do(),
+  };
 }

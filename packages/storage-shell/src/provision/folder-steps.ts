@@ -34,7 +34,8 @@ export function ownFolderStep(system: System, record: AccountRecord, { makes }: 
           hint: `if they are this account's, chown -R ${name}:${name} ${folder}; else move them away`,
         });
       }
-      if (makes) isNew = await system.makeFolder(folder, { mode: OWN_MODE, uid: user.uid, gid: user.gid });
+      isNew = makes && facts === undefined;
+      if (isNew) await system.makeFolder(folder, { mode: OWN_MODE, uid: user.uid, gid: user.gid });
       await system.setOwner(folder, { mode: OWN_MODE, uid: user.uid, gid: user.gid });
     },
     undo: async () => {

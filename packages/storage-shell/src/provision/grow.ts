@@ -1,13 +1,15 @@
 import { StorageError } from '../errors.ts';
 import type { AccountName } from './account-name.ts';
+import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
+import { readAccountNotes } from './account-notes.ts';
 import { backendOf } from './backend.ts';
 import { mustBeRoot } from './installation.ts';
 import { lockFile } from './places.ts';
-import { policyStep } from './policy-file.ts';
+import { policyStep, readPolicy } from './policy-file.ts';
 import type { SpaceChange } from './policy-file.ts';
 import type { ProvisionTools } from './provision.ts';
-import { mustReadRecord, recordFile } from './registry.ts';
+import { mustReadRecord, readRecords, recordFile } from './registry.ts';
 import { renderRecord } from './account-record.ts';
 import { fileStep } from './file-steps.ts';
 import { sizeText } from './sizes.ts';
@@ -36,7 +38,7 @@ export async function grow(
   mustBeRoot(system);
   const { name, isDryRun } = request;
   await mustReadRecord(registry, name);
-  return system.exclusively(lockFile(places), async () => {
+  const work = async (): Promise<Grown> => {
     const record = await mustReadRecord(registry, name);
     const backend = backendOf({ system, places, record });
     await backend.check();
@@ -56,7 +58,35 @@ export async function grow(
     // The ceiling first: account.yaml refuses one that is below the limit.
     const outcomes = await runSteps([...raised, ...steps], { isDryRun, signal, note });
     return { name, beforeBytes, sizeBytes, isDryRun, steps: outcomes };
-  });
+  };
+  return isDryRun ? work() : system.exclusively(lockFile(places), work);
+}
+
+/**
+ * Gives accounts on volumes and quotas what their servers asked for, up to the ceiling of each: for a timer. Accounts of
+ * shared folders need none, their sessions grant it themselves. What can't be given is noted and stays a wish.
+ */
+export async function growRequested(isDryRun: boolean, tools: ProvisionTools): Promise<Grown[]> {
+  const { system, places } = tools.registry;
+  mustBeRoot(system);
+  const grown: Grown[] = [];
+  for (const record of await readRecords(tools.registry)) {
+    if (record.backend.kind === 'dir' || record.ceilingBytes === undefined || record.state !== 'ready')
+      continue;
+    const { requestedBytes } = await readAccountNotes(system, accountFolder(record));
+    if (requestedBytes === undefined || requestedBytes > record.ceilingBytes) continue;
+    try {
+      const backend = backendOf({ system, places, record });
+      const has = (await backend.space())?.limitBytes;
+      const sizeBytes = await backend.rounded(requestedBytes);
+      if (has === undefined || sizeBytes <= has) continue;
+      grown.push(await grow({ name: record.name, sizeBytes, isDryRun }, tools));
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      tools.note(`${record.name} was not given what it asks for: ${error.message}`);
+    }
+  }
+  return grown;
 }
 
 /**
@@ -120,7 +150,6 @@ async function raisedCeiling(
     if (record.ceilingBytes === undefined || record.ceilingBytes >= sizeBytes) return [];
     return [ceilingStep({ ...record, ceilingBytes: sizeBytes }, registry)];
   }
-  const { readPolicy } = await import('./policy-file.ts');
   const { ceilingBytes } = (await readPolicy(registry.system, record)).space;
   if (ceilingBytes === undefined || ceilingBytes >= sizeBytes) return [];
   return [policyStep(registry.system, record, { ceilingBytes: sizeBytes })];

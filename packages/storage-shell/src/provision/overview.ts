@@ -3,6 +3,7 @@ import type { RunName } from '@bakker/impl-format';
 import type { System } from '../ports/system.ts';
 import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
+import { readAccountNotes } from './account-notes.ts';
 import { backendOf } from './backend.ts';
 import { mustBeRoot } from './installation.ts';
 import { readPolicy } from './policy-file.ts';
@@ -42,31 +43,20 @@ export interface AccountOverview {
   readonly grants: readonly string[];
 }
 
-/** What sessions, retention and scrub note about an account, besides its runs. */
-export interface AccountNotes {
-  readonly isFrozen: boolean;
-  readonly isHurt: boolean;
-  readonly requestedBytes: number | undefined;
-  readonly usedBytes: number | undefined;
-}
-
 /** One for each account, by name. @throws StorageError DENIED, CONFIG_INVALID */
-export async function overview(
-  registry: Registry,
-  readNotes: (folder: string) => Promise<AccountNotes>,
-): Promise<AccountOverview[]> {
+export async function overview(registry: Registry): Promise<AccountOverview[]> {
   mustBeRoot(registry.system);
   const records = await readRecords(registry);
   const stale = new Set((await staleKeyFiles(registry, { records })).map(({ record }) => record.name));
   const found: AccountOverview[] = [];
   for (const record of records)
-    found.push(await look(record, { registry, readNotes, hasStaleKeys: stale.has(record.name) }));
+    found.push(await look(record, { registry, hasStaleKeys: stale.has(record.name) }));
   return found;
 }
 
 async function look(
   record: AccountRecord,
-  about: { registry: Registry; readNotes: (folder: string) => Promise<AccountNotes>; hasStaleKeys: boolean },
+  about: { registry: Registry; hasStaleKeys: boolean },
 ): Promise<AccountOverview> {
   const { system, places } = about.registry;
   const folder = accountFolder(record);
@@ -80,9 +70,12 @@ async function look(
     (last, run) => (last === undefined || compareRunNames(run, last) > 0 ? run : last),
     undefined,
   );
-  const notes = await about.readNotes(folder);
+  const notes = await readAccountNotes(system, folder);
   const usedBytes = space?.usedBytes ?? notes.usedBytes;
-  const limitBytes = space?.limitBytes;
+  // A wish within the ceiling holds at once, without anybody writing account.yaml.
+  const granted = Math.min(notes.grantedBytes, policy?.space.ceilingBytes ?? 0);
+  const limitBytes = space?.limitBytes === undefined ? undefined : Math.max(space.limitBytes, granted);
+  const isAsking = notes.requestedBytes !== undefined && notes.requestedBytes > (limitBytes ?? Infinity);
   const shellFree =
     limitBytes === undefined || usedBytes === undefined ? Infinity : Math.max(0, limitBytes - usedBytes);
   const freeBytes = space?.freeBytes === undefined ? undefined : Math.min(space.freeBytes, shellFree);
@@ -95,7 +88,7 @@ async function look(
     ...(notes.isHurt ? (['hurt'] as const) : []),
     ...(notes.isFrozen ? (['frozen'] as const) : []),
     ...(freeBytes !== undefined && freeBytes <= reserveBytes ? (['full'] as const) : []),
-    ...(notes.requestedBytes === undefined ? [] : (['space requested'] as const)),
+    ...(isAsking ? (['space requested'] as const) : []),
     ...(about.hasStaleKeys ? (['keys out of date'] as const) : []),
   ];
   return {
@@ -105,7 +98,7 @@ async function look(
     limitBytes: limitBytes ?? null,
     usedBytes: usedBytes ?? null,
     freeBytes: freeBytes ?? null,
-    requestedBytes: notes.requestedBytes ?? null,
+    requestedBytes: isAsking ? (notes.requestedBytes ?? null) : null,
     runs: runs.length,
     incomplete: names.filter(({ kind }) => kind === 'incomplete').length,
     lastRun: lastRun ?? null,

@@ -3,7 +3,7 @@ import { StorageError } from '../errors.ts';
 import { DEFAULT_POLICY } from '../policy/account-policy.ts';
 import type { AccountPolicy } from '../policy/account-policy.ts';
 import { formatAccountPolicy, parseAccountPolicy } from '../policy/parse-policy.ts';
-import type { System } from '../ports/system.ts';
+import type { System, WriteOptions } from '../ports/system.ts';
 import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
 import { fileStep } from './file-steps.ts';
@@ -24,6 +24,23 @@ export async function readPolicy(system: System, record: AccountRecord): Promise
   const file = policyFile(record);
   const text = await system.readText(file);
   return text === undefined ? DEFAULT_POLICY : parseAccountPolicy(text, file);
+}
+
+/**
+ * For root's files in the account's private folder: readable by the account alone.
+ *
+ * @throws StorageError ACCOUNT_UNUSABLE if the folder is none of its own: a symlink there would have root write elsewhere
+ */
+export async function privateFileOptions(system: System, record: AccountRecord): Promise<WriteOptions> {
+  const user = await mustFindUser(system, record.name);
+  for (const folder of [accountFolder(record), privateFolder(record)]) {
+    const facts = await system.inspect(folder);
+    if (facts?.type === 'folder' && facts.uid === user.uid) continue;
+    throw new StorageError('ACCOUNT_UNUSABLE', `${folder} is not a folder of ${record.name}`, {
+      hint: `mount its volume, or make the account whole: bakker-storage provision ${record.name}`,
+    });
+  }
+  return { mode: 0o640, gid: user.gid };
 }
 
 /** What is to be changed; absent keys stay as they are. */
@@ -57,7 +74,7 @@ export function policyStep(system: System, record: AccountRecord, change: SpaceC
     title: `write the policy of ${record.name}`,
     path,
     text: (existing) => changedPolicy(existing, change, path),
-    options: async () => ({ mode: 0o640, gid: (await mustFindUser(system, record.name)).gid }),
+    options: () => privateFileOptions(system, record),
     lines: Object.entries(asKeys(change)).map(([key, value]) => `space.${key}: ${value}`),
   });
 }

@@ -1,4 +1,6 @@
 import type { AccountName } from './account-name.ts';
+import { readAccountNotes } from './account-notes.ts';
+import { accountFolder } from './account-record.ts';
 import { backendOf } from './backend.ts';
 import { mustBeRoot } from './installation.ts';
 import { readPolicy } from './policy-file.ts';
@@ -26,7 +28,7 @@ export async function quotaView(name: AccountName, { system, places }: Registry)
     account: name,
     backend: record.backend.kind,
     limitBytes: space?.limitBytes ?? null,
-    usedBytes: space?.usedBytes ?? null,
+    usedBytes: space?.usedBytes ?? (await readAccountNotes(system, accountFolder(record))).usedBytes ?? null,
     freeBytes: space?.freeBytes ?? null,
     ceilingBytes: (record.backend.kind === 'dir' ? policy.ceilingBytes : record.ceilingBytes) ?? null,
     reserveBytes: policy.reserveBytes ?? null,

@@ -5,6 +5,9 @@ import { basename, dirname, join } from 'node:path';
 import { StorageError } from '../../errors.ts';
 import type { FileFacts, SpaceFacts, WriteOptions } from '../../ports/system.ts';
 
+/** Nothing of ours comes near; accounts own some of the files. */
+const MOST_BYTES = 64 * 1024 * 1024;
+
 export async function inspect(path: string): Promise<FileFacts | undefined> {
   try {
     const facts = await lstat(path);
@@ -25,8 +28,11 @@ export async function inspect(path: string): Promise<FileFacts | undefined> {
 export async function readText(path: string): Promise<string | undefined> {
   try {
     await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    const { size } = await file.stat();
+    if (size > MOST_BYTES) throw new StorageError('FAILED', `${path} is too large to be one of ours`);
     return await file.readFile('utf8');
   } catch (error) {
+    if (error instanceof StorageError) throw error;
     if (isAbsent(error)) return undefined;
     throw failure(`${path} can't be read`, error);
   }

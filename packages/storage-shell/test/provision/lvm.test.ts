@@ -1,0 +1,182 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import t from 'tap';
+import { linuxSystem } from '../../src/adapters/system/linux-system.ts';
+import type { MountFacts, System } from '../../src/ports/system.ts';
+import { parseAccountName } from '../../src/provision/account-name.ts';
+import type { AccountRecord } from '../../src/provision/account-record.ts';
+import { lvmSpace } from '../../src/provision/lvm-space.ts';
+import { readPlaces } from '../../src/provision/places.ts';
+import { runSteps } from '../../src/provision/steps.ts';
+
+const NAME = parseAccountName('daemon');
+const GIB = 2 ** 30;
+
+/**
+ * Programs that note their words and keep the state of one volume in files, in the place of LVM, mkfs and mount: this kernel has
+ * no device mapper. What the words do to a real volume is shown in the virtual machine.
+ */
+async function standIns(fault?: string) {
+  const folder = await mkdtemp('/var/lib/bakker-lvm-');
+  await chmod(folder, 0o755);
+  const bin = join(folder, 'bin');
+  const state = join(folder, 'state');
+  const rootDir = join(folder, 'backups');
+  const etc = join(folder, 'etc');
+  for (const path of [bin, state, rootDir, etc]) await mkdir(path);
+  await writeFile(join(etc, 'storage.yaml'), `fstab: ${folder}/fstab\n`);
+  await writeFile(join(folder, 'fstab'), '# mine\n');
+  const note = `printf '%s\\n' "\${0##*/} $*" >> ${folder}/log\n`;
+  const failing = (name: string) => (fault === name ? 'echo injected >&2; exit 5\n' : '');
+  const programs: Record<string, string> = {
+    vgs: `echo "${20 * GIB}|4194304"`,
+    lvs: `[ -e ${state}/size ] || exit 5; echo "$(cat ${state}/size)|$(cat ${state}/tags)"`,
+    lvcreate: `${note}${failing('lvcreate')}while [ $# -gt 0 ]; do [ "$1" = --size ] && echo "\${2%b}" > ${state}/size; [ "$1" = --addtag ] && echo "$2" > ${state}/tags; shift; done`,
+    lvchange: `${note}${failing('lvchange')}echo bakker > ${state}/tags`,
+    lvextend: `${note}echo "\${2%b}" > ${state}/size`,
+    lvremove: `${note}rm -f ${state}/size ${state}/tags`,
+    'mkfs.xfs': `${note}${failing('mkfs.xfs')}:`,
+    'mkfs.ext4': `${note}:`,
+    xfs_growfs: `${note}:`,
+    resize2fs: `${note}:`,
+    mount: `${note}${failing('mount')}touch ${state}/mounted`,
+    umount: `${note}rm -f ${state}/mounted`,
+  };
+  for (const [name, text] of Object.entries(programs))
+    await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+  const real = linuxSystem({ searchFirst: bin });
+  const system: System = {
+    ...real,
+    mounts: async (): Promise<MountFacts[]> =>
+      (await real.inspect(join(state, 'mounted'))) === undefined
+        ? []
+        : [{ mountPoint: `${rootDir}/${NAME}`, type: 'xfs', source: '/dev/mapper/x', options: [] }],
+  };
+  const places = await readPlaces(system, etc);
+  const record: AccountRecord = {
+    name: NAME,
+    rootDir,
+    backend: { kind: 'lvm', vg: 'vg0', fs: 'xfs' },
+    state: 'ready',
+    keys: [],
+    grants: [],
+    ceilingBytes: undefined,
+  };
+  return {
+    folder,
+    state,
+    fstab: () => readFile(join(folder, 'fstab'), 'utf8'),
+    log: async () =>
+      (await readFile(join(folder, 'log'), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean),
+    space: (fs: 'xfs' | 'ext4' = 'xfs') =>
+      lvmSpace(
+        { system, places, record: { ...record, backend: { kind: 'lvm', vg: 'vg0', fs } } },
+        { kind: 'lvm', vg: 'vg0', fs },
+      ),
+    [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+const options = { isDryRun: false, signal: new AbortController().signal, note: () => undefined };
+
+t.test(
+  'a volume is made, formatted, noted, mounted and given away, and a second call does nothing',
+  async (t) => {
+    await using world = await standIns();
+    await runSteps(world.space().provisionSteps(10 * GIB), options);
+    t.same(await world.log(), [
+      'lvcreate --yes --wipesignatures y --addtag bakker-new --size 10737418240b --name bakker-daemon vg0',
+      'mkfs.xfs -q -f -m reflink=1 /dev/vg0/bakker-daemon',
+      'lvchange --deltag bakker-new --addtag bakker vg0/bakker-daemon',
+      `mount ${world.folder}/backups/daemon`,
+    ]);
+    t.equal(
+      await world.fstab(),
+      `# mine\n/dev/vg0/bakker-daemon ${world.folder}/backups/daemon xfs defaults,noatime,nodev,nosuid,noexec,nofail 0 0\n`,
+    );
+    const again = await runSteps(world.space().provisionSteps(10 * GIB), options);
+    t.same(
+      again.filter(({ result }) => result !== 'already'),
+      [],
+    );
+    t.equal((await world.log()).length, 4);
+  },
+);
+
+for (const fault of ['lvcreate', 'mkfs.xfs', 'lvchange', 'mount']) {
+  t.test(`when ${fault} fails, no volume, line or folder is left`, async (t) => {
+    await using world = await standIns(fault);
+    await t.rejects(runSteps(world.space().provisionSteps(10 * GIB), options), { message: /injected/ });
+    t.equal(await world.fstab(), '# mine\n');
+    t.equal(await world.space().space(), undefined);
+    const log = await world.log();
+    t.equal(
+      log.some((line) => line.startsWith('lvremove')),
+      fault !== 'lvcreate',
+    );
+    await t.rejects(readFile(join(world.state, 'size')));
+    await t.rejects(readFile(`${world.folder}/backups/daemon`), { code: 'ENOENT' });
+  });
+}
+
+t.test('a volume whose formatting was cut off is formatted; one that has data never is', async (t) => {
+  await using world = await standIns();
+  await writeFile(join(world.state, 'size'), `${10 * GIB}`);
+  await writeFile(join(world.state, 'tags'), 'bakker-new');
+  await runSteps(world.space().provisionSteps(10 * GIB), options);
+  t.match((await world.log())[0], /^mkfs.xfs/);
+
+  await using other = await standIns();
+  await writeFile(join(other.state, 'size'), `${10 * GIB}`);
+  await writeFile(join(other.state, 'tags'), '');
+  await t.rejects(runSteps(other.space().provisionSteps(10 * GIB), options), { code: 'NAME_TAKEN' });
+  t.same(await other.log(), []);
+});
+
+t.test('files below the mount point are not hidden by a volume', async (t) => {
+  await using world = await standIns();
+  await mkdir(`${world.folder}/backups/daemon`);
+  await writeFile(`${world.folder}/backups/daemon/precious`, 'x');
+  await t.rejects(runSteps(world.space().provisionSteps(10 * GIB), options), { code: 'NAME_TAKEN' });
+  t.equal(await readFile(`${world.folder}/backups/daemon/precious`, 'utf8'), 'x');
+  t.equal(await world.fstab(), '# mine\n');
+});
+
+t.test(
+  'growing enlarges the volume, then the file system; cut off between them, the second call goes on',
+  async (t) => {
+    for (const [fs, grown] of [
+      ['xfs', 'xfs_growfs'],
+      ['ext4', 'resize2fs'],
+    ] as const) {
+      await using world = await standIns();
+      await runSteps(world.space(fs).provisionSteps(10 * GIB), options);
+      const before = (await world.log()).length;
+      await runSteps(world.space(fs).growSteps(15 * GIB), options);
+      await runSteps(world.space(fs).growSteps(15 * GIB), options);
+      const words = (await world.log()).slice(before).map((line) => line.split(' ')[0]);
+      t.same(words, ['lvextend', grown, grown]);
+      await t.rejects(runSteps(world.space(fs).growSteps(90 * GIB), options), { code: 'FULL' });
+    }
+  },
+);
+
+t.test('what does not fit is refused before anything is made', async (t) => {
+  await using world = await standIns();
+  await t.rejects(runSteps(world.space().provisionSteps(21 * GIB), options), { code: 'FULL' });
+  t.throws(() => world.space().provisionSteps(2 ** 20), { code: 'USAGE' });
+  await t.rejects(runSteps(world.space().provisionSteps(undefined), options), { code: 'USAGE' });
+  t.same(await world.log(), []);
+  t.equal(await world.space().rounded(GIB + 1), GIB + 4 * 2 ** 20);
+});
+
+t.test('removing unmounts, forgets the line and deletes the volume', async (t) => {
+  await using world = await standIns();
+  await runSteps(world.space().provisionSteps(10 * GIB), options);
+  await runSteps(world.space().removalSteps(), options);
+  t.same((await world.log()).slice(-2), [
+    `umount ${world.folder}/backups/daemon`,
+    'lvremove --yes vg0/bakker-daemon',
+  ]);
+  t.equal(await world.fstab(), '# mine\n');
+});
