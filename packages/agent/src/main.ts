@@ -130,6 +130,10 @@ function createContext({ globals, progress, opened }: Session): CommandContext {
       return other;
     },
     state: once(async () => (await import('./adapters/state-folder.ts')).openStateFolder(stateDir)),
+    undoing: once(async () => {
+      const { openUndoing } = await import('./adapters/undo/open-undoing.ts');
+      return opened.use(openUndoing(stateDir, systemClock));
+    }),
     source: once(async () => (await import('./adapters/local-source-tree.ts')).openSourceTree()),
     target: once(async () => (await import('./adapters/local-restore-target.ts')).openRestoreTarget()),
     enrolment: once(async () => {

@@ -9,6 +9,7 @@ import type { RestoreTarget } from '../ports/restore-target.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
+import type { UndoJournal, Undoers } from '../ports/undo-journal.ts';
 
 /** What main.ts hands to a command. Everything costly is opened by the call, once. */
 export interface CommandContext {
@@ -29,6 +30,8 @@ export interface CommandContext {
   /** This server's name. */
   readonly host: string;
   state(): Promise<StateFolder>;
+  /** What must be undone, and how. To be used under the run lock. */
+  undoing(): Promise<{ readonly journal: UndoJournal; readonly undoers: Undoers }>;
   source(): Promise<SourceTree>;
   target(): Promise<RestoreTarget>;
   /** For `init`: keys, host keys, and writing the configuration. */

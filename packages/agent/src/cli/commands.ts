@@ -11,6 +11,7 @@ import { list } from './list.ts';
 import { listCommand } from './listed-command.ts';
 import type { ListedCommand } from './listed-command.ts';
 import { ls } from './ls.ts';
+import { recover } from './recover.ts';
 import { restore } from './restore.ts';
 import { retention } from './retention.ts';
 import { status } from './status.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(verify),
   listCommand(retention),
   listCommand(key),
+  listCommand(recover),
   listCommand(status),
   listCommand(doctor),
   listCommand(completion(() => COMMANDS)),

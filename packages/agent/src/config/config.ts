@@ -1,3 +1,5 @@
+import type { ServiceSettings } from './service-settings.ts';
+
 /** Where the runs go. */
 export type AccountAddress =
   | {
@@ -54,4 +56,8 @@ export interface Config {
   readonly storageConfig: boolean;
   /** The keys that the file has: what it says wins over what the storage supplies. */
   readonly stated: readonly string[];
+  /** What stands still during the snapshot, in order. */
+  readonly services: readonly ServiceSettings[];
+  /** How long they may stand still. */
+  readonly windowMs: number;
 }

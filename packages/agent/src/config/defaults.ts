@@ -7,4 +7,5 @@ export const DEFAULTS = {
   interval: '20h',
   retention: { days: 14, instances: 7, months: 12, years: 4 },
   freezeWhenGone: '50%',
+  window: '60s',
 } as const;

@@ -15,6 +15,7 @@ import {
   readString,
   readStrings,
 } from './read-values.ts';
+import { readServices, readWindow } from './parse-services.ts';
 import { readYaml } from './yaml-reader.ts';
 import type { YamlValue } from './yaml-reader.ts';
 
@@ -34,6 +35,8 @@ export const CONFIG_KEYS = [
   'retention',
   'freeze-when-gone',
   'storage-config',
+  'services',
+  'window',
 ] as const;
 
 type Given = Partial<Record<(typeof CONFIG_KEYS)[number], YamlValue>>;
@@ -62,6 +65,8 @@ export function parseConfig(text: string, file: string): Config {
     freezeGoneShare: readShare(given['freeze-when-gone']),
     storageConfig: readFlag(given['storage-config']) ?? false,
     stated: CONFIG_KEYS.filter((key) => given[key] !== undefined),
+    services: readServices(given.services),
+    windowMs: readWindow(given.window, DEFAULTS.window),
   };
   if (problems.length > 0) throw listing(file, problems);
   return deepFreeze(config);

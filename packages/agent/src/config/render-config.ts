@@ -56,6 +56,10 @@ ${sources.length === 0 ? '#sources: [/etc]' : `sources:\n${sources.map(renderSou
 
 # Take sources, exclude, interval and retention from the storage, as far as this file says nothing of them.
 ${storageConfig ? 'storage-config: true' : '#storage-config: false'}
+
+# What stands still while a snapshot is made, in this order, and for how long at most. docs/quiesce.md has recipes.
+#services: []
+#window: ${DEFAULTS.window}
 `;
 }
 

@@ -84,11 +84,8 @@ export interface SqliteDumpSettings {
   readonly maxSizeBytes: number;
 }
 
-/** One entry of `services`, in the order of the file. */
-export type ServiceSettings = {
-  readonly name: string;
-  readonly timeoutMs: number;
-} & (
+/** What one kind of service says. */
+export type KindSettings =
   | CommandSettings
   | SystemdSettings
   | NextcloudSettings
@@ -98,5 +95,11 @@ export type ServiceSettings = {
   | RedisSettings
   | MariadbDumpSettings
   | PostgresqlDumpSettings
-  | SqliteDumpSettings
-);
+  | SqliteDumpSettings;
+
+/** One entry of `services`, in the order of the file. */
+export type ServiceSettings = KindSettings & {
+  /** Unique; files are named after it. */
+  readonly name: string;
+  readonly timeoutMs: number;
+};

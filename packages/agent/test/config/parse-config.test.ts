@@ -33,6 +33,8 @@ t.test('what is left out has the documented default', (t) => {
     freezeGoneShare: 0.5,
     storageConfig: false,
     stated: ['account', 'sources'],
+    services: [],
+    windowMs: 60_000,
   });
   t.end();
 });
@@ -58,6 +60,8 @@ interval: 90m
 retention: { days: 3, years: 0 }
 freeze-when-gone: 12.5%
 storage-config: true
+services: [{ name: web, systemd: { units: [nginx] } }]
+window: 5m
 `,
     FILE,
   );
@@ -81,6 +85,8 @@ storage-config: true
     freezeGoneShare: 0.125,
     storageConfig: true,
     stated: [...CONFIG_KEYS],
+    services: [{ name: 'web', timeoutMs: 90_000, kind: 'systemd', units: ['nginx.service'], by: 'stop' }],
+    windowMs: 300_000,
   });
   t.end();
 });

@@ -116,6 +116,8 @@ export class World implements AsyncDisposable {
       retention: { days: 14, instances: 7, months: 6, years: 4 },
       freezeGoneShare: 1,
       storageConfig: false,
+      services: [],
+      windowMs: 60_000,
       stated: ['account', 'sources'],
     };
   }

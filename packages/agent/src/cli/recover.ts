@@ -1,0 +1,55 @@
+import { EXIT_STATUS } from '../errors.ts';
+import type { PendingUndo } from '../ports/undo-journal.ts';
+import type { Recovery } from '../undo/recover.ts';
+import type { Command } from './command.ts';
+import { escapeText } from './escape-name.ts';
+import { formatCounted, formatDate } from './format.ts';
+
+interface Recovered extends Recovery {
+  readonly describe: (pending: PendingUndo) => string;
+}
+
+export const recover: Command<Record<string, never>, Recovered> = {
+  usage: 'recover',
+  summary: 'Undo what a run that died has left: start services again, remove snapshots',
+  examples: [
+    ['bakker recover', 'safe at any time: nothing of a live run is touched'],
+    ['bakker recover --json', 'what was undone and what could not be, for a script'],
+  ],
+  positionals: {},
+  flags: {},
+  async run(context) {
+    const { describeStep, recover } = await import('../undo/recover.ts');
+    const state = await context.state();
+    // whose holder lives, undoes its steps itself
+    using _lock = await state.lock('recover');
+    const { journal, undoers } = await context.undoing();
+    const recovery = await recover(journal, undoers);
+    return { ...recovery, describe: ({ step }) => describeStep(step) };
+  },
+  json: ({ undone, failed, describe }) => ({
+    undone: undone.map((pending) => toJson(pending, describe(pending))),
+    failed: failed.map(({ pending, message }) => ({ ...toJson(pending, describe(pending)), message })),
+  }),
+  render({ undone, failed, describe }, screen) {
+    for (const pending of undone) screen.line(`Undone: ${words(pending, describe)}.`);
+    for (const { pending, message } of failed) {
+      screen.line(`NOT undone: ${words(pending, describe)}: ${escapeText(message)}`);
+    }
+    if (undone.length + failed.length === 0) screen.line('Nothing to undo: no run has left anything.');
+    if (failed.length > 0) {
+      screen.line(
+        `${formatCounted(failed.length, 'step')} stayed; run bakker recover again once the cause is gone.`,
+      );
+    }
+  },
+  exitStatus: ({ failed }) => (failed.length === 0 ? 0 : EXIT_STATUS.RECOVER_INCOMPLETE),
+};
+
+function words(pending: PendingUndo, describe: Recovered['describe']): string {
+  return `${escapeText(describe(pending))} (since ${formatDate(pending.recordedAtMs)})`;
+}
+
+function toJson({ step, recordedAtMs }: PendingUndo, what: string): Record<string, string> {
+  return { kind: step.kind, what, recordedAt: new Date(recordedAtMs).toISOString() };
+}
