@@ -1,4 +1,5 @@
 import { StorageError } from '../errors.ts';
+import type { Visit } from '../ports/shell-session.ts';
 import type { Command } from './command.ts';
 
 interface Args {
@@ -38,9 +39,25 @@ export const shell: Command<Args, void> = {
       });
     }
     const session = await context.ports.session();
+    if (!isWelcome(session.visit())) {
+      throw new StorageError(
+        'DENIED',
+        'this account keeps backups: it serves SFTP, and neither a shell nor commands',
+      );
+    }
     const { rootDir, signal } = context;
     await session.serve({ rootDir, account, role, mayRead: read, signal });
   },
   json: () => undefined,
   render: () => undefined,
 };
+
+/** Nothing that a client asks to run is run; a client that asks for something else than SFTP is told so at once. */
+function isWelcome({ isTerminal, command }: Visit): boolean {
+  if (isTerminal) return false;
+  const program = command?.trim().split(/\s+/, 1)[0] ?? '';
+  return program === '' || SERVED.has(program.slice(program.lastIndexOf('/') + 1));
+}
+
+/** sshd's words for the subsystem, and what a client without one asks for. */
+const SERVED: ReadonlySet<string> = new Set(['internal-sftp', 'sftp-server', 'sftp', 'bakker-storage']);

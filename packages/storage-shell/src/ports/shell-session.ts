@@ -12,8 +12,17 @@ export interface SessionOptions {
   readonly signal: AbortSignal;
 }
 
+/** How a client came here. It decides whether it is served, never what. */
+export interface Visit {
+  /** A person sits at the other end. */
+  readonly isTerminal: boolean;
+  /** What the client asked sshd to run; the command of the subsystem for SFTP. Undefined if it asked for a shell, or for nothing. */
+  readonly command: string | undefined;
+}
+
 /** Serves SFTP and the verbs over this process's standard streams. */
 export interface ShellSession {
+  visit(): Visit;
   /** Resolves when the client has gone. @throws StorageError ACCOUNT_UNUSABLE */
   serve(options: SessionOptions): Promise<void>;
 }

@@ -38,8 +38,10 @@ export class PlainRequests {
             maxOpenHandles: MAX_HANDLES,
           },
         };
-      case 'statvfs':
       case 'fstatvfs':
+        this.#handles.get(request.handle, 'file', 'folder', 'new');
+        return { type: 'statvfs', status: this.#reader.fileSystem() };
+      case 'statvfs':
         return { type: 'statvfs', status: this.#reader.fileSystem() };
       case 'lstat':
         return { type: 'attributes', attributes: this.#reader.attributes(this.#pathItself(request.path)) };

@@ -14,6 +14,11 @@ import { readSmallFile } from './steps.ts';
 
 /** Serves the standard streams of this process. */
 export const shellSession: ShellSession = {
+  visit: () => ({
+    isTerminal: process.stdin.isTTY || process.stdout.isTTY,
+    command: process.env['SSH_ORIGINAL_COMMAND'],
+  }),
+
   async serve({ rootDir, account: name, role, mayRead, signal }) {
     // Whatever the session of sshd says: what is made here is the account's alone.
     process.umask(0o077);
