@@ -5,7 +5,7 @@ import { writeSampleTree } from './harness/sample-tree.ts';
 import { findBrokenPromises } from './harness/storage-check.ts';
 import { makeWorld } from './harness/world.ts';
 
-for (const kind of ['plain', 'openssh'] as const) {
+for (const kind of ['plain', 'openssh', 'shell'] as const) {
   t.test(`a line that is cut twice is taken up again by the same run (${kind})`, async (t) => {
     await using world = await makeWorld({ kind, proxied: true });
     const { proxy } = world;

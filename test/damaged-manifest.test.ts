@@ -28,7 +28,7 @@ const DAMAGES: Readonly<Record<string, (file: string) => void>> = {
   },
 };
 
-for (const kind of ['plain', 'local'] as const) {
+for (const kind of ['plain', 'local', 'shell'] as const) {
   for (const [name, damage] of Object.entries(DAMAGES)) {
     t.test(`a manifest ${name} marks its run as damaged, and the next backup works (${kind})`, async (t) => {
       await using world = await makeWorld({ kind });

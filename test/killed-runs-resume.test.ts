@@ -9,7 +9,7 @@ import { makeWorld } from './harness/world.ts';
 const ROUNDS = process.env['BAKKER_TEST_ALL'] === '1' ? 60 : 4;
 const SEED = Number(process.env['BAKKER_TEST_SEED'] ?? 1);
 
-for (const kind of ['plain', 'local'] as const) {
+for (const kind of ['plain', 'local', 'shell'] as const) {
   t.test(
     `runs killed at random points leave every promise kept, on ${kind} storage (seed ${SEED})`,
     async (t) => {

@@ -8,7 +8,7 @@ import { makeWorld } from './harness/world.ts';
 
 const MIB = 1024 * 1024;
 
-for (const kind of ['plain', 'local'] as const) {
+for (const kind of ['plain', 'local', 'shell'] as const) {
   t.test(
     `65,001 names of one file go to an ext4 that takes 65,000, and come back as one (${kind})`,
     async (t) => {

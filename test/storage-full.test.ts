@@ -8,7 +8,7 @@ import { makeWorld } from './harness/world.ts';
 
 const MIB = 1024 * 1024;
 
-for (const kind of ['plain', 'local'] as const) {
+for (const kind of ['plain', 'local', 'shell'] as const) {
   t.test(`a full ${kind} storage stops the run with exit 13 and is resumed once there is room`, async (t) => {
     await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 96 * MIB });
     const ballast = `${disk.folder}/ballast`;

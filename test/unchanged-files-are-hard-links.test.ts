@@ -6,7 +6,7 @@ import { writeSampleTree } from './harness/sample-tree.ts';
 import { completeRuns, readLatest } from './harness/storage-check.ts';
 import { makeWorld } from './harness/world.ts';
 
-for (const kind of ['plain', 'local'] as const) {
+for (const kind of ['plain', 'local', 'shell'] as const) {
   t.test(`a run is a full tree of hard links to the run before, on ${kind} storage`, async (t) => {
     await using world = await makeWorld({ kind });
     writeSampleTree(world.source, { files: 100 });

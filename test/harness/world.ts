@@ -6,8 +6,7 @@ import { addShellAccount, type ShellKey } from './shell-account.ts';
 import { startSshd, type SshAccount, type SshServer } from './sshd.ts';
 
 export type StorageKind = 'plain' | 'chroot' | 'openssh' | 'local' | 'shell';
-/** Where nothing of ours runs. */
-export const STORAGE_KINDS: readonly StorageKind[] = ['plain', 'chroot', 'openssh', 'local'];
+export const STORAGE_KINDS: readonly StorageKind[] = ['plain', 'chroot', 'openssh', 'local', 'shell'];
 
 export interface WorldOptions {
   /** Default `plain`. */
