@@ -1,7 +1,7 @@
 import { EXIT_STATUS } from '../errors.ts';
-import type { PendingUndo } from '../ports/undo-journal.ts';
+import type { PendingUndo, UndoJournal, Undoers } from '../ports/undo-journal.ts';
 import type { Recovery } from '../undo/recover.ts';
-import type { Command } from './command.ts';
+import type { Command, CommandContext } from './command.ts';
 import { escapeText } from './escape-name.ts';
 import { formatCounted, formatDate } from './format.ts';
 
@@ -19,12 +19,8 @@ export const recover: Command<Record<string, never>, Recovered> = {
   positionals: {},
   flags: {},
   async run(context) {
-    const { describeStep, recover } = await import('../undo/recover.ts');
-    const state = await context.state();
-    // whose holder lives, undoes its steps itself
-    using _lock = await state.lock('recover');
-    const { journal, undoers } = await context.undoing();
-    const recovery = await recover(journal, undoers);
+    const { describeStep, recover: undoAll } = await import('../undo/recover.ts');
+    const recovery = await underLock(context, undoAll);
     return { ...recovery, describe: ({ step }) => describeStep(step) };
   },
   json: ({ undone, failed, describe }) => ({
@@ -45,6 +41,17 @@ export const recover: Command<Record<string, never>, Recovered> = {
   },
   exitStatus: ({ failed }) => (failed.length === 0 ? 0 : EXIT_STATUS.RECOVER_INCOMPLETE),
 };
+
+/** Whoever holds the lock undoes its own steps itself. */
+async function underLock(
+  context: CommandContext,
+  undoAll: (journal: UndoJournal, undoers: Undoers) => Promise<Recovery>,
+): Promise<Recovery> {
+  const state = await context.state();
+  using _lock = await state.lock('recover');
+  const { journal, undoers } = await context.undoing();
+  return await undoAll(journal, undoers);
+}
 
 function words(pending: PendingUndo, describe: Recovered['describe']): string {
   return `${escapeText(describe(pending))} (since ${formatDate(pending.recordedAtMs)})`;
