@@ -14,7 +14,7 @@ const CALLS = ['renameat2', 'linkat', 'unlinkat', 'symlinkat', 'mkdirat'] as con
  * @returns whether it died
  */
 export async function dieAt(step: number, act: () => Promise<unknown>): Promise<boolean> {
-  const calls = libc();
+  const calls: Partial<Record<string, unknown>> = Object.assign(libc());
   const real = Object.fromEntries(CALLS.map((name) => [name, calls[name]]));
   let steps = 0;
   for (const name of CALLS) {

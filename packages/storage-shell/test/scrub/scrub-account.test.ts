@@ -37,8 +37,8 @@ function name(text: string): RunName {
 interface World {
   readonly root: string;
   readonly account: SampleAccount;
-  scrub(options?: Partial<ScrubOptions>): Promise<ScrubReport>;
-  path(run: string, path: string): string;
+  readonly scrub: (options?: Partial<ScrubOptions>) => Promise<ScrubReport>;
+  readonly path: (run: string, path: string) => string;
 }
 
 /** Two runs: `shared` lies in both, `own` is another file in each. With checksums, as a session stores them. */

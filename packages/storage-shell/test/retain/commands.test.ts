@@ -1,0 +1,166 @@
+import t from 'tap';
+import { setXattr } from '@bakker/linux';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, lstatSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { SampleAccount, makeRoot } from './sample-account.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../bin/bakker-storage');
+const OLD_MS = Date.UTC(2020, 0, 1);
+
+interface End {
+  readonly status: number | null;
+  readonly stderr: string;
+  readonly stdout: string;
+  readonly json: readonly Record<string, unknown>[];
+}
+
+function run(root: string, ...words: string[]): End {
+  const { status, stdout, stderr } = spawnSync(PROGRAM, [...words, '--root', root, '--json'], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  let json: End['json'] = [];
+  if (stdout !== '') json = JSON.parse(stdout) as End['json'];
+  return { status, stdout, stderr, json };
+}
+
+/** An account that belongs to a Unix user of its own. */
+function owned(root: string, name: string, uid: number): SampleAccount {
+  const account = new SampleAccount(root, name);
+  account.policy('retention: {days: 1, instances: 1, months: 0, years: 0}\n');
+  account.publish('2020_01_01_01', { files: { 'etc/a': name }, receivedAtMs: OLD_MS });
+  account.publish('2020_01_02_01', {
+    files: { 'etc/a': null },
+    parent: '2020_01_01_01',
+    receivedAtMs: OLD_MS + 1,
+  });
+  give(account.folder, uid);
+  chmodSync(account.folder, 0o700);
+  return account;
+}
+
+function give(folder: string, uid: number): void {
+  spawnSync('chown', ['-hR', `${uid}:${uid}`, folder]);
+}
+
+t.test('root keeps each account in the name of its own user', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  const [one, two] = [owned(root, 'one', 54_321), owned(root, 'two', 54_322)];
+  const dry = run(root, 'retention', '--all', '--dry-run');
+  t.equal(dry.status, 0, dry.stderr);
+  t.match(dry.json, [
+    { account: 'one', removed: ['2020_01_01_01'], frozen: null },
+    { account: 'two', removed: ['2020_01_01_01'], frozen: null },
+  ]);
+  t.same(one.runs(), ['2020_01_01_01', '2020_01_02_01']);
+  const done = run(root, 'retention', '--all');
+  t.equal(done.status, 0, done.stderr);
+  for (const [account, uid] of [
+    [one, 54_321],
+    [two, 54_322],
+  ] as const) {
+    t.same(account.runs(), ['2020_01_02_01']);
+    t.equal(run(root, 'scrub', '--account', account.name).status, 0);
+    for (const name of ['scrub', 'scrub/checked', 'trash'])
+      t.equal(
+        lstatSync(join(account.folder, '.bakker', name)).uid,
+        uid,
+        `${account.name}'s ${name} is its own`,
+      );
+  }
+  t.match(run(root, 'undelete', 'one').json, [{ trash: [{ run: '2020_01_01_01' }] }]);
+  t.equal(run(root, 'undelete', 'one', '2020_01_01_01').status, 0);
+  t.same(one.runs(), ['2020_01_01_01', '2020_01_02_01']);
+  t.end();
+});
+
+t.test('an account can not lead root to what is not its own', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  const victim = owned(root, 'victim', 54_321);
+  const hostile = owned(root, 'hostile', 54_322);
+  const before = victim.snapshot();
+  // As if its user had got a shell: its trash is another account's, and its lock is root's file.
+  spawnSync('rm', ['-rf', join(hostile.folder, '.bakker/trash')]);
+  symlinkSync(join(victim.folder), join(hostile.folder, '.bakker/trash'));
+  const end = run(root, 'retention', '--account', 'hostile');
+  t.not(end.status, 0);
+  t.same(victim.snapshot(), before);
+  t.same(hostile.runs(), ['2020_01_01_01', '2020_01_02_01']);
+  t.end();
+});
+
+t.test('freeze and thaw; one broken account does not stop the others', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  const [broken, frozen, other] = [
+    owned(root, 'a-broken', 54_321),
+    owned(root, 'b-frozen', 54_322),
+    owned(root, 'c-other', 54_323),
+  ];
+  writeFileSync(join(broken.folder, '.bakker/account.yaml'), 'retension: {days: 1}\n');
+  chownSync(join(broken.folder, '.bakker/account.yaml'), 54_321, 54_321);
+  t.equal(run(root, 'freeze', 'b-frozen', '--reason', 'looks odd').status, 0);
+  const end = run(root, 'retention', '--all');
+  t.equal(end.status, 2);
+  t.match(end.stderr, /line 1: retension: unknown key; did you mean retention\?/);
+  t.match(end.json, [
+    { account: 'b-frozen', removed: [], frozen: /looks odd/ },
+    { account: 'c-other', removed: ['2020_01_01_01'] },
+  ]);
+  t.equal(broken.runs().length + frozen.runs().length + other.runs().length, 5);
+  t.match(run(root, 'thaw', 'b-frozen').json, [{ account: 'b-frozen', reason: 'looks odd' }]);
+  t.equal(run(root, 'retention', '--account', 'b-frozen').status, 0);
+  t.equal(frozen.runs().length, 1);
+  t.end();
+});
+
+t.test('scrub ends with 15 when it found damage, and names it', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  const account = owned(root, 'one', 54_321);
+  t.equal(run(root, 'scrub', '--all').status, 0);
+  // What was stored was something else.
+  const file = Buffer.from(join(account.folder, '2020_01_02_01/etc/a'));
+  setXattr(file, { name: 'user.bakker.sha256', value: Buffer.alloc(32) });
+  const end = run(root, 'scrub', '--all', '--sample', '100%');
+  t.equal(end.status, 15);
+  const names = ['2020_01_01_01', '2020_01_02_01'].map((name) => ({ run: name, path: 'etc/a' }));
+  t.match(end.json, [{ account: 'one', hurt: [{ names }] }]);
+  t.end();
+});
+
+t.test('usage tells each run and all together; words that make no sense are refused', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  owned(root, 'one', 54_321);
+  const { json } = run(root, 'usage', '--account', 'one');
+  t.match(json, [
+    {
+      account: 'one',
+      runs: [{ run: '2020_01_01_01' }, { run: '2020_01_02_01' }],
+      together: Number,
+      total: { inodes: Number },
+    },
+  ]);
+  for (const words of [
+    ['retention'],
+    ['retention', '--all', '--account', 'one'],
+    ['scrub', '--all', '--sample', '0%'],
+    ['scrub', '--all', '--budget', 'long'],
+    ['usage', '--account', 'one', '--run', 'x'],
+    ['undelete', 'one', 'x'],
+  ])
+    t.equal(run(root, ...words).status, 2, words.join(' '));
+  for (const words of [
+    ['retention', '--account', '..'],
+    ['usage', '--account', 'none'],
+    ['undelete', 'one', '2020_01_01_01'],
+    ['freeze', 'a/b'],
+  ])
+    t.equal(run(root, ...words).status, 1, words.join(' '));
+  t.ok(readdirSync(root).length === 1);
+  t.end();
+});
