@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -43,7 +43,6 @@ export interface StorageMachine extends AsyncDisposable {
     args: readonly string[],
     options?: { env?: Record<string, string>; through?: readonly string[] },
   ): Promise<ToolEnd>;
-  start(args: readonly string[]): ChildProcess;
   /** The system's ssh, which offers that key only. */
   ssh(
     user: string,
@@ -51,8 +50,6 @@ export interface StorageMachine extends AsyncDisposable {
     options?: { args?: readonly string[]; command?: string; input?: string },
   ): Promise<ToolEnd>;
   sshdLog(): string;
-  /** Ends with the process: called for users that tests make beside. */
-  forgetUser(name: string): void;
 }
 
 export async function startStorageMachine(): Promise<StorageMachine> {
@@ -119,7 +116,6 @@ export async function startStorageMachine(): Promise<StorageMachine> {
     if (daemon.exitCode !== null || waited > 500) throw new Error(`sshd does not start:\n${log}`);
     await delay(20);
   }
-  const names = new Set<string>();
   const forget = atExit(() => {
     daemon.kill('SIGKILL');
     removeUsersBelow(folder);
@@ -145,11 +141,7 @@ export async function startStorageMachine(): Promise<StorageMachine> {
     port,
     hostKeyFingerprint: fingerprint,
     sshdLog: () => log,
-    newName() {
-      const name = `bk${Math.random().toString(36).slice(2, 10)}`;
-      names.add(name);
-      return name;
-    },
+    newName: () => `bk${Math.random().toString(36).slice(2, 10)}`,
     async newKey(comment = 'server') {
       keys += 1;
       const file = join(folder, 'ids', `id-${keys}`);
@@ -157,10 +149,6 @@ export async function startStorageMachine(): Promise<StorageMachine> {
       return { file, publicKey: (await readFile(`${file}.pub`, 'utf8')).trim() };
     },
     run: (args, options = {}) => end(storage(args, options.through), { env: options.env }),
-    start(args) {
-      const [program = '', ...rest] = storage(args);
-      return spawn(program, rest, { stdio: 'ignore' });
-    },
     ssh: (user, keyFile, options = {}) =>
       end(
         [
@@ -173,9 +161,6 @@ export async function startStorageMachine(): Promise<StorageMachine> {
         ],
         { input: options.input },
       ),
-    forgetUser: (name) => {
-      spawnSync('userdel', ['-f', name], { stdio: 'ignore' });
-    },
     async [Symbol.asyncDispose]() {
       forget();
       if (daemon.pid !== undefined) await killAndWait([daemon.pid, ...(await descendantsOf(daemon.pid))]);
