@@ -17,9 +17,10 @@ export async function askSecret(
   { input, output, signal }: { input: ReadStream; output: WriteStream; signal: AbortSignal },
 ): Promise<string | undefined> {
   signal.throwIfAborted();
-  output.write(question);
   const wasRaw = input.isRaw;
+  // before the question: who answers at once would see it
   input.setRawMode(true);
+  output.write(question);
   input.setEncoding('utf8');
   input.resume();
   try {

@@ -52,7 +52,8 @@ async function write(file: string, text: string, options: { mode: number; isNew:
   const folder = dirname(file);
   const beside = join(folder, `.${basename(file)}.${randomBytes(4).toString('hex')}`);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o755 });
+    // the folder of a configuration may be new; a private key goes where there is a place for it
+    if (!options.isNew) await makeFolder(folder);
     try {
       await using handle = await open(beside, 'wx', options.mode);
       await handle.writeFile(text);
@@ -66,6 +67,15 @@ async function write(file: string, text: string, options: { mode: number; isNew:
     await handle.sync();
   } catch (cause) {
     throw refusal(file, cause);
+  }
+}
+
+/** One level: below /proc, Node.js tries for ever to make a path. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o755 });
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error;
   }
 }
 

@@ -1,0 +1,240 @@
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import type { Test } from 'tap';
+import { BAKKER, runBakker } from '../cli/run-bakker.ts';
+import type { Ended } from '../cli/run-bakker.ts';
+
+const PUBLIC = /^bakker-public-key:[a-z2-7]{56}$/;
+
+t.test(
+  'generate writes a private key that only its owner reads, and ends with the public key alone',
+  async (t) => {
+    using place = makePlace();
+    const made = place.key('generate', '--out', place.at('a.key'));
+    t.equal(made.status, 0);
+    t.match(lastLine(made), PUBLIC);
+    t.match(made.stderr, /is not protected/);
+    t.equal(statSync(place.at('a.key')).mode & 0o777, 0o600);
+    t.notMatch(made.stdout, /bakker-private-key/);
+    const before = readFileSync(place.at('a.key'));
+    const again = place.key('generate', '--out', place.at('a.key'));
+    t.equal(again.status, 2, 'never over another file');
+    t.ok(readFileSync(place.at('a.key')).equals(before));
+    t.equal(place.key('generate').status, 2, 'not into nowhere');
+    t.equal(place.key('generate', '--out', '/proc/no/a.key').status, 2);
+    t.strictSame(readdirSync(place.folder), ['a.key'], 'nothing is left beside it');
+  },
+);
+
+t.test('a protected key opens by its passphrase alone', async (t) => {
+  using place = makePlace();
+  writeFileSync(place.at('phrase'), 'correct horse\n');
+  const made = place.key('generate', '--out', place.at('p.key'), '--passphrase-file', place.at('phrase'));
+  t.equal(made.stderr, '');
+  t.notMatch(readFileSync(place.at('p.key'), 'utf8'), /bakker-private-key:/);
+  const check = (env: Record<string, string>): Ended =>
+    place.keyWith(env, 'check', '--identity-key', place.at('p.key'));
+  t.equal(check({ BAKKER_PASSPHRASE: 'correct horse' }).status, 0);
+  mkdirSync(place.at('credentials'));
+  writeFileSync(place.at('credentials/bakker-passphrase'), 'correct horse\n');
+  t.equal(check({ CREDENTIALS_DIRECTORY: place.at('credentials') }).status, 0);
+  refuses(t, check({ BAKKER_PASSPHRASE: 'wrong' }), /the passphrase is not the one/);
+  refuses(t, check({}), /protected by a passphrase, and none was given/);
+});
+
+t.test('a private key is taken from the first place that has one', async (t) => {
+  using place = makePlace();
+  const ids: Record<string, string> = {};
+  for (const name of ['flag', 'variable', 'named', 'credential', 'kept']) {
+    ids[name] = JSON.parse(place.key('generate', '--json', '--out', place.at(name)).stdout).id;
+  }
+  mkdirSync(place.at('credentials'));
+  writeFileSync(place.at('credentials/bakker-identity-key'), readFileSync(place.at('credential')), {
+    mode: 0o600,
+  });
+  writeFileSync(place.at('identity.key'), readFileSync(place.at('kept')), { mode: 0o600 });
+  const env: Record<string, string> = {
+    BAKKER_IDENTITY_KEY: readFileSync(place.at('variable'), 'utf8'),
+    BAKKER_IDENTITY_KEY_FILE: place.at('named'),
+    CREDENTIALS_DIRECTORY: place.at('credentials'),
+  };
+  const idOf = (ended: Ended): unknown => JSON.parse(ended.stdout).id;
+  t.equal(idOf(place.keyWith(env, 'check', '--json', '--identity-key', place.at('flag'))), ids['flag']);
+  t.equal(idOf(place.keyWith(env, 'check', '--json')), ids['variable']);
+  delete env['BAKKER_IDENTITY_KEY'];
+  t.equal(idOf(place.keyWith(env, 'check', '--json')), ids['named']);
+  delete env['BAKKER_IDENTITY_KEY_FILE'];
+  t.equal(idOf(place.keyWith(env, 'check', '--json')), ids['credential']);
+  delete env['CREDENTIALS_DIRECTORY'];
+  t.equal(idOf(place.keyWith(env, 'check', '--json')), ids['kept']);
+  rmSync(place.at('identity.key'));
+  refuses(t, place.key('check'), /a private key is needed/);
+});
+
+t.test('missing, wrong and damaged keys end with 12 and one clear sentence', async (t) => {
+  using place = makePlace();
+  place.key('generate', '--out', place.at('mine'));
+  place.key('generate', '--out', place.at('other'));
+  place.key('add', place.at('mine'), '--name', 'mine');
+  const check = (file: string): Ended => place.key('check', '--identity-key', place.at(file));
+  t.equal(check('mine').status, 0);
+  refuses(t, check('other'), /holds the key [0-9a-f]{16}, and this server seals to [0-9a-f]{16}/);
+  refuses(t, check('nowhere'), /there is no key file/);
+  const text = readFileSync(place.at('mine'), 'utf8');
+  writeFileSync(
+    place.at('hurt'),
+    text.replace(/(bakker-private-key:.)./, (_all, kept: string) => `${kept}1`),
+    { mode: 0o600 },
+  );
+  refuses(t, check('hurt'), /the checksum of the private key is wrong/);
+  writeFileSync(place.at('public'), lastLine(place.key('generate', '--paper')), { mode: 0o600 });
+  refuses(t, check('public'), /this is a public key; the private one is needed/);
+  writeFileSync(place.at('ssh'), '-----BEGIN OPENSSH PRIVATE KEY-----\n', { mode: 0o600 });
+  refuses(t, check('ssh'), /no private key of bakker/);
+  writeFileSync(place.at('open'), text, { mode: 0o644 });
+  t.match(check('open').stderr, /can be read by others/);
+});
+
+t.test('a key on paper opens; a mistyped one names the group', async (t) => {
+  using place = makePlace();
+  const { paper, id, file } = JSON.parse(place.key('generate', '--paper', '--json').stdout);
+  t.equal(file, null);
+  t.equal(JSON.parse(place.keyWith({ BAKKER_IDENTITY_KEY: paper }, 'check', '--json').stdout).id, id);
+  const wrong = String(paper).replace(/\b5 (.)/, (_all, first: string) => `5 ${first === 'q' ? 'r' : 'q'}`);
+  refuses(t, place.keyWith({ BAKKER_IDENTITY_KEY: wrong }, 'check'), /group 5 is mistyped/);
+});
+
+t.test('keys are added, listed, rotated and removed', async (t) => {
+  using place = makePlace();
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => lastLine(place.key('generate', '--out', place.at(name))));
+  const names = (): string[] => listed(place).map(({ name }) => name);
+  t.match(place.key('list').stdout, /No key yet/);
+  t.equal(place.key('add', a ?? '', '--name', 'mine').status, 0);
+  t.equal(place.key('add', place.at('b'), '--name', 'offline').status, 0, 'by the file of the private key');
+  t.strictSame(names(), ['mine', 'offline']);
+  const rotated = place.key('rotate', 'offline', c ?? '');
+  t.match(rotated.stdout, /keep the old private key/);
+  t.match(place.key('list').stdout, new RegExp(`${c}  offline`));
+  t.notMatch(place.key('list').stdout, b);
+  t.equal(place.key('rotate', 'mine', c ?? '').status, 2, 'not twice the same');
+  t.equal(place.key('remove', 'mine').status, 0);
+  t.equal(place.key('remove', 'offline').status, 2, 'never the last');
+  t.strictSame(names(), ['offline']);
+  t.equal(place.key('remove', 'nobody').status, 12);
+  t.equal(place.key('add', place.at('nothing')).status, 12);
+  t.equal(place.key('add', `${a?.slice(0, -1)}1`).status, 12);
+  t.equal(place.key('add', a ?? '', '--name', 'two\nlines').status, 2);
+  t.strictSame(
+    readdirSync(place.folder).sort(),
+    ['a', 'b', 'c', 'recipients'],
+    'nothing is left beside them',
+  );
+});
+
+t.test('a terminal is asked without showing what is typed', async (t) => {
+  using place = makePlace();
+  const command = [
+    BAKKER,
+    'key',
+    'generate',
+    '--out',
+    place.at('t.key'),
+    '--passphrase',
+    '--config',
+    place.at('c'),
+  ];
+  const typed = onTerminal(command, ['New passphrase: ', 'horsex\u007f', 'again: ', 'horse']);
+  t.match(typed.shown, /bakker-public-key:/);
+  t.notMatch(typed.shown, /horse/);
+  const check = [BAKKER, 'key', 'check', '--identity-key', place.at('t.key'), '--config', place.at('c')];
+  t.match(onTerminal(check, ['t.key: ', 'horse']).shown, /and is whole/);
+  t.match(onTerminal(check, ['t.key: ', 'donkey']), { status: 12 });
+  t.match(onTerminal(check, ['t.key: ', '\u0003']), { status: 130 });
+  const differ = [...command.slice(0, 4), place.at('u.key'), ...command.slice(5)];
+  t.match(onTerminal(differ, ['New passphrase: ', 'one', 'again: ', 'two']), { status: 12 });
+  t.equal(existsSync(place.at('u.key')), false);
+});
+
+function listed(place: Place): readonly { readonly name: string }[] {
+  const recipients: { name: string }[] = JSON.parse(place.key('list', '--json').stdout);
+  return recipients;
+}
+
+interface Place extends Disposable {
+  readonly folder: string;
+  at(name: string): string;
+  key(...words: readonly string[]): Ended;
+  keyWith(env: Readonly<Record<string, string>>, ...words: readonly string[]): Ended;
+}
+
+function makePlace(): Place {
+  const folder = mkdtempSync(join(tmpdir(), 'bakker-key-'));
+  const at = (name: string): string => join(folder, name);
+  const keyWith: Place['keyWith'] = (env, ...words) =>
+    runBakker(['key', ...words, '--config', at('bakker.yaml'), '--state', at('state')], env);
+  return {
+    folder,
+    at,
+    keyWith,
+    key: (...words) => keyWith({}, ...words),
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+function lastLine({ stdout }: Ended): string {
+  return stdout.trimEnd().split('\n').at(-1) ?? '';
+}
+
+/** One sentence, and a hint. */
+function refuses(t: Test, { status, stdout, stderr }: Ended, sentence: RegExp): void {
+  t.equal(status, 12, stderr);
+  t.equal(stdout, '');
+  t.match(stderr, sentence);
+  t.equal(stderr.trimEnd().split('\n').length, 2, stderr);
+}
+
+/** Runs a command at a terminal of its own: waits for each text, then types the next. */
+function onTerminal(command: readonly string[], talk: readonly string[]): { status: number; shown: string } {
+  const script = `
+import json, os, pty, sys
+command, talk = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(command[0], command)
+shown, seen = b"", 0
+while True:
+    try:
+        piece = os.read(terminal, 65536)
+    except OSError:
+        break
+    if not piece:
+        break
+    shown += piece
+    if talk and talk[0].encode() in shown[seen:]:
+        seen = len(shown)
+        os.write(terminal, talk[1].encode() + b"\\r")
+        talk = talk[2:]
+print(json.dumps({"status": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), "shown": shown.decode()}))
+`;
+  const { NODE_OPTIONS: _followed, ...env } = process.env;
+  const { stdout, stderr } = spawnSync(
+    '/usr/bin/python3',
+    ['-c', script, JSON.stringify(command), JSON.stringify(talk)],
+    { encoding: 'utf8', timeout: 60_000, env },
+  );
+  if (stdout === '') throw new Error(stderr);
+  const ended: { status: number; shown: string } = JSON.parse(stdout);
+  return ended;
+}
