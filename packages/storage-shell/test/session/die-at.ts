@@ -20,16 +20,20 @@ function mortal<Args extends unknown[], Result>(call: (...args: Args) => Result)
 
 if (isMainThread) {
   const calls = libc();
-  calls.mkdirat = mortal(calls.mkdirat);
-  calls.linkat = mortal(calls.linkat);
-  calls.symlinkat = mortal(calls.symlinkat);
-  calls.renameat2 = mortal(calls.renameat2);
-  calls.unlinkat = mortal(calls.unlinkat);
-  calls.fsetxattr = mortal(calls.fsetxattr);
-  const openat = calls.openat;
+  // Functions of libc, with no `this`.
+  // eslint-disable-next-line @typescript-eslint/unbound-method
+  const { mkdirat, linkat, symlinkat, renameat2, unlinkat, fsetxattr, openat } = { ...calls };
   const creating = mortal(openat);
-  calls.openat = (dirfd, path, flags, mode) =>
-    ((flags & fs.constants.O_CREAT) === 0 ? openat : creating)(dirfd, path, flags, mode);
+  Object.assign(calls, {
+    mkdirat: mortal(mkdirat),
+    linkat: mortal(linkat),
+    symlinkat: mortal(symlinkat),
+    renameat2: mortal(renameat2),
+    unlinkat: mortal(unlinkat),
+    fsetxattr: mortal(fsetxattr),
+    openat: (...args: Parameters<typeof openat>) =>
+      ((args[2] & fs.constants.O_CREAT) === 0 ? openat : creating)(...args),
+  });
   fs.fchmodSync = mortal(fs.fchmodSync);
   fs.fsyncSync = mortal(fs.fsyncSync);
   syncBuiltinESMExports();

@@ -84,7 +84,7 @@ export class Shell implements AsyncDisposable {
     return this.#stderr();
   }
 
-  verb(verb: Verb | string, body: Buffer): Promise<Buffer> {
+  verb(verb: string, body: Buffer): Promise<Buffer> {
     return this.client.extended(verb, body);
   }
 

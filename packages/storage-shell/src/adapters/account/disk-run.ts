@@ -103,7 +103,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   manifest(kind: number, content: Buffer): Promise<void> {
-    this.#options.space.check(content.length);
+    this.#options.space.checkEnding(content.length);
     return this.#manifest.piece(kind, content);
   }
 

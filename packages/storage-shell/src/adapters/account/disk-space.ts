@@ -107,18 +107,24 @@ export class DiskSpace implements SpaceGuard {
     this.#limit = undefined;
   }
 
+  checkEnding(bytes: number): void {
+    const { free, reserve } = this.#look();
+    if (free + reserve - bytes < reserve / 4) throw full();
+  }
+
   #ask(bytes: number): void {
+    const { free, freeInodes } = this.#look();
+    if (free < bytes || freeInodes < RESERVE_INODES) throw full();
+    // Others store meanwhile: only a part is taken for granted, the smaller the less there is.
+    this.#allowance = Math.max(bytes, Math.min(ALLOWANCE_BYTES, Math.floor(free / 8)));
+  }
+
+  /** What is free beside the reserve, which may be less than nothing. */
+  #look(): { free: number; reserve: number; freeInodes: number } {
     const { account, rules } = this.#options;
     const { blocks, bavail, bsize, ffree, files } = statfsSync(account.at(ITSELF));
     const reserve = rules().reserveBytes ?? Math.min((blocks * bsize) / 20, MAX_RESERVE_BYTES);
-    const free = bavail * bsize - reserve;
-    if (free < bytes || (files > 0 && ffree < RESERVE_INODES)) {
-      throw new StorageError('FULL', 'the file system is full but for the reserve that publishing needs', {
-        hint: 'have old runs removed, or the volume enlarged',
-      });
-    }
-    // Others store meanwhile: only a part is taken for granted, the smaller the less there is.
-    this.#allowance = Math.max(bytes, Math.min(ALLOWANCE_BYTES, Math.floor(free / 8)));
+    return { free: bavail * bsize - reserve, reserve, freeInodes: files === 0 ? Infinity : ffree };
   }
 
   #readLimit(): { bytes: number | null; usedBytes: number } {
@@ -147,6 +153,12 @@ const MAX_RESERVE_BYTES = 64 * 1024 * 1024;
 const ALLOWANCE_BYTES = 8 * 1024 * 1024;
 /** For the folders and small files of a publish. */
 const RESERVE_INODES = 64;
+
+function full(): StorageError {
+  return new StorageError('FULL', 'the file system is full but for the reserve that publishing needs', {
+    hint: 'have old runs removed, or the volume enlarged',
+  });
+}
 
 function textOf(value: object): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);

@@ -1,0 +1,63 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { Shell, publishRun, temporaryRoot } from './shell-client.ts';
+
+const FILES = Object.fromEntries(
+  Array.from({ length: 120 }, (_, index) => [`f${String(index).padStart(3, '0')}`, 'x']),
+);
+
+t.test(
+  'a run that lost most files is published and freezes the account; one that kept them does not',
+  async (t) => {
+    using root = temporaryRoot('freeze');
+    const first = await publishRun(root.path, FILES);
+    await using shell = await Shell.open({ root: root.path });
+    await shell.begin(first);
+    await shell.tree((script) => {
+      script.skip(Buffer.from('f000'));
+      script.keepRest();
+    });
+    const kept = await shell.publish({ files: 119, bytes: 119 });
+    t.equal(kept.frozen, null);
+    await shell.cleanUp();
+    const { run } = await shell.begin(kept.run);
+    await shell.tree((script) => script.keepUntil(Buffer.from('f010')));
+    const lost = await shell.publish({ files: 9, bytes: 9 });
+    t.match(lost.frozen, { sinceRun: run, reason: /110 of 119 files \(92 %\)/ });
+    t.match(JSON.parse(readFileSync(`${root.account}/.bakker/frozen.json`, 'utf8')), { sinceRun: run });
+    t.match(JSON.parse(readFileSync(`${root.account}/.bakker/receipts/${run}.json`, 'utf8')), {
+      parentFiles: 119,
+      keptFiles: 9,
+      frozen: /92 %/,
+    });
+    await shell.cleanUp();
+    await shell.begin(run);
+    await shell.tree((script) => script.keepRest());
+    t.same((await shell.publish({ files: 9, bytes: 9 })).frozen, lost.frozen, 'the first reason stays');
+    await using other = await Shell.start({ root: root.path, role: 'restore' });
+    t.same((await other.hello()).frozen, lost.frozen);
+  },
+);
+
+t.test('the server can freeze its account, and so does a flood of runs', async (t) => {
+  using root = temporaryRoot('flood');
+  mkdirSync(`${root.account}/.bakker`);
+  writeFileSync(`${root.account}/.bakker/account.yaml`, 'freeze:\n  max-runs-a-day: 2\n');
+  {
+    await using shell = await Shell.open({ root: root.path });
+    await shell.begin();
+    const asked = await shell.publish({}, { frozen: 'a guard said so' });
+    t.equal(asked.frozen?.reason, 'a guard said so');
+  }
+  using flooded = temporaryRoot('flooded');
+  mkdirSync(`${flooded.account}/.bakker`);
+  writeFileSync(`${flooded.account}/.bakker/account.yaml`, 'freeze:\n  max-runs-a-day: 2\n');
+  await using shell = await Shell.open({ root: flooded.path });
+  for (const isFrozen of [false, false, true]) {
+    await shell.begin();
+    const { frozen } = await shell.publish({});
+    await shell.cleanUp();
+    t.equal(frozen !== null, isFrozen);
+    t.equal(existsSync(`${flooded.account}/.bakker/frozen.json`), isFrozen);
+  }
+});

@@ -1,0 +1,105 @@
+import { VERB, parseSpaceGrant, parseSpaceReply } from '@bakker/impl-format';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
+import { Shell, publishRun, statusOf, string, temporaryRoot } from './shell-client.ts';
+
+const PIECE = Buffer.alloc(200 * 1024, 7);
+
+for (const type of ['ext4', 'xfs'] as const) {
+  t.test(
+    `a full ${type} keeps older runs and a resumable one, and a run in its reserve is published`,
+    async (t) => {
+      await using disk = await mountLoopFilesystem({
+        type,
+        sizeBytes: type === 'xfs' ? 320 << 20 : 64 << 20,
+      });
+      const root = disk.folder;
+      const account = `${root}/server1`;
+      mkdirSync(account);
+      const first = await publishRun(root, { kept: 'the past' });
+      let stored = 0;
+      {
+        await using shell = await Shell.open({ root });
+        const begun = await shell.begin(first);
+        let status: unknown;
+        for (; typeof status !== 'number' && stored < 5000; stored++)
+          status = await statusOf(shell.put(`big/file-${stored}`, PIECE));
+        stored--; // the last was refused
+        t.equal(status, 14, `full after ${stored}`);
+        t.equal(readdirSync(`${account}/${begun.run}.incomplete/big`).length, stored, 'no half file stays');
+        const space = parseSpaceReply(await shell.json(VERB.space, {}));
+        t.ok((space.freeBytes ?? 0) > 1 << 20, 'the reserve is left');
+        t.equal(await statusOf(writeLarge(shell)), 14, 'nor is there room for a large file');
+        await shell.publish({ files: stored, directories: 1, bytes: stored * PIECE.length });
+        t.ok(existsSync(`${account}/${begun.run}.impl`), 'what fits but for the reserve is published');
+      }
+      const cut = await Shell.open({ root });
+      const { token } = await cut.begin(first);
+      let refused: unknown;
+      for (let index = 0; typeof refused !== 'number' && index < 100; index++)
+        refused = await statusOf(cut.put(`more/${index}`, PIECE));
+      t.equal(refused, 14);
+      await cut.end();
+      t.ok(existsSync(`${account}/${first}.impl`));
+      // The rest of the volume is somebody else's.
+      const filler = `${root}/filler`;
+      t.throws(
+        () => {
+          for (let index = 0; index < 5000; index++) writeFileSync(`${filler}-${index}`, PIECE);
+        },
+        { code: 'ENOSPC' },
+      );
+      await using shell = await Shell.open({ root });
+      const again = await statusOf(shell.begin(first));
+      if (typeof again === 'number') {
+        t.equal(again, 14, 'not even a folder finds room');
+        return;
+      }
+      t.same((again as { carried: string[] }).carried, [token], 'what arrived is not lost');
+      t.equal(await statusOf(shell.put('one', PIECE)), 14);
+    },
+  );
+}
+
+t.test(
+  'an account stops at its limit, whatever the volume has; a wish is left, and granted up to the ceiling',
+  async (t) => {
+    using root = temporaryRoot('limit');
+    mkdirSync(`${root.account}/.bakker`);
+    writeFileSync(`${root.account}/.bakker/account.yaml`, 'space:\n  limit: 2M\n  ceiling: 3M\n');
+    const first = await publishRun(root.path, { kept: 'the past' });
+    await using shell = await Shell.open({ root: root.path });
+    await shell.begin(first);
+    let stored = 0;
+    let status: unknown;
+    for (; typeof status !== 'number' && stored < 100; stored++)
+      status = await statusOf(shell.put(`f${stored}`, PIECE));
+    stored--; // the last was refused
+    t.equal(status, 15);
+    t.ok(stored > 5 && stored < 11, `${stored} of 200 kB in 2 MB`);
+    const grant = parseSpaceGrant(await shell.json(VERB.requestSpace, { bytes: 100_000_000 }));
+    t.ok(
+      grant.grantedBytes < 4_000_000 && grant.grantedBytes === grant.limitBytes,
+      'granted up to the ceiling',
+    );
+    t.equal(parseSpaceReply(await shell.json(VERB.space, {})).requestedBytes, 100_000_000);
+    t.equal(typeof (await statusOf(shell.put('after', PIECE))), 'object', 'there is room again');
+    await shell.publish({ files: stored + 1, bytes: (stored + 1) * PIECE.length });
+    await shell.cleanUp();
+    await shell.end();
+    const usage = JSON.parse(readFileSync(`${root.account}/.bakker/usage.json`, 'utf8'));
+    t.ok(usage.usedBytes > stored * PIECE.length, 'what was stored is counted');
+  },
+);
+
+/** A file of 20 MB; what it is refused with, if it is, and nothing of it stays. */
+async function writeLarge(shell: Shell): Promise<void> {
+  const handle = await shell.create('large', 1 << 30);
+  try {
+    for (let index = 0; index < 100; index++)
+      await shell.client.write({ bytes: handle, path: Buffer.from('large') }, index * PIECE.length, PIECE);
+  } finally {
+    await shell.verb(VERB.discard, string(handle));
+  }
+}
