@@ -156,10 +156,12 @@ class Window implements EnteredServices {
       } catch (error) {
         failures.push({ name, error });
       }
-      if (prepared.standsStill) this.#stoodStill.unshift({ name, stoodStillMs: clock.nowMs() - enteredAtMs });
+      if (!prepared.standsStill) continue;
+      const nowMs = clock.nowMs();
+      this.#stoodStill.unshift({ name, stoodStillMs: nowMs - enteredAtMs });
+      this.#windowMs = nowMs - (this.#startedAtMs ?? nowMs);
     }
     clearTimeout(this.#timer);
-    if (this.#startedAtMs !== undefined) this.#windowMs = clock.nowMs() - this.#startedAtMs;
     return failures;
   }
 }

@@ -1,0 +1,89 @@
+import type { Service } from '../../src/ports/services.ts';
+import type { PendingUndo, UndoId, UndoJournal, Undoers } from '../../src/ports/undo-journal.ts';
+
+/** Services and a journal in memory; the `failAt`-th thing that is done fails, before or after its effect. */
+export class FakeWorld {
+  readonly log: string[] = [];
+  readonly standing = new Set<string>();
+  readonly rows: PendingUndo[] = [];
+  effects = 0;
+  failAt = 0;
+  failsAfter = false;
+  nowMs = 0;
+  #lastId = 0;
+
+  readonly clock = { nowMs: () => this.nowMs };
+
+  readonly journal: UndoJournal = {
+    record: (step) => {
+      const id = ++this.#lastId as UndoId;
+      this.effect(`record ${String(step['name'])}`, () => {
+        this.rows.unshift({ id, step, recordedAtMs: this.nowMs });
+      });
+      return id;
+    },
+    settle: (id) => {
+      this.effect('settle', () => {
+        const index = this.rows.findIndex((row) => row.id === id);
+        if (index >= 0) this.rows.splice(index, 1);
+      });
+    },
+    pending: () => [...this.rows],
+  };
+
+  readonly undoers: Undoers = {
+    leave: async (step) => this.leave(String(step['name'])),
+  };
+
+  effect(words: string, act: () => void): void {
+    const isFatal = ++this.effects === this.failAt;
+    if (!isFatal || this.failsAfter) {
+      act();
+      this.log.push(words);
+    }
+    if (isFatal) throw new Error(`injected at ${words}`);
+  }
+
+  leave(name: string): void {
+    this.effect(`leave ${name}`, () => this.standing.delete(name));
+  }
+
+  service(
+    name: string,
+    options: { takesMs?: number; dump?: boolean; hangs?: 'enter' | 'leave' } = {},
+  ): Service {
+    const { takesMs = 0, dump = false, hangs } = options;
+    return {
+      name,
+      timeoutMs: hangs === undefined ? 10_000 : 50,
+      prepare: async () => {
+        this.effect(`look ${name}`, () => undefined);
+        return {
+          undo: dump ? undefined : { kind: 'leave', name },
+          standsStill: !dump,
+          enter: async ({ signal }) => {
+            this.nowMs += takesMs;
+            this.effect(`enter ${name}`, () => this.standing.add(name));
+            if (hangs === 'enter') await aborted(signal);
+          },
+          leave: async ({ signal }) => {
+            if (hangs === 'leave') await aborted(signal);
+            this.nowMs += takesMs;
+            if (dump) this.standing.delete(name);
+            else this.leave(name);
+          },
+          files: () => (dump ? [`/dumps/${name}`] : []),
+        };
+      },
+    };
+  }
+}
+
+/** Rejects when the signal aborts, as what heeds it does. */
+export function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const stop = (): void => reject(new Error('was stopped'));
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+  });
+}
