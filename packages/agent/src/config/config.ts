@@ -1,4 +1,5 @@
 import type { ServiceSettings } from './service-settings.ts';
+import type { SnapshotSettings } from './snapshot-settings.ts';
 
 /** Where the runs go. */
 export type AccountAddress =
@@ -31,6 +32,8 @@ export interface SourceSettings {
   readonly excludes: readonly string[];
   readonly oneFilesystem: boolean;
   readonly honourMarkers: boolean;
+  /** Where the source says something else than the whole configuration. */
+  readonly snapshot?: SnapshotSettings;
 }
 
 export interface RetentionSettings {
@@ -60,4 +63,6 @@ export interface Config {
   readonly services: readonly ServiceSettings[];
   /** How long they may stand still. */
   readonly windowMs: number;
+  /** For every source that does not say. */
+  readonly snapshot: SnapshotSettings;
 }

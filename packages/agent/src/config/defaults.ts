@@ -8,4 +8,5 @@ export const DEFAULTS = {
   retention: { days: 14, instances: 7, months: 12, years: 4 },
   freezeWhenGone: '50%',
   window: '60s',
+  snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
 } as const;

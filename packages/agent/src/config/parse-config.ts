@@ -16,6 +16,8 @@ import {
   readStrings,
 } from './read-values.ts';
 import { readServices, readWindow } from './parse-services.ts';
+import { readSnapshot } from './read-snapshot.ts';
+import type { SnapshotSettings } from './snapshot-settings.ts';
 import { readYaml } from './yaml-reader.ts';
 import type { YamlValue } from './yaml-reader.ts';
 
@@ -37,6 +39,7 @@ export const CONFIG_KEYS = [
   'storage-config',
   'services',
   'window',
+  'snapshot',
 ] as const;
 
 type Given = Partial<Record<(typeof CONFIG_KEYS)[number], YamlValue>>;
@@ -54,11 +57,12 @@ export function parseConfig(text: string, file: string): Config {
   if (problems.length > 0) throw listing(file, problems);
   const given: Given = root.entries(CONFIG_KEYS) ?? {};
   const account = readAccount(given, root);
+  const snapshot = readSnapshot(given.snapshot, DEFAULTS.snapshot);
   const config: Config = {
     file,
     account: account ?? { kind: 'local', folder: '/' },
     ssh: readSsh(given),
-    sources: readOwnSources(given, root),
+    sources: readOwnSources(given, { root, snapshot }),
     excludes: readStrings(given.exclude),
     minIntervalMs: readInterval(given.interval),
     retention: readRetention(given.retention),
@@ -67,6 +71,7 @@ export function parseConfig(text: string, file: string): Config {
     stated: CONFIG_KEYS.filter((key) => given[key] !== undefined),
     services: readServices(given.services),
     windowMs: readWindow(given.window, DEFAULTS.window),
+    snapshot,
   };
   if (problems.length > 0) throw listing(file, problems);
   return deepFreeze(config);
@@ -114,10 +119,14 @@ function readChannels(value: YamlValue | undefined): number | 'auto' {
   return readCount(value, 1, 16, 'must be auto or a whole number from 1 to 16') ?? DEFAULTS.channels;
 }
 
-function readOwnSources(given: Given, root: YamlValue): SourceSettings[] {
+function readOwnSources(
+  given: Given,
+  { root, snapshot }: { root: YamlValue; snapshot: SnapshotSettings },
+): SourceSettings[] {
   const standard = {
     oneFilesystem: readFlag(given['one-file-system']) ?? DEFAULTS.oneFilesystem,
     honourMarkers: readFlag(given.markers) ?? DEFAULTS.honourMarkers,
+    snapshot,
   };
   if (given.sources !== undefined) return readSources(given.sources, standard);
   if (given['storage-config']?.scalar !== true)

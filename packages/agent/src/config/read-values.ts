@@ -2,9 +2,13 @@ import { AgentError } from '../errors.ts';
 import type { RetentionSettings, SourceSettings } from './config.ts';
 import { DEFAULTS } from './defaults.ts';
 import { parseDurationMs } from './durations.ts';
+import { readSnapshot } from './read-snapshot.ts';
+import type { SnapshotSettings } from './snapshot-settings.ts';
 import type { ConfigProblem, YamlValue } from './yaml-reader.ts';
 
-export const SOURCE_KEYS = ['path', 'exclude', 'one-file-system', 'markers'] as const;
+export const SOURCE_KEYS = ['path', 'exclude', 'one-file-system', 'markers', 'snapshot'] as const;
+/** How this machine freezes its volumes is not for a storage to say. */
+const KEYS_FROM_STORAGE = SOURCE_KEYS.filter((key) => key !== 'snapshot');
 export const RETENTION_KEYS = ['days', 'instances', 'months', 'years'] as const;
 
 /** Every problem of a file, with its line. */
@@ -17,15 +21,18 @@ export function listing(file: string, problems: readonly ConfigProblem[]): Agent
   });
 }
 
+/** @param standard - for what a source leaves out; without `snapshot`, a source may not choose one */
 export function readSources(
   value: YamlValue,
-  standard: { oneFilesystem: boolean; honourMarkers: boolean },
+  standard: { oneFilesystem: boolean; honourMarkers: boolean; snapshot?: SnapshotSettings },
 ): SourceSettings[] {
   const items = value.items();
   if (items?.length === 0) value.complain('the list is empty: which folders should be backed up?');
   const sources: SourceSettings[] = [];
   for (const item of items ?? []) {
-    const keys = item.isMap ? item.entries(SOURCE_KEYS) : { path: item };
+    const known: readonly (typeof SOURCE_KEYS)[number][] =
+      standard.snapshot === undefined ? KEYS_FROM_STORAGE : SOURCE_KEYS;
+    const keys = item.isMap ? item.entries(known) : { path: item };
     if (item.isMap && keys?.path === undefined) item.complain('path is missing');
     const path = readAbsolute(keys?.path);
     if (path === undefined) continue;
@@ -35,6 +42,9 @@ export function readSources(
       excludes: readStrings(keys?.exclude),
       oneFilesystem: readFlag(keys?.['one-file-system']) ?? standard.oneFilesystem,
       honourMarkers: readFlag(keys?.markers) ?? standard.honourMarkers,
+      ...(keys?.snapshot === undefined || standard.snapshot === undefined
+        ? {}
+        : { snapshot: readSnapshot(keys.snapshot, standard.snapshot) }),
     });
   }
   return sources;

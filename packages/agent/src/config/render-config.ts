@@ -60,6 +60,9 @@ ${storageConfig ? 'storage-config: true' : '#storage-config: false'}
 # What stands still while a snapshot is made, in this order, and for how long at most. docs/quiesce.md has recipes.
 #services: []
 #window: ${DEFAULTS.window}
+
+# How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. docs/snapshots.md.
+#snapshot: { provider: ${DEFAULTS.snapshot.provider}, lvm-size: ${DEFAULTS.snapshot.lvmSize.share * 100}% }
 `;
 }
 

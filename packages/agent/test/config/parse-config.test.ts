@@ -35,6 +35,7 @@ t.test('what is left out has the documented default', (t) => {
     stated: ['account', 'sources'],
     services: [],
     windowMs: 60_000,
+    snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
   });
   t.end();
 });
@@ -56,12 +57,14 @@ sources:
     exclude: [cache/]
     one-file-system: true
     markers: true
+    snapshot: none
 interval: 90m
 retention: { days: 3, years: 0 }
 freeze-when-gone: 12.5%
 storage-config: true
 services: [{ name: web, systemd: { units: [nginx] } }]
 window: 5m
+snapshot: { provider: lvm, lvm-size: 2G }
 `,
     FILE,
   );
@@ -77,7 +80,13 @@ window: 5m
     },
     sources: [
       { path: '/etc', excludes: [], oneFilesystem: false, honourMarkers: false },
-      { path: '/srv/*', excludes: ['cache/'], oneFilesystem: true, honourMarkers: true },
+      {
+        path: '/srv/*',
+        excludes: ['cache/'],
+        oneFilesystem: true,
+        honourMarkers: true,
+        snapshot: { provider: 'none', lvmSize: { sizeBytes: 2 ** 31 } },
+      },
     ],
     excludes: ['*.tmp', '!keep.tmp'],
     minIntervalMs: 90 * 60_000,
@@ -87,6 +96,7 @@ window: 5m
     stated: [...CONFIG_KEYS],
     services: [{ name: 'web', timeoutMs: 90_000, kind: 'systemd', units: ['nginx.service'], by: 'stop' }],
     windowMs: 300_000,
+    snapshot: { provider: 'lvm', lvmSize: { sizeBytes: 2 ** 31 } },
   });
   t.end();
 });
@@ -128,7 +138,7 @@ retention:
     '  line 2: hostKey: unknown key; did you mean host-key?',
     '  line 4: sources[0].path: etc must be an absolute path',
     '  line 5: sources[0].exlude: unknown key; did you mean exclude?',
-    '  line 6: sources[0].frobnicate: unknown key; known here: path, exclude, one-file-system, markers',
+    '  line 6: sources[0].frobnicate: unknown key; known here: path, exclude, one-file-system, markers, snapshot',
     '  line 7: intervall: unknown key; did you mean interval?',
     '  line 8: channels: must be auto or a whole number from 1 to 16',
     '  line 10: retention.day: unknown key; did you mean days?',
@@ -169,6 +179,12 @@ t.test('each wrong value is refused by name', (t) => {
     ['retention: {days: 0, instances: 0, months: 0, years: 0}', /would keep nothing/],
     ['freeze-when-gone: 101%', /freeze-when-gone: must be a share/],
     ['freeze-when-gone: 0.5', /freeze-when-gone: must be a share/],
+    ['snapshot: zfss', /snapshot: must be one of auto, lvm, btrfs, zfs, reflink, mirror, none/],
+    ['snapshot: { lvm-size: 0% }', /snapshot.lvm-size: must be a share of the volume/],
+    ['snapshot: { lvm-size: 101% }', /snapshot.lvm-size: must be a share/],
+    ['snapshot: { lvm-size: 5 }', /snapshot.lvm-size: must be a share/],
+    ['snapshot: { size: 5% }', /snapshot.size: unknown key/],
+    ['sources: [{ path: /a, snapshot: no }]', /snapshot: must be one of/],
     ['exclude: [a]\nexclude: [b]', /the same key is there twice/],
     ['\texclude: [a]', /line 3: .*/],
     ['exclude: [a', /not valid YAML/],
