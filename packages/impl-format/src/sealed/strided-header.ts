@@ -15,7 +15,7 @@ const MAC_BYTES = 32;
 const HEADER_UNIT_BYTES = 4096;
 const MOST_HEADER_BYTES = 2 ** 20;
 const MOST_KEYS = 2 ** 16 - 1;
-/** Runs of one recipient that change a file before it is sealed anew as a whole: 16 KiB hold 182, 64 KiB 735. */
+/** Runs of one recipient that change a file before it is sealed anew as a whole: 16 KiB hold 183, 64 KiB 735. */
 const SMALL_HEADER_BYTES = 16 * 1024;
 const LARGE_HEADER_BYTES = 64 * 1024;
 const LARGE_CONTENT_BYTES = 64 * 1024 * 1024;

@@ -148,7 +148,10 @@ t.test('unseal.py restores a run with its own names, and never writes outside of
     ]);
     const out = folder.at(`out-${randomBytes(4).toString('hex')}`);
     t.match(unseal(folder.key, 'run', folder.account, RUN, out), /a path leaves its place/, path);
-    t.strictSame([folder.at('escaped'), '/escaped'].filter((each) => existsSync(each)), []);
+    t.strictSame(
+      [folder.at('escaped'), '/escaped'].filter((each) => existsSync(each)),
+      [],
+    );
   }
 });
 
