@@ -45,7 +45,8 @@ export const retention: Command<Args, Result> = {
         words: (name) => ['retention', '--account', name, ...(dryRun ? ['--dry-run'] : [])],
         async perform(name) {
           const { retireRuns } = await loadWork();
-          const { openKeeper } = await context.ports.keeping();
+          const { openKeeper, stepBack } = await context.ports.keeping();
+          stepBack();
           using keeper = openKeeper(context.rootDir, name);
           const { signal } = context;
           const { frozen, ...done } = await retireRuns(keeper, { nowMs: context.nowMs(), dryRun, signal });

@@ -60,7 +60,8 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
         ],
         async perform(name) {
           const { scrubAccount } = await loadWork();
-          const { openContent } = await context.ports.keeping();
+          const { openContent, stepBack } = await context.ports.keeping();
+          stepBack();
           using content = openContent(context.rootDir, name);
           const { signal } = context;
           const nowMs = (): number => context.nowMs();

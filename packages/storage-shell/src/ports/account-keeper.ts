@@ -74,8 +74,6 @@ export interface AccountKeeper extends Disposable {
   measure(runs: readonly RunName[], signal: AbortSignal): Promise<Measured>;
   /** What all that lies in the account takes, each inode once. */
   measureAll(signal: AbortSignal): Promise<FreedFigures>;
-  /** Lets everything else on the machine go first. */
-  stepBack(): void;
 }
 
 export interface Measured {

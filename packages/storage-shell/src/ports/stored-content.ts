@@ -63,5 +63,4 @@ export interface StoredContent extends Disposable {
   namesOf(inodes: ReadonlySet<number>, signal: AbortSignal): Promise<HurtName[]>;
   hurt(): HurtRecord | undefined;
   saveHurt(record: HurtRecord): Promise<void>;
-  stepBack(): void;
 }

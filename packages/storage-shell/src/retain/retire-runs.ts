@@ -44,7 +44,6 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
   const going = goingRuns(verdicts, runs);
   const told = { verdicts, frozen: frozen && frozenText(frozen) };
   if (dryRun) return { ...told, removed: going, inUse: [], deleted: [] };
-  keeper.stepBack();
   await keeper.mend();
   const deleted: RunName[] = [];
   const removed: RunName[] = [];

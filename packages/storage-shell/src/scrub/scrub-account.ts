@@ -36,7 +36,6 @@ export interface ScrubReport {
 export async function scrubAccount(content: StoredContent, options: ScrubOptions): Promise<ScrubReport> {
   const { nowMs, signal, budgetMs } = options;
   const startedAtMs = nowMs();
-  content.stepBack();
   const before = content.hurt();
   const manifests = await content.hurtManifests(signal);
   const inodes = await content.inodes(signal);

@@ -13,7 +13,6 @@ import { lookAt } from '../account/look.ts';
 import { openAccountFolder } from './open-account.ts';
 import { openCheckTimes, openScrubFolder, readKept, replaceKept } from './check-times.ts';
 import { checkFile, hashFromDisk } from './hash-stored.ts';
-import { stepBack } from './step-back.ts';
 import { readReceipt } from './stored-runs.ts';
 import { walkTree } from './walk-tree.ts';
 import type { TreeVisitor } from './walk-tree.ts';
@@ -105,10 +104,6 @@ class DiskContent implements StoredContent {
   async saveHurt(record: HurtRecord): Promise<void> {
     using _names = await lockNames(this.#account);
     writeHurt(this.#hidden, record);
-  }
-
-  stepBack(): void {
-    stepBack();
   }
 
   [Symbol.dispose](): void {

@@ -1,5 +1,5 @@
 import type { RunName } from '@bakker/impl-format';
-import { hasCode, unlinkAt } from '@bakker/linux';
+import { cString, hasCode, unlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { lstatSync, statfsSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
@@ -25,7 +25,7 @@ import { measureAccount, measureRuns } from './measure-runs.ts';
 import { openAccountFolder } from './open-account.ts';
 import { bringRunBack, mendNames, removeRun } from './remove-run.ts';
 import { removeTree } from './remove-tree.ts';
-import { stepBack } from './step-back.ts';
+import { useOf } from './stat-at.ts';
 import { storedRuns } from './stored-runs.ts';
 import { RemovalFolders, lookAtTrash } from './trash-folder.ts';
 
@@ -113,8 +113,7 @@ class DiskKeeper implements AccountKeeper {
     {
       using _names = await lockNames(this.#folder);
       // From here on it can't be brought back any more: the manifest is what `undelete` looks for.
-      for (const suffix of ['.impl', '.json'])
-        unlinkAt({ folder: folders.trash, name: Buffer.from(name + suffix) });
+      for (const suffix of ['.impl', '.json']) unlinkCounted(folders, Buffer.from(name + suffix));
     }
     await this.#delete(folders, Buffer.from(`${name}.diff`), signal);
     await this.#delete(folders, Buffer.from(name), signal);
@@ -142,10 +141,6 @@ class DiskKeeper implements AccountKeeper {
     return measureAccount(this.#folder, signal);
   }
 
-  stepBack(): void {
-    stepBack();
-  }
-
   [Symbol.dispose](): void {
     this.#folder[Symbol.dispose]();
   }
@@ -158,11 +153,19 @@ class DiskKeeper implements AccountKeeper {
     } catch (error) {
       // A file among what was given up.
       if (!hasCode(error, 'ENOTDIR', 'ELOOP')) throw error;
-      unlinkAt({ folder: trash, name });
+      using _names = await lockNames(this.#folder);
+      unlinkCounted(folders, name);
     } finally {
       counter?.note();
     }
   }
+}
+
+/** Removes a file from the trash. Under the lock of names. */
+function unlinkCounted(folders: RemovalFolders, name: Buffer): void {
+  const use = useOf(folders.trash, cString(name));
+  unlinkAt({ folder: folders.trash, name });
+  if (use?.links === 1) addUsage(folders, { bytes: -use.bytes, inodes: -1 });
 }
 
 /** Writes down what a deletion frees, while it goes: a death loses little of the count. */

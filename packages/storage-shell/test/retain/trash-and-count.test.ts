@@ -1,0 +1,116 @@
+import t from 'tap';
+import { openFolder, openFolderBeneath } from '@bakker/linux';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { addUsage, readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
+import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
+import { retireRuns } from '../../src/retain/retire-runs.ts';
+import { SampleAccount, makeRoot } from './sample-account.ts';
+
+const NEVER = new AbortController().signal;
+const DAY_MS = 86_400_000;
+const NOW_MS = Date.UTC(2024, 5, 1);
+const POLICY = 'retention: {days: 1, instances: 1, months: 0, years: 0}\n';
+
+function twoRuns(root: string): SampleAccount {
+  const account = new SampleAccount(root);
+  account.policy(POLICY);
+  account.publish('2024_01_01_01', {
+    files: { 'd/a': 'a', 'd/b': Buffer.alloc(50_000) },
+    receivedAtMs: NOW_MS - 100 * DAY_MS,
+  });
+  account.publish('2024_01_02_01', {
+    parent: '2024_01_01_01',
+    files: { 'd/a': null },
+    receivedAtMs: NOW_MS - 99 * DAY_MS,
+  });
+  return account;
+}
+
+t.test(
+  'a removed run waits in the trash for its hours, then goes; the count of blocks follows',
+  async (t) => {
+    const root = makeRoot(t);
+    const account = twoRuns(root);
+    using keeper = openKeeper(root, account.name);
+    using folder = openFolder(Buffer.from(account.folder));
+    using hidden = openFolderBeneath(folder, Buffer.from('.bakker'));
+    writeUsage(hidden, { usedBytes: 1_000_000, inodes: 100, atMs: 5 });
+    const [old] = keeper.runs();
+    const { together } = await keeper.measure(old === undefined ? [] : [old.run], NEVER);
+    const retire = (nowMs: number) => retireRuns(keeper, { nowMs, dryRun: false, signal: NEVER });
+    t.match(await retire(NOW_MS), { removed: ['2024_01_01_01'], deleted: [] });
+    t.equal(keeper.usedBytes(), 1_000_000);
+    t.match(await retire(NOW_MS + DAY_MS - 1), { removed: [], deleted: [] });
+    t.match(await retire(NOW_MS + DAY_MS), { removed: [], deleted: ['2024_01_01_01'] });
+    t.same(account.trash(), []);
+    // Manifest and receipt are two small files beside the tree.
+    const counted = readUsage(folder);
+    t.equal(1_000_000 - (counted?.usedBytes ?? 0), together.bytes);
+    t.equal(100 - (counted?.inodes ?? 0), together.inodes);
+  },
+);
+
+t.test('a dry run changes nothing, and says what would', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  using keeper = openKeeper(root, account.name);
+  const before = account.snapshot();
+  const told = await retireRuns(keeper, { nowMs: NOW_MS, dryRun: true, signal: NEVER });
+  t.match(told, { removed: ['2024_01_01_01'], deleted: [] });
+  t.same(account.snapshot(), before);
+});
+
+t.test('a frozen account keeps its trash, too', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  using keeper = openKeeper(root, account.name);
+  await retireRuns(keeper, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
+  await keeper.freeze({ reason: 'odd', sinceRun: undefined, atMs: NOW_MS });
+  const told = await retireRuns(keeper, { nowMs: NOW_MS + 30 * DAY_MS, dryRun: false, signal: NEVER });
+  t.match(told, { removed: [], deleted: [], frozen: 'odd' });
+  t.equal(keeper.trash().length, 1);
+});
+
+t.test('by a clock of another age nothing is removed', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  using keeper = openKeeper(root, account.name);
+  await t.rejects(retireRuns(keeper, { nowMs: 5, dryRun: false, signal: NEVER }), { code: 'FAILED' });
+  t.equal(account.runs().length, 2);
+});
+
+t.test('a run without a stamp of the storage is dated by its folder, whatever its server says', async (t) => {
+  const root = makeRoot(t);
+  const account = new SampleAccount(root);
+  account.policy(POLICY);
+  account.publish('2024_01_01_01', { files: { a: 'a' }, finishedAtMs: 1 });
+  account.publish('2024_01_02_01', { files: { a: 'a' }, finishedAtMs: 1 });
+  account.publish('2024_01_03_01', { files: { a: 'a' }, receivedAtMs: null });
+  using keeper = openKeeper(root, account.name);
+  const nowMs = Date.now();
+  t.match(await retireRuns(keeper, { nowMs, dryRun: true, signal: NEVER }), { removed: [] });
+  const later = await retireRuns(keeper, { nowMs: nowMs + 2 * DAY_MS, dryRun: true, signal: NEVER });
+  // Without a receipt nobody knows that the third had everything: the second stays as the last complete one.
+  t.same(later.removed, ['2024_01_01_01']);
+});
+
+t.test('the count is written in one length, and a torn one counts as none', (t) => {
+  const account = twoRuns(makeRoot(t));
+  using folder = openFolder(Buffer.from(account.folder));
+  using hidden = openFolderBeneath(folder, Buffer.from('.bakker'));
+  const file = join(account.folder, '.bakker/usage.json');
+  t.equal(readUsage(folder), undefined);
+  addUsage({ account: folder, hidden }, { bytes: 5, inodes: 1 });
+  t.equal(readUsage(folder), undefined, 'nobody counts, so nothing is added');
+  writeUsage(hidden, { usedBytes: 2 ** 50, inodes: 10, atMs: 1 });
+  const sizeBytes = readFileSync(file).length;
+  addUsage({ account: folder, hidden }, { bytes: -(2 ** 50) - 5, inodes: -3 });
+  t.same(readUsage(folder), { usedBytes: 0, inodes: 7, atMs: 1 });
+  t.equal(readFileSync(file).length, sizeBytes);
+  truncateSync(file, 20);
+  t.equal(readUsage(folder), undefined);
+  writeFileSync(file, 'x'.repeat(10_000));
+  t.equal(readUsage(folder), undefined);
+  t.end();
+});
