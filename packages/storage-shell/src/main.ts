@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { openPorts } from './adapters/open-ports.ts';
-import type { CommandContext } from './cli/command.ts';
-import { COMMANDS } from './cli/commands.ts';
+import { listCommand } from './cli/command.ts';
+import type { CommandContext, ListedCommand } from './cli/command.ts';
 import { explainFailure } from './cli/explain-failure.ts';
 import { readCommandLine } from './cli/frame.ts';
 import type { GlobalValues } from './cli/global-flags.ts';
@@ -33,7 +33,8 @@ hasEnded = true;
 process.exit(exitStatus);
 
 async function main(words: readonly string[]): Promise<number> {
-  const asked = await readCommandLine(words, COMMANDS);
+  const commands = await loadCommands(words);
+  const asked = await readCommandLine(words, commands);
   switch (asked.kind) {
     case 'version':
       await writeText(`${VERSION}\n`).catch(ignoreClosed);
@@ -41,7 +42,7 @@ async function main(words: readonly string[]): Promise<number> {
     case 'help': {
       const { renderCommandHelp, renderOverview } = await import('./cli/help.ts');
       const text =
-        asked.command === undefined ? renderOverview(COMMANDS) : await renderCommandHelp(asked.command);
+        asked.command === undefined ? renderOverview(commands) : await renderCommandHelp(asked.command);
       await writeText(text).catch(ignoreClosed);
       return 0;
     }
@@ -51,6 +52,12 @@ async function main(words: readonly string[]): Promise<number> {
       return performed.exitStatus;
     }
   }
+}
+
+/** Each session of each server starts `shell`: it does not wait for the files of all the others. */
+async function loadCommands(words: readonly string[]): Promise<readonly ListedCommand[]> {
+  if (words[0] === 'shell') return [listCommand((await import('./cli/shell.ts')).shell)];
+  return (await import('./cli/commands.ts')).COMMANDS;
 }
 
 function createContext({ rootDir }: GlobalValues): CommandContext {

@@ -5,6 +5,7 @@ import { escapeText } from './escape-name.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import type { GlobalValues } from './global-flags.ts';
 import type { ListedCommand, ParsedArgs } from './command.ts';
+import { readPlainFlags } from './plain-flags.ts';
 import { bindPositionals } from './positionals.ts';
 
 /** What a command line asks for. */
@@ -93,6 +94,10 @@ async function readFlags(
   words: readonly string[],
 ): Promise<{ values: Record<string, unknown>; words: string[] }> {
   const flags: Readonly<Record<string, Options>> = { ...GLOBAL_FLAGS, ...command.flags };
+  const plain = readPlainFlags(words, flags);
+  if (plain !== undefined) {
+    return { values: checkedValues(command, { flags, given: plain.values }), words: [...plain.words] };
+  }
   const { default: yargs } = await import('yargs');
   const parser = yargs()
     .locale('en')
@@ -121,14 +126,23 @@ async function readFlags(
   }
   const parsed: Record<string, unknown> = await parser.parseAsync([...words]);
   refuseUnknown(command, flags, parsed);
+  const values = checkedValues(command, { flags, given: parsed });
+  const others = Array.isArray(parsed['_']) ? parsed['_'].map(String) : [];
+  return { values, words: others };
+}
+
+/** By name, kebab and camel case alike. */
+function checkedValues(
+  command: ListedCommand,
+  { flags, given }: { flags: Readonly<Record<string, Options>>; given: Readonly<Record<string, unknown>> },
+): Record<string, unknown> {
   const values: Record<string, unknown> = {};
   for (const [name, flag] of Object.entries(flags)) {
-    const value = checkValue({ command, name, flag, value: parsed[name] });
+    const value = checkValue({ command, name, flag, value: given[name] });
     values[name] = value;
     values[camelCase(name)] = value;
   }
-  const others = Array.isArray(parsed['_']) ? parsed['_'].map(String) : [];
-  return { values, words: others };
+  return values;
 }
 
 function refuseUnknown(

@@ -3,6 +3,7 @@ import { FolderHandle, O_PATH, hasCode, openFolderBeneath } from '@bakker/linux'
 import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp';
 import { constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
+import type { Readable, Writable } from 'node:stream';
 import { VERSION } from '../../cli/version.ts';
 import { StorageError } from '../../errors.ts';
 import { DEFAULT_POLICY } from '../../policy/account-policy.ts';
@@ -38,10 +39,7 @@ export const shellSession: ShellSession = {
       program: `bakker-storage ${VERSION}`,
       nowMs: () => Date.now(),
     });
-    // Sockets, for process.stdout blocks on a pipe while the client does not read.
-    const input = new Socket({ fd: 0, readable: true, writable: false });
-    const output = new Socket({ fd: 1, readable: false, writable: true });
-    const served = serveSftp({ input, output }, session, {
+    const served = serveSftp({ input: openInput(), output: openOutput() }, session, {
       extensions: [
         [PROTOCOL_EXTENSION, PROTOCOL_VERSIONS.join(',')],
         [EXTENSION.STATVFS, '2'],
@@ -63,6 +61,30 @@ export const shellSession: ShellSession = {
     }
   },
 };
+
+/** Sockets, for process.stdout blocks on a pipe while the client does not read. Files and /dev/null can't be sockets. */
+function openInput(): Readable {
+  return orElse(
+    () => new Socket({ fd: 0, readable: true, writable: false }),
+    () => process.stdin,
+  );
+}
+
+function openOutput(): Writable {
+  return orElse(
+    () => new Socket({ fd: 1, readable: false, writable: true }),
+    () => process.stdout,
+  );
+}
+
+function orElse<Stream>(open: () => Stream, other: () => Stream): Stream {
+  try {
+    return open();
+  } catch (error) {
+    if (hasCode(error, 'ERR_INVALID_FD_TYPE')) return other();
+    throw error;
+  }
+}
 
 /** @throws StorageError USAGE, ACCOUNT_UNUSABLE */
 function openAccount(rootDir: SessionOptions['rootDir'], name: string): FolderHandle {
