@@ -7,6 +7,7 @@ export { AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, LibcError, cString, f
 export type { Libc, NssRecord } from './libc.ts';
 export * from './list-directory.ts';
 export * from './locks.ts';
+export * from './mount-calls.ts';
 export * from './mounts.ts';
 export * from './names.ts';
 export * from './nodes.ts';

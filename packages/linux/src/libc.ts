@@ -84,6 +84,14 @@ export interface Libc {
   userByName(name: string): NssRecord | undefined;
   groupById(id: number): NssRecord | undefined;
   groupByName(name: string): NssRecord | undefined;
+  mount(source: Buffer, at: Buffer, type: Buffer, flags: number, data: Buffer): number;
+  /** On one of Node's threads; `done` is called with the errno, 0 for none. */
+  mountLater(
+    parts: { source: Buffer; at: Buffer; type: Buffer; data: Buffer },
+    flags: number,
+    done: (errno: number) => void,
+  ): void;
+  umount2(at: Buffer, flags: number): number;
   errno(): number;
 }
 
@@ -151,6 +159,16 @@ function bind(): Libc {
     syncfsLater: (fd, done) => {
       library.func('syncfs', 'int', ['int']).async(fd, done);
     },
+    mount: call('mount', 'int', [bytes, bytes, bytes, 'ulong', bytes]),
+    mountLater: ({ source, at, type, data }, flags, done) => {
+      const parameters = [bytes, bytes, bytes, 'ulong', bytes];
+      library
+        .func('mount', 'int', parameters)
+        .async(source, at, type, flags, data, (_failure: unknown, result: number) => {
+          done(result === 0 ? 0 : koffi.errno());
+        });
+    },
+    umount2: call('umount2', 'int', [bytes, 'int']),
     flock: call('flock', 'int', ['int', 'int']),
     mknodat: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, 'int64_t', 'int64_t']),
     openat2: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, bytes, 'int64_t']),

@@ -11,6 +11,10 @@ export interface Mount {
   readonly minor: number;
   /** Folder of the file system that is mounted: not `/` for a bind mount. */
   readonly root: Buffer;
+  /** What was mounted: a device's path, `pool/dataset`, `server:/export`. */
+  readonly source: string;
+  /** Mounts of one group see what is mounted below each other; undefined for a private one. */
+  readonly peerGroup: number | undefined;
 }
 
 /** What is mounted now, in the order of mounting: of two on one point, the later hides the earlier. @throws errno error */
@@ -21,12 +25,12 @@ export function readMounts(): Mount[] {
 /** Pure: the lines as proc(5) describes them. */
 export function parseMounts(text: Buffer): Mount[] {
   const mounts: Mount[] = [];
-  // Each byte one character, because mount points are bytes; fields after the type are of no concern.
+  // Each byte one character, because mount points are bytes.
   for (const line of text.toString('latin1').split('\n')) {
     const [before, after] = line.split(' - ', 2);
-    const [, , device, root, mountPoint] = (before ?? '').split(' ');
+    const [, , device, root, mountPoint, , ...tags] = (before ?? '').split(' ');
     const [major, minor] = (device ?? '').split(':').map(Number);
-    const type = after?.split(' ', 1)[0];
+    const [type, source = ''] = after?.split(' ', 2) ?? [];
     if (root === undefined || mountPoint === undefined || type === undefined) continue;
     if (major === undefined || minor === undefined) continue;
     mounts.push({
@@ -35,6 +39,8 @@ export function parseMounts(text: Buffer): Mount[] {
       major,
       minor,
       root: unescape(root),
+      source: unescape(source).toString(),
+      peerGroup: peerGroupOf(tags),
     });
   }
   return mounts;
@@ -43,6 +49,11 @@ export function parseMounts(text: Buffer): Mount[] {
 /** Whether a file system is a window on the kernel, with nothing in it to keep. tmpfs is none: files in it are real. */
 export function isPseudo(type: string): boolean {
   return PSEUDO.has(type);
+}
+
+function peerGroupOf(tags: readonly string[]): number | undefined {
+  const shared = tags.find((tag) => tag.startsWith('shared:'));
+  return shared === undefined ? undefined : Number(shared.slice('shared:'.length));
 }
 
 /** Space, tab, newline and backslash are written as three octal digits. */

@@ -189,13 +189,29 @@ t.test('a lock is held by one, and dropped with its file', (t) => {
 t.test('mountinfo is read with its escapes, optional fields or none', (t) => {
   const text = [
     '36 35 98:0 /mnt1 /mnt2/a\\040b\\012\\134\xff rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue',
-    '37 1 0:5 / / rw - tmpfs - rw',
+    '37 1 0:5 / / rw - tmpfs  rw',
     'nonsense',
     '',
   ].join('\n');
   t.same(parseMounts(bytes(text)), [
-    { mountPoint: bytes('/mnt2/a b\n\\\xff'), type: 'ext3', major: 98, minor: 0, root: bytes('/mnt1') },
-    { mountPoint: bytes('/'), type: 'tmpfs', major: 0, minor: 5, root: bytes('/') },
+    {
+      mountPoint: bytes('/mnt2/a b\n\\\xff'),
+      type: 'ext3',
+      major: 98,
+      minor: 0,
+      root: bytes('/mnt1'),
+      source: '/dev/root',
+      peerGroup: 2,
+    },
+    {
+      mountPoint: bytes('/'),
+      type: 'tmpfs',
+      major: 0,
+      minor: 5,
+      root: bytes('/'),
+      source: '',
+      peerGroup: undefined,
+    },
   ]);
   t.end();
 });
