@@ -79,11 +79,6 @@ export class KnownContents {
     this.#catalogue.add({ ...key, inode: entry.unsettled ? 0n : key.inode, sha256: entry.sha256, ...place });
   }
 
-  /** Content that was found by its inode has a newer name from this run on. */
-  movedTo(place: StoredPlace, entry: Entry, sha256: Buffer): void {
-    this.#catalogue.add({ ...this.#keyOf(entry), sha256, ...place });
-  }
-
   forget({ sizeBytes, sha256 }: Located): void {
     this.#catalogue.forget(sizeBytes, sha256);
   }

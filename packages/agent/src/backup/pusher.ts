@@ -1,7 +1,7 @@
-import { markMoved, originOf } from '@bakker/impl-format';
+import { markMoved } from '@bakker/impl-format';
 import type { Entry, JoinedPair } from '@bakker/impl-format';
 import { printableName } from '../printable-name.ts';
-import type { LinkOutcome, RunWriter, StoredPlace } from '../ports/storage-account.ts';
+import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import { Budget } from './budget.ts';
 import { compareEntries, isMetadataEqual } from './compare.ts';
@@ -327,13 +327,19 @@ export class Pusher {
     this.#settle(
       outcome.then((answer) => {
         if (answer !== 'linked') return this.#sendInstead({ slot, now, found, usedCopy: copy, answer });
+        this.#noteNewName(now, found);
         const isWhole = now.sha256 !== undefined && now.sha256.equals(found.sha256);
-        const entry = isWhole ? now : { ...now, sha256: found.sha256 };
-        if (originOf(entry)?.kind === 'moved')
-          this.#known?.movedTo(this.#placeOf(entry), entry, found.sha256);
-        return this.#fill(slot, entry);
+        return this.#fill(slot, isWhole ? now : { ...now, sha256: found.sha256 });
       }),
     );
+  }
+
+  /** Content that has another name from this run on is to be found by that, when it moves on. */
+  #noteNewName(now: Entry, found: Located): void {
+    const path = storedPath(now);
+    if (!path || path.equals(found.place.path) || this.#isFromThisRun(found)) return;
+    const entry = { ...now, sha256: found.sha256 };
+    this.#known?.add({ entry, place: { folder: this.#options.writer.folder, path } });
   }
 
   #link(now: Entry, { place, sizeBytes }: Located): Promise<LinkOutcome> {
@@ -405,10 +411,6 @@ export class Pusher {
     this.#options.tally.sentBytes += arrived.entry.sizeBytes;
     this.#options.tally.storedBytes += arrived.entry.sizeBytes;
     this.#fill(slot, arrived.entry);
-  }
-
-  #placeOf(entry: Entry): StoredPlace {
-    return { folder: this.#options.writer.folder, path: storedPath(entry) ?? entry.path };
   }
 
   #inParent(before: Entry): Located | undefined {

@@ -1,0 +1,200 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import t from 'tap';
+import { compareTrees } from './harness/compare-trees.ts';
+import { writeSampleTree } from './harness/sample-tree.ts';
+import { authoriseShell } from './harness/shell-account.ts';
+import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
+import { makeWorld, type World } from './harness/world.ts';
+
+const SSH_BYTES = 8_000;
+
+/** Both ways, since the last call. */
+function wireBytes({ proxy }: World): number {
+  if (proxy === undefined) throw new Error('no proxy');
+  const bytes = proxy.sentBytes() + proxy.receivedBytes();
+  proxy.reset();
+  return bytes;
+}
+
+t.test('whatever changes between two runs, each run is what the source was', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  const { source } = world;
+  writeSampleTree(source, { files: 300, filesPerFolder: 50 });
+  mkdirSync(`${source}/deep/er`, { recursive: true });
+  for (const name of ['a', 'b', 'c']) writeFileSync(`${source}/deep/er/${name}`, name);
+  writeFileSync(`${source}/one`, 'linked');
+  linkSync(`${source}/one`, `${source}/deep/two`);
+  symlinkSync('one', `${source}/link`);
+  symlinkSync('nowhere', `${source}/other link`);
+  const long = `${source}/${Array.from({ length: 16 }, (_, index) => String(index).repeat(200).slice(0, 240)).join('/')}`;
+  execFileSync('sh', ['-c', 'mkdir -p "$1" && cd "$1" && echo deep > file', 'sh', long]);
+  await world.backup();
+
+  const changes: readonly (() => void)[] = [
+    () => undefined,
+    () => appendFileSync(`${source}/folder 1/file 60`, 'more'),
+    () => renameSync(`${source}/folder 2`, `${source}/a folder`),
+    () => rmSync(`${source}/folder 3`, { recursive: true }),
+    () => {
+      rmSync(`${source}/deep/er`, { recursive: true });
+      writeFileSync(`${source}/deep/er`, 'a file where a folder was');
+      rmSync(`${source}/link`);
+      mkdirSync(`${source}/link`);
+      writeFileSync(`${source}/link/inside`, 'a folder where a symlink was');
+    },
+    () => {
+      rmSync(`${source}/deep/er`);
+      symlinkSync('two', `${source}/deep/er`);
+      linkSync(`${source}/one`, `${source}/deep/three`);
+      rmSync(`${source}/one`);
+    },
+    () => {
+      chmodSync(`${source}/folder 1/file 61`, 0o4711);
+      mkdirSync(`${source}/folder 1/file 62.d`);
+      writeFileSync(`${source}/.first of all`, '');
+      writeFileSync(`${source}/~last of all`, '');
+    },
+    () => rmSync(`${source}/other link`),
+  ];
+  for (const [number, change] of changes.entries()) {
+    const before = await fingerprintRuns(world.storage);
+    change();
+    const report = await world.backup();
+    t.same(report.warnings, [], `change ${number} needs no second try`);
+    t.same(await compareTrees(source, await world.restore()), [], `change ${number} is in its run`);
+    const after = await fingerprintRuns(world.storage);
+    for (const [run, print] of before) t.equal(after.get(run), print, `${run} stays as it was`);
+  }
+  t.same(findBrokenPromises(world.storage), []);
+  const { runs } = await world.verify(['--data']);
+  t.equal(runs.length, changes.length + 1);
+  for (const { run, damaged } of runs) t.same(damaged, [], run);
+});
+
+t.test('a run in which nothing changed, or a folder was renamed, is told in a few bytes', async (t) => {
+  await using world = await makeWorld({ kind: 'shell', proxied: true });
+  writeSampleTree(world.source, { files: 20_000, filesPerFolder: 100, maxBytes: 100 });
+  await world.backup();
+  wireBytes(world);
+  t.equal((await world.backup()).files.unchanged, 20_000);
+  const nothing = wireBytes(world);
+  t.ok(nothing < SSH_BYTES + 4_000, `${nothing} bytes with the SSH handshake`);
+  mkdirSync(`${world.source}/moved`);
+  for (let folder = 0; folder < 20; folder += 1)
+    renameSync(`${world.source}/folder ${folder}`, `${world.source}/moved/folder ${folder}`);
+  const report = await world.backup();
+  t.match(report.files, { moved: 2_000, unchanged: 18_000, new: 0, gone: 0 });
+  const renamed = wireBytes(world);
+  t.ok(renamed < SSH_BYTES + 40_000, `${renamed} bytes for 2,000 files under another name`);
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('a file that was moved twice is not looked for where it was at first', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  mkdirSync(`${world.source}/first`);
+  for (let index = 0; index < 50; index += 1)
+    writeFileSync(`${world.source}/first/${index}`, `file ${index}`);
+  await world.backup();
+  for (const [from, to] of [
+    ['first', 'second'],
+    ['second', 'third'],
+  ] as const) {
+    // only what had been at rest before the parent is told as moved
+    execFileSync('sleep', ['3']);
+    await world.backup();
+    renameSync(`${world.source}/${from}`, `${world.source}/${to}`);
+    t.match((await world.backup()).files, { moved: 50, gone: 0 });
+  }
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('what somebody took out of the parent on the storage is noticed and sent again', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  writeSampleTree(world.source, { files: 200 });
+  const first = await world.backup();
+  rmSync(`${world.storage}/${first.run}${world.source}/folder 0/file 7`);
+  const second = await world.backup();
+  t.match(second.warnings.join('\n'), /file 7 is missing from/);
+  t.equal(second.status, 'complete');
+  t.same(await compareTrees(world.source, await world.restore()), []);
+  t.same((await world.verify(['--from', second.run ?? '', '--data'])).runs[0]?.damaged, []);
+});
+
+t.test('a key that may not read backs up, and says plainly what it can not do', async (t) => {
+  await using world = await makeWorld({ kind: 'shell', shellKey: { mayRead: false } });
+  writeSampleTree(world.source, { files: 100 });
+  const first = await world.backup();
+  appendFileSync(`${world.source}/folder 0/file 1`, 'changed');
+  const second = await world.backup();
+  t.match(second.files, { changed: 1, unchanged: first.files.total - 1 });
+  t.equal((await world.list()).length, 2, 'runs are listed by what the storage noted');
+  for (const args of [
+    ['restore', '--from', 'latest', '--to', `${world.bakker.folder}/out`],
+    ['verify'],
+    ['cat', 'latest', `${world.source}/folder 0/file 1`],
+  ]) {
+    const { stderr } = await world.expect(args, 13);
+    t.match(stderr, /not read/, args[0]);
+  }
+  rmSync(world.bakker.stateDir, { recursive: true });
+  const third = await world.backup();
+  t.equal(third.parent, null);
+  t.match(third.warnings.join('\n'), /everything is sent again/, 'the memory being lost');
+
+  if (world.account) await authoriseShell(world.account, { role: 'restore' });
+  t.same(await compareTrees(world.source, await world.restore()), []);
+  const refused = await world.expect(['backup', '--json'], 13);
+  t.match(refused.stderr, /restore/, 'a key that may only read does not write');
+});
+
+t.test('the storage keeps and retires runs; the server can ask for room', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  writeSampleTree(world.source, { files: 20 });
+  await world.backup();
+  await world.backup();
+  const { stdout } = await world.expect(['retention', '--explain']);
+  t.match(stdout, /storage retires runs itself/);
+  t.equal(completeRuns(world.storage).length, 2);
+  await world.expect(['retention', '--thaw'], 13);
+  const asked = await world.expect(['status', '--request-space', '20G']);
+  t.match(asked.stdout, /wish for 21\.5 GB/);
+  const findings = (await world.bakker.run(['doctor', '--json'])).json<{ check: string; result: string }[]>();
+  t.equal(findings.find(({ check }) => check === 'account')?.result, 'ok');
+  t.equal(findings.find(({ check }) => check === 'clock')?.result, 'ok');
+});
+
+t.test('a source that lost most of its files freezes the storage, which is said', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  writeSampleTree(world.source, { files: 400, filesPerFolder: 50 });
+  await world.backup();
+  for (const name of readdirSync(world.source).slice(1))
+    rmSync(`${world.source}/${name}`, { recursive: true });
+  const report = await world.backup();
+  t.match(report.warnings.join('\n'), /storage/);
+  t.match((await world.expect(['status'])).stdout, /storage's administrator/);
+});
+
+t.test('a run that is known to be a link of the past shares its inode', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  writeSampleTree(world.source, { files: 60 });
+  const first = await world.backup();
+  const second = await world.backup();
+  const inode = (run: string | null, name: string) =>
+    lstatSync(`${world.storage}/${run}${world.source}/${name}`).ino;
+  for (const index of [0, 31, 59]) {
+    const name = `folder ${Math.floor(index / 50)}/file ${index}`;
+    t.equal(inode(first.run, name), inode(second.run, name));
+  }
+});
