@@ -94,11 +94,27 @@ const REQUESTS: Record<Operation, (target: Target) => Promise<unknown>> = {
 };
 
 /** What a session without a begun run, and without handles, answers: a status, or `served`. */
-const SERVED = ['realpath', 'limits', 'statvfs', VERB.list, VERB.space];
-const READING = ['lstat', 'stat', 'readlink', 'opendir', 'open-read', VERB.get, VERB.usage];
+const SERVED: readonly string[] = ['realpath', 'limits', 'statvfs', VERB.list, VERB.space];
+const READING: readonly string[] = [
+  'lstat',
+  'stat',
+  'readlink',
+  'opendir',
+  'open-read',
+  VERB.get,
+  VERB.usage,
+];
 const ON_HANDLE = ['close', 'fstat', 'fstatvfs', 'readdir', 'read'];
-const WRITING = [VERB.tree, VERB.put, VERB.create, VERB.manifest, VERB.publish, VERB.abandon, VERB.cleanUp];
-const WRITING_ON_HANDLE = ['write', 'fsync', VERB.restart, VERB.discard, VERB.finish];
+const WRITING: readonly string[] = [
+  VERB.tree,
+  VERB.put,
+  VERB.create,
+  VERB.manifest,
+  VERB.publish,
+  VERB.abandon,
+  VERB.cleanUp,
+];
+const WRITING_ON_HANDLE: readonly string[] = ['write', 'fsync', VERB.restart, VERB.discard, VERB.finish];
 const CHANGING = [
   ...['open-write', 'setstat', 'lsetstat', 'fsetstat', 'mkdir', 'rmdir', 'remove', 'rename'],
   ...['posix-rename', 'hardlink', 'symlink', 'copy-data'],
