@@ -17,7 +17,7 @@ import {
 } from './remote-shell.ts';
 
 const BUILD_IMAGE = join(import.meta.dirname, 'build-image');
-const START_TIMEOUT_MS = 180_000;
+const START_TIMEOUT_MS = 300_000;
 const STOP_TIMEOUT_MS = 120_000;
 /** Sparse files of gigabytes; /tmp may be memory. */
 const FOLDER = '/var/tmp';

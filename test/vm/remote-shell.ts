@@ -10,7 +10,7 @@ const GRACE_MS = 30_000;
 const TIMED_OUT = 124;
 
 export interface CommandOptions {
-  /** When it has not ended by then it is killed and `run` throws. Default: two minutes. */
+  /** When it has not ended by then it is killed and `run` throws. Default: five minutes. */
   readonly timeoutMs?: number;
   readonly input?: string | Buffer;
   /** Called with each piece of standard output as it arrives. */
@@ -69,7 +69,7 @@ export async function openRemoteShell(options: RemoteShellOptions): Promise<Remo
 }
 
 async function runCommand(client: Client, command: string, options: CommandOptions): Promise<CommandResult> {
-  const timeoutMs = options.timeoutMs ?? 120_000;
+  const timeoutMs = options.timeoutMs ?? 300_000;
   // Closing a channel ends nothing at the far side; `timeout` ends the command with all its children.
   const limited = `exec timeout -k 5 ${Math.ceil(timeoutMs / 1000)} bash -c ${quoted(command)}`;
   const channel = await openChannel(client, limited);
