@@ -65,10 +65,10 @@ function stridedOfTwoRuns(): { content: Buffer; sealed: Buffer } {
   const content = Buffer.concat([Buffer.alloc(2 * CHUNK_BYTES), text]);
   const first = run.strided(content.length);
   const sealed = Buffer.alloc(first.offset(2) + text.length + 35);
-  first.sealHole(0, 2 * CHUNK_BYTES, false).copy(sealed, first.offset(0));
+  first.sealHole({ index: 0, isLast: false }, 2 * CHUNK_BYTES).copy(sealed, first.offset(0));
   first.header(content.length).copy(sealed);
   const second = forTwo.continueStrided(readStridedHeader(sealed));
-  second.sealChunk(2, text, true).copy(sealed, second.offset(2));
+  second.sealChunk({ index: 2, isLast: true }, text).copy(sealed, second.offset(2));
   second.header(content.length).copy(sealed);
   return { content, sealed };
 }

@@ -14,7 +14,7 @@ export { looksCompressible } from './compress.ts';
 export { Keyring } from './keyring.ts';
 export { Sealer, STRIDED_FROM_BYTES } from './sealer.ts';
 export type { PackedStream } from './packed-seal.ts';
-export type { StridedSealer } from './strided-seal.ts';
+export type { ChunkRequest, StridedSealer } from './strided-seal.ts';
 export { hasRoomForKey, readStridedHeader, type StridedHeader } from './strided-header.ts';
 export { stridedSizeBytes } from './strided-layout.ts';
 export {
@@ -24,7 +24,7 @@ export {
   readSealedHeader,
   type SealedHeader,
 } from './open-sealed.ts';
-export { openStrided, readStridedRange, type ReadAt, type RangeOptions } from './read-range.ts';
+export { openStrided, readStridedRange, type ByteRange, type ReadAt } from './read-range.ts';
 export type { OpenedChunk, StridedOpener } from './strided-open.ts';
 export { NameHider, newDirectoryId, newNameKey, ROOT_DIRECTORY_ID } from './hidden-names.ts';
 export { formatKeyId, formatPublicKey, parsePublicKey } from './public-key-text.ts';

@@ -36,10 +36,13 @@ export function readSealedHeader(bytes: Buffer): SealedHeader {
 /**
  * Opens a packed content that is all in memory: the counterpart of `sealSmall`.
  *
- * @param mostBytes - the size that the manifest names: more is refused
+ * @param options - `mostBytes`: the size that the manifest names; more is refused
  * @throws SealedError
  */
-export function openSmall(sealed: Buffer, keyring: Keyring, mostBytes: number): Buffer {
+export function openSmall(
+  sealed: Buffer,
+  { keyring, mostBytes }: { keyring: Keyring; mostBytes: number },
+): Buffer {
   if (readPrefix(sealed).kind !== 'packed') throw new SealedError('MALFORMED', 'it is strided, not packed');
   return openPackedBuffer(sealed, keyring, mostBytes);
 }

@@ -11,7 +11,11 @@ export interface DataExtent {
   readonly lengthBytes: number;
 }
 
-export interface RangeOptions {
+/** A part of a content. */
+export interface ByteRange {
+  readonly fromBytes: number;
+  /** Not included; its end if that comes first. */
+  readonly toBytes: number;
   /** Extents from a manifest that proved true: what lies in none of them is known to be zeros, and is not read. */
   readonly extents?: readonly DataExtent[];
 }
@@ -36,8 +40,7 @@ export async function openStrided(readAt: ReadAt, keyring: Keyring): Promise<Str
  */
 export async function* readStridedRange(
   { opener, readAt }: { opener: StridedOpener; readAt: ReadAt },
-  { fromBytes, toBytes }: { fromBytes: number; toBytes: number },
-  { extents }: RangeOptions = {},
+  { fromBytes, toBytes, extents }: ByteRange,
 ): AsyncGenerator<Buffer> {
   const { chunkSizeBytes } = opener;
   const endBytes = Math.min(toBytes, opener.contentBytes);

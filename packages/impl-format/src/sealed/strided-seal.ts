@@ -3,11 +3,20 @@ import { fillFresh } from './fresh-random.ts';
 import type { RunKey } from './packed-seal.ts';
 import { envelopeRecipients } from './envelope.ts';
 import { SealedError } from './sealed-error.ts';
-import { sealDataRecord, sealHoleRecord } from './strided-chunk.ts';
+import { CHUNK_OVERHEAD_BYTES, sealDataRecord, sealHoleRecord } from './strided-chunk.ts';
 import type { FileKey, RecordPlace } from './strided-chunk.ts';
 import { encodeStridedHeader, hasRoomForKey, stridedFileKey } from './strided-header.ts';
 import type { StridedHeader } from './strided-header.ts';
 import { chunkOffset } from './strided-layout.ts';
+
+/** Which chunk is sealed. */
+export interface ChunkRequest {
+  readonly index: number;
+  /** Whether the content ends with it, or with the hole. */
+  readonly isLast: boolean;
+  /** Room for the record, 35 bytes more than the data, to be used again and again. */
+  readonly into?: Buffer;
+}
 
 /**
  * Seals a large file, or changed chunks of one, in any order. The header is to be written last: before that the file
@@ -47,16 +56,19 @@ export class StridedSealer {
   }
 
   /**
-   * The record of a chunk.
+   * The record of a chunk: `into` from its start, if that is given.
    *
    * @param data - as long as a chunk; the last one 1 byte or more
    */
-  sealChunk(index: number, data: Uint8Array, isLast: boolean): Buffer {
+  sealChunk({ index, isLast, into }: ChunkRequest, data: Uint8Array): Buffer {
     const isFull = data.length === this.chunkSizeBytes;
     if (!isFull && (!isLast || data.length < 1 || data.length > this.chunkSizeBytes)) {
       throw new Error(`chunk ${index} has ${data.length} bytes`);
     }
-    return sealDataRecord(data, this.#place(index, isLast), this.#fileKey);
+    if (into !== undefined && into.length < data.length + CHUNK_OVERHEAD_BYTES) {
+      throw new Error(`${into.length} bytes are too few for chunk ${index}`);
+    }
+    return sealDataRecord(data, this.#place(index, isLast), { fileKey: this.#fileKey, into });
   }
 
   /**
@@ -64,7 +76,7 @@ export class StridedSealer {
    *
    * @param lengthBytes - whole chunks, unless it is the last
    */
-  sealHole(index: number, lengthBytes: number, isLast: boolean): Buffer {
+  sealHole({ index, isLast }: ChunkRequest, lengthBytes: number): Buffer {
     if (lengthBytes < 1 || (!isLast && lengthBytes % this.chunkSizeBytes !== 0)) {
       throw new Error(`the hole at chunk ${index} has ${lengthBytes} bytes`);
     }

@@ -95,7 +95,11 @@ t.test(
     const strided = sealer.strided(1);
     const records = new Set<string>();
     for (let count = 0; count < 20_000; count++) {
-      records.add(strided.sealChunk(0, Buffer.of(1), true).toString('latin1', RANDOM_AT, RANDOM_AT + 16));
+      records.add(
+        strided
+          .sealChunk({ index: 0, isLast: true }, Buffer.of(1))
+          .toString('latin1', RANDOM_AT, RANDOM_AT + 16),
+      );
     }
     t.equal(records.size, 20_000);
     const [one, same] = [sealer.sealSmall(Buffer.from('same')), sealer.sealSmall(Buffer.from('same'))];
@@ -103,14 +107,33 @@ t.test(
   },
 );
 
+t.test('a record can be made in room that is used again', async (t) => {
+  const { sealer, keyring } = makeWorld();
+  const content = randomContent(2 * CHUNK_BYTES + 9);
+  const strided = sealer.strided(content.length);
+  const into = Buffer.alloc(CHUNK_BYTES + 35);
+  const file = new StridedFile();
+  for (const index of [2, 0, 1]) {
+    const data = content.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
+    const record = strided.sealChunk({ index, isLast: index === 2, into }, data);
+    t.equal(record.buffer, into.buffer);
+    file.write(strided.offset(index), record);
+  }
+  file.write(0, strided.header(content.length));
+  t.ok((await openBytes(file.bytes, keyring)).given.equals(content));
+  t.throws(() =>
+    strided.sealChunk({ index: 0, isLast: false, into: into.subarray(1) }, content.subarray(0, CHUNK_BYTES)),
+  );
+});
+
 t.test('misuse by a program is refused', async (t) => {
   const { sealer } = makeWorld();
   const strided = sealer.strided(1);
-  t.throws(() => strided.sealChunk(0, Buffer.alloc(5), false));
-  t.throws(() => strided.sealChunk(0, Buffer.alloc(0), true));
-  t.throws(() => strided.sealChunk(0, Buffer.alloc(CHUNK_BYTES + 1), true));
-  t.throws(() => strided.sealHole(0, 5, false));
-  t.throws(() => strided.sealHole(0, 0, true));
+  t.throws(() => strided.sealChunk({ index: 0, isLast: false }, Buffer.alloc(5)));
+  t.throws(() => strided.sealChunk({ index: 0, isLast: true }, Buffer.alloc(0)));
+  t.throws(() => strided.sealChunk({ index: 0, isLast: true }, Buffer.alloc(CHUNK_BYTES + 1)));
+  t.throws(() => strided.sealHole({ index: 0, isLast: false }, 5));
+  t.throws(() => strided.sealHole({ index: 0, isLast: true }, 0));
   t.throws(() => strided.header(0));
   const stream = sealer.sealStream();
   stream.finish();

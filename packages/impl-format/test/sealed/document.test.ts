@@ -37,7 +37,7 @@ t.test('the example in the document opens', async (t) => {
     ].map(hexAfter),
   );
   t.ok(sealed.equals(readFileSync(sealedFile('text'))), 'it is a test vector');
-  const content = openSmall(sealed, new Keyring([privateKey]), 41);
+  const content = openSmall(sealed, { keyring: new Keyring([privateKey]), mostBytes: 41 });
   t.equal(JSON.stringify(content.toString()), textAfter('content'));
 });
 

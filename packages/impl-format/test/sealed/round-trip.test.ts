@@ -35,7 +35,7 @@ t.test('every size around a chunk comes back, from memory and from a stream', as
     const content = randomContent(size);
     const sealed = sealer.sealSmall(content);
     t.equal(sealed.length, sealer.packedSizeBytes(size), `${size} bytes take what was foretold`);
-    t.ok(openSmall(sealed, keyring, size).equals(content), `${size} bytes from memory`);
+    t.ok(openSmall(sealed, { keyring, mostBytes: size }).equals(content), `${size} bytes from memory`);
     const { given, error } = await openBytes(sealed, keyring);
     t.equal(error, undefined);
     t.ok(given.equals(content), `${size} bytes from a stream`);
@@ -80,7 +80,7 @@ t.test('what becomes smaller is compressed, if that saves a block', async (t) =>
     const { isCompressed } = readSealedHeader(sealed);
     t.equal(isCompressed, size + 137 > 4096, `${size} bytes`);
     t.ok(sealed.length < sealer.packedSizeBytes(size) || !isCompressed);
-    t.ok(openSmall(sealed, keyring, size).equals(content));
+    t.ok(openSmall(sealed, { keyring, mostBytes: size }).equals(content));
     t.ok((await openBytes(sealed, keyring)).given.equals(content));
     const asIs = sealer.sealSmall(content, { compression: 'none' });
     t.equal(readSealedHeader(asIs).isCompressed, false);
@@ -105,19 +105,27 @@ t.test('content that is longer than the manifest says is refused, before it fill
   const { sealer, keyring } = makeWorld();
   const bomb = sealer.sealSmall(Buffer.alloc(64 * 1024 * 1024));
   t.ok(bomb.length < 10_000);
-  t.throws(() => openSmall(bomb, keyring, 1000), { code: 'DAMAGED' });
-  t.throws(() => openSmall(sealer.sealSmall(randomContent(1001)), keyring, 1000), { code: 'DAMAGED' });
+  t.throws(() => openSmall(bomb, { keyring, mostBytes: 1000 }), { code: 'DAMAGED' });
+  t.throws(() => openSmall(sealer.sealSmall(randomContent(1001)), { keyring, mostBytes: 1000 }), {
+    code: 'DAMAGED',
+  });
 });
 
 t.test('each recipient opens it, and nobody else', async (t) => {
   const keys = [1, 2, 3].map(() => generatePrivateKey());
   const sealed = new Sealer(keys.map(publicKeyOf)).sealSmall(Buffer.from('for three'));
-  for (const key of keys) t.equal(openSmall(sealed, new Keyring([key]), 9).toString(), 'for three');
+  for (const key of keys)
+    t.equal(openSmall(sealed, { keyring: new Keyring([key]), mostBytes: 9 }).toString(), 'for three');
   const stranger = generatePrivateKey();
-  t.throws(() => openSmall(sealed, new Keyring([stranger]), 9), { code: 'KEY_MISSING' });
-  t.throws(() => openSmall(sealed, new Keyring([]), 9), { code: 'KEY_MISSING' });
+  t.throws(() => openSmall(sealed, { keyring: new Keyring([stranger]), mostBytes: 9 }), {
+    code: 'KEY_MISSING',
+  });
+  t.throws(() => openSmall(sealed, { keyring: new Keyring([]), mostBytes: 9 }), { code: 'KEY_MISSING' });
   const one = keys.slice(1, 2);
-  t.equal(openSmall(sealed, new Keyring([stranger, ...one]), 9).toString(), 'for three');
+  t.equal(
+    openSmall(sealed, { keyring: new Keyring([stranger, ...one]), mostBytes: 9 }).toString(),
+    'for three',
+  );
   const names = keys.map((key) => recipientId(publicKeyOf(key)).toString('hex')).sort();
   t.strictSame(readSealedHeader(sealed).recipients, [names]);
 });
@@ -162,10 +170,10 @@ t.test('holes cost a record each and come back as holes', async (t) => {
   const size = 6 * CHUNK_BYTES + 10;
   const strided = sealer.strided(size);
   const file = new StridedFile();
-  file.write(strided.offset(0), strided.sealHole(0, 2 * CHUNK_BYTES, false));
-  file.write(strided.offset(2), strided.sealChunk(2, data, false));
-  file.write(strided.offset(3), strided.sealHole(3, 3 * CHUNK_BYTES, false));
-  file.write(strided.offset(6), strided.sealChunk(6, tail, true));
+  file.write(strided.offset(0), strided.sealHole({ index: 0, isLast: false }, 2 * CHUNK_BYTES));
+  file.write(strided.offset(2), strided.sealChunk({ index: 2, isLast: false }, data));
+  file.write(strided.offset(3), strided.sealHole({ index: 3, isLast: false }, 3 * CHUNK_BYTES));
+  file.write(strided.offset(6), strided.sealChunk({ index: 6, isLast: true }, tail));
   file.write(0, strided.header(size));
   const zeros = Buffer.alloc(2 * CHUNK_BYTES);
   const content = Buffer.concat([zeros, data, Buffer.alloc(3 * CHUNK_BYTES), tail]);
@@ -178,7 +186,7 @@ t.test('holes cost a record each and come back as holes', async (t) => {
     { offsetBytes: 6 * CHUNK_BYTES, lengthBytes: 10 },
   ];
   const range = { fromBytes: CHUNK_BYTES + 5, toBytes: size };
-  const parts = await Array.fromAsync(readStridedRange(world, range, { extents }));
+  const parts = await Array.fromAsync(readStridedRange(world, { ...range, extents }));
   t.ok(Buffer.concat(parts).equals(content.subarray(CHUNK_BYTES + 5)));
   await t.rejects(
     Array.fromAsync(readStridedRange(world, range)),
@@ -197,8 +205,11 @@ t.test('a file may end in a hole, or be one', async (t) => {
     const strided = sealer.strided(size);
     const file = new StridedFile();
     const data = randomContent(dataChunks * CHUNK_BYTES);
-    if (dataChunks > 0) file.write(strided.offset(0), strided.sealChunk(0, data, false));
-    file.write(strided.offset(dataChunks), strided.sealHole(dataChunks, size - data.length, true));
+    if (dataChunks > 0) file.write(strided.offset(0), strided.sealChunk({ index: 0, isLast: false }, data));
+    file.write(
+      strided.offset(dataChunks),
+      strided.sealHole({ index: dataChunks, isLast: true }, size - data.length),
+    );
     file.write(0, strided.header(size));
     const content = Buffer.concat([data, Buffer.alloc(size - data.length)]);
     t.ok((await openBytes(file.bytes, keyring)).given.equals(content), `${size} bytes`);

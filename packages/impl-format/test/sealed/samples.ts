@@ -71,7 +71,7 @@ export class StridedFile {
   writeChunk(sealer: StridedSealer, content: Buffer, index: number): void {
     const data = content.subarray(index * CHUNK_BYTES, (index + 1) * CHUNK_BYTES);
     const isLast = (index + 1) * CHUNK_BYTES >= content.length;
-    this.write(sealer.offset(index), sealer.sealChunk(index, data, isLast));
+    this.write(sealer.offset(index), sealer.sealChunk({ index, isLast }, data));
   }
 
   readAt = async (offset: number, length: number): Promise<Buffer> =>

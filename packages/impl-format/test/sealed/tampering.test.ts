@@ -196,10 +196,10 @@ t.test('a hole that is made up, moved, made longer or filled is refused', async 
   const strided = run.strided(size);
   const data = randomContent(CHUNK_BYTES);
   const file = new StridedFile();
-  file.write(strided.offset(0), strided.sealChunk(0, data, false));
-  file.write(strided.offset(1), strided.sealHole(1, 2 * CHUNK_BYTES, false));
-  file.write(strided.offset(3), strided.sealHole(3, CHUNK_BYTES, false));
-  file.write(strided.offset(4), strided.sealChunk(4, data, true));
+  file.write(strided.offset(0), strided.sealChunk({ index: 0, isLast: false }, data));
+  file.write(strided.offset(1), strided.sealHole({ index: 1, isLast: false }, 2 * CHUNK_BYTES));
+  file.write(strided.offset(3), strided.sealHole({ index: 3, isLast: false }, CHUNK_BYTES));
+  file.write(strided.offset(4), strided.sealChunk({ index: 4, isLast: true }, data));
   file.write(0, strided.header(size));
   const content = Buffer.concat([data, Buffer.alloc(3 * CHUNK_BYTES), data]);
   t.ok((await openBytes(file.bytes, keyring)).given.equals(content));
@@ -258,7 +258,7 @@ function splice(into: Buffer, from: Buffer, start: number, end: number): Buffer 
 
 function refusesWhole(sealed: Buffer, keyring: Keyring): boolean {
   try {
-    openSmall(sealed, keyring, 2 ** 30);
+    openSmall(sealed, { keyring, mostBytes: 2 ** 30 });
     return false;
   } catch {
     return true;

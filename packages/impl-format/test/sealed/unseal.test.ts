@@ -63,7 +63,7 @@ t.test('unseal.py opens what was sealed just now, of every size around a chunk',
   const file = new StridedFile();
   file.writeChunk(strided, large, 0);
   file.writeChunk(strided, large, 1);
-  file.write(strided.offset(2), strided.sealHole(2, 2 * CHUNK_BYTES + 9, true));
+  file.write(strided.offset(2), strided.sealHole({ index: 2, isLast: true }, 2 * CHUNK_BYTES + 9));
   file.write(0, strided.header(large.length));
   writeFileSync(folder.at('sealed'), file.bytes);
   t.equal(unseal(folder.key, 'file', folder.at('sealed'), folder.at('large')), '');
