@@ -1,5 +1,5 @@
 import type { Service } from '../../src/ports/services.ts';
-import type { PendingUndo, UndoId, UndoJournal, Undoers } from '../../src/ports/undo-journal.ts';
+import type { PendingUndo, UndoId, UndoJournal, Undoers, UndoStep } from '../../src/ports/undo-journal.ts';
 
 /** Services and a journal in memory; the `failAt`-th thing that is done fails, before or after its effect. */
 export class FakeWorld {
@@ -17,7 +17,7 @@ export class FakeWorld {
   readonly journal: UndoJournal = {
     record: (step) => {
       const id = ++this.#lastId as UndoId;
-      this.effect(`record ${String(step['name'])}`, () => {
+      this.effect(`record ${nameOf(step)}`, () => {
         this.rows.unshift({ id, step, recordedAtMs: this.nowMs });
       });
       return id;
@@ -32,7 +32,7 @@ export class FakeWorld {
   };
 
   readonly undoers: Undoers = {
-    leave: async (step) => this.leave(String(step['name'])),
+    leave: async (step) => this.leave(nameOf(step)),
   };
 
   effect(words: string, act: () => void): void {
@@ -86,4 +86,9 @@ export function aborted(signal: AbortSignal): Promise<never> {
     if (signal.aborted) stop();
     signal.addEventListener('abort', stop);
   });
+}
+
+function nameOf(step: UndoStep): string {
+  const name = step['name'];
+  return typeof name === 'string' ? name : 'nobody';
 }
