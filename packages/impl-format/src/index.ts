@@ -38,4 +38,3 @@ export { decodeTrailerLine } from './trailer-line.ts';
 export { decompressZstd, ZstdCompressor } from './zstd.ts';
 export { mergeJoin, type JoinedPair } from './merge-join.ts';
 export * from './verbs/index.ts';
-export * from './sealed/index.ts';

@@ -1,5 +1,5 @@
-import { parsePublicKey } from '@bakker/impl-format';
-import type { PublicKey } from '@bakker/impl-format';
+import { parsePublicKey } from '@bakker/impl-format/sealed';
+import type { PublicKey } from '@bakker/impl-format/sealed';
 import { dirname, join } from 'node:path';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';

@@ -1,4 +1,4 @@
-import { KeyTextError, SealedError } from '@bakker/impl-format';
+import { KeyTextError, SealedError } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 
 /** A key text that can't be read, as the operator is told. What is no `KeyTextError` comes back as it is. */

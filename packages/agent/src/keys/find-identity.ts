@@ -1,5 +1,5 @@
-import { formatKeyId, parsePrivateKey, publicKeyOf } from '@bakker/impl-format';
-import type { PrivateKey } from '@bakker/impl-format';
+import { formatKeyId, parsePrivateKey, publicKeyOf } from '@bakker/impl-format/sealed';
+import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import { explainKeyText } from './explain-key.ts';

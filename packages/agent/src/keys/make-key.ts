@@ -6,7 +6,7 @@ import {
   generatePrivateKey,
   protectKey,
   publicKeyOf,
-} from '@bakker/impl-format';
+} from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 

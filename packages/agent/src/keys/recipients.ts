@@ -1,5 +1,5 @@
-import { formatKeyId, formatPublicKey, MAX_RECIPIENTS, parsePublicKey } from '@bakker/impl-format';
-import type { PublicKey } from '@bakker/impl-format';
+import { formatKeyId, formatPublicKey, MAX_RECIPIENTS, parsePublicKey } from '@bakker/impl-format/sealed';
+import type { PublicKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 
 /** Somebody who can open what this server seals. */

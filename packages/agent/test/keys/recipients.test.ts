@@ -1,4 +1,4 @@
-import { formatPublicKey, generatePrivateKey, publicKeyOf } from '@bakker/impl-format';
+import { formatPublicKey, generatePrivateKey, publicKeyOf } from '@bakker/impl-format/sealed';
 import t from 'tap';
 import {
   addRecipient,

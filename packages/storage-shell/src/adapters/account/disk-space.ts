@@ -100,8 +100,7 @@ export class DiskSpace implements SpaceGuard {
   async prepare(signal: AbortSignal): Promise<void> {
     const { hidden, account, rules, nowMs } = this.#options;
     if (hidden === undefined || rules().limitBytes === undefined || readUsage(account) !== undefined) return;
-    const { measureAccount } = await import('../runs/measure-runs.ts');
-    const { bytes, inodes } = await measureAccount(account, signal);
+    const { bytes, inodes } = await measure(account, signal);
     using _names = await lockNames(account);
     writeUsage(hidden, { usedBytes: bytes, inodes, atMs: nowMs() });
     this.#limit = undefined;
@@ -166,4 +165,13 @@ function textOf(value: object): Buffer {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+/** Loaded only where it is needed; apart, because the compiler leaves an import beside `using` as it is written. */
+async function measure(
+  account: FolderHandle,
+  signal: AbortSignal,
+): Promise<{ bytes: number; inodes: number }> {
+  const { measureAccount } = await import('../runs/measure-runs.ts');
+  return measureAccount(account, signal);
 }
