@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -122,6 +123,29 @@ t.test('a killed client gives the lock up; what a dead run left is ended by reco
   await using _writer = new LedgerWriter(CLIENT, INSERT);
   await grows(count);
   await t.rejects(entered.leaveAll(), { code: 'QUIESCE_FAILED' });
+});
+
+t.test('when bakker is killed, its client and the lock go with it, before anybody recovers', async (t) => {
+  const services = [{ name: 'db', timeoutMs: 10_000, kind: 'mariadb', by: 'backup-stage', login: LOGIN }];
+  fs.writeFileSync(path.join(folder, 'services.json'), JSON.stringify(services));
+  const script = new URL('../undo/run-window.ts', import.meta.url).pathname;
+  const bakker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', script, folder, 'stay'], {
+    stdio: 'inherit',
+  });
+  const ended = once(bakker, 'exit');
+  while (!fs.existsSync(path.join(folder, 'stays'))) await sleep(20);
+  await using _writer = new LedgerWriter(CLIENT, INSERT);
+  const before = count();
+  await sleep(200);
+  t.equal(count(), before, 'the lock is held');
+  bakker.kill('SIGKILL');
+  await ended;
+  await grows(count);
+  using undoing = openUndoing(stateDir, { nowMs: Date.now });
+  t.match(await recover(undoing.journal, undoing.undoers), {
+    undone: [{ step: { kind: 'end-session' } }],
+    failed: [],
+  });
 });
 
 t.test('a lock that can not be had in time is given up by the server too', async (t) => {

@@ -129,7 +129,7 @@ function watch(
       if (signal.aborted) killGroup(child, 'SIGKILL');
       const output = said.map((part) => part.text());
       if (failure === undefined) resolve({ stdout: isPiped ? '' : (output[0] ?? '') });
-      else reject(failed(`${name} ${failure}`, output.toReversed().join('')));
+      else reject(failed(`${name} ${failure}`, output.findLast((text) => text.trim() !== '') ?? ''));
     };
     child.once('error', (error) => settle(`can't be started: ${error.message}`));
     child.once('exit', (status, killedBy) => {

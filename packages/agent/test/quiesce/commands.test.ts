@@ -1,0 +1,256 @@
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import t from 'tap';
+import { openServices } from '../../src/adapters/services/open-services.ts';
+import { openUndoing } from '../../src/adapters/undo/open-undoing.ts';
+import type { KindSettings } from '../../src/config/service-settings.ts';
+import { AgentError } from '../../src/errors.ts';
+import { enterAll } from '../../src/quiesce/enter-all.ts';
+import type { EnteredServices } from '../../src/quiesce/enter-all.ts';
+import { recover } from '../../src/undo/recover.ts';
+
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'bakker-commands-'));
+fs.chmodSync(folder, 0o777);
+const stateDir = path.join(folder, 'state');
+fs.mkdirSync(stateDir);
+const bin = path.join(folder, 'bin');
+fs.mkdirSync(bin);
+process.env['PATH'] = `${bin}:${process.env['PATH'] ?? ''}`;
+process.env['SECRET_OF_BAKKER'] = 'not for children';
+const undoing = openUndoing(stateDir, { nowMs: Date.now });
+t.teardown(() => {
+  undoing[Symbol.dispose]();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+function enter(settings: KindSettings, { timeoutMs = 10_000 } = {}): Promise<EnteredServices> {
+  return enterAll(openServices([{ name: 'app', timeoutMs, ...settings }], stateDir).services, {
+    journal: undoing.journal,
+    clock: { nowMs: () => performance.now() },
+    signal: new AbortController().signal,
+    windowMs: 60_000,
+  });
+}
+
+function shell(enter: string, leave: string | undefined, user?: string): KindSettings {
+  const words = (text: string): string[] => ['/bin/sh', '-c', `cd ${folder}; ${text}`];
+  return {
+    kind: 'command',
+    enter: words(enter),
+    leave: leave === undefined ? undefined : words(leave),
+    user,
+  };
+}
+
+function read(name: string): string {
+  return fs.readFileSync(path.join(folder, name), 'utf8');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !fs.readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z');
+  } catch {
+    return false;
+  }
+}
+
+t.test('words reach a command as they are, and no shell looks at them', async (t) => {
+  const words = ['$HOME', '*', 'a b', "'", ';', 'é'];
+  const settings: KindSettings = {
+    kind: 'command',
+    enter: ['sh', '-c', 'printf "%s\\n" "$@" >"$0"', `${folder}/words`, ...words],
+    leave: undefined,
+    user: undefined,
+  };
+  await (await enter(settings)).leaveAll();
+  t.same(read('words').split('\n').slice(0, -1), words);
+});
+
+t.test('a command runs as its user with all its groups, without the environment of bakker', async (t) => {
+  await (
+    await enter(shell('id -un >who; id -G >groups; env >environment; pwd >>environment', undefined, 'nobody'))
+  ).leaveAll();
+  t.equal(read('who').trim(), 'nobody');
+  t.equal(read('groups').trim(), execFileSync('id', ['-G', 'nobody'], { encoding: 'utf8' }).trim());
+  const environment = read('environment');
+  t.match(environment, /^LC_ALL=C$/m);
+  t.match(environment, /^USER=nobody$/m);
+  t.notMatch(environment, /SECRET_OF_BAKKER/);
+  await t.rejects(enter(shell('true', undefined, 'no-such-user')), {
+    code: 'QUIESCE_FAILED',
+    message: 'there is no user no-such-user on this machine',
+  });
+});
+
+t.test('a failing command is told with its status and its last words, however many there were', async (t) => {
+  const error: unknown = await enter(
+    shell('yes word | head -c 3000000; echo it is stuck >&2; exit 7', 'touch left'),
+  ).catch((error: unknown) => error);
+  t.ok(error instanceof AgentError);
+  t.match(error, {
+    code: 'QUIESCE_FAILED',
+    exitStatus: 14,
+    message: /^\/bin\/sh ended with status 7: .*it is stuck$/s,
+  });
+  t.ok(String(error).length < 2_000);
+  t.ok(fs.existsSync(path.join(folder, 'left')), 'what failed to enter is left too');
+  const missing: KindSettings = {
+    kind: 'command',
+    enter: ['/no/such/program'],
+    leave: undefined,
+    user: undefined,
+  };
+  await t.rejects(enter(missing), {
+    code: 'QUIESCE_FAILED',
+    message: /^\/no\/such\/program can't be started: .*ENOENT/,
+  });
+  t.same(undoing.journal.pending(), []);
+});
+
+t.test(
+  'at its time limit a command is ended with all that it started, also what does not want to',
+  async (t) => {
+    const stubborn = `trap '' TERM; (trap '' TERM; echo $$ >/dev/null; sleep 300 & echo $! >grandchild; wait) & echo $! >child; wait; sleep 300`;
+    await t.rejects(enter(shell(stubborn, 'true'), { timeoutMs: 400 }), {
+      code: 'QUIESCE_FAILED',
+      message: /^entering app took longer than 0\.4 s: \/bin\/sh was stopped/,
+    });
+    for (const name of ['child', 'grandchild']) t.notOk(isAlive(Number(read(name))), name);
+  },
+);
+
+t.test('what entering left in the background, even out of its group, is ended before leaving', async (t) => {
+  const entered = await enter(shell('setsid sleep 300 >/dev/null 2>&1 & echo $! >background', 'true'));
+  const pid = Number(read('background'));
+  t.ok(isAlive(pid));
+  await entered.leaveAll();
+  t.notOk(isAlive(pid));
+});
+
+t.test(
+  'a service that leaving starts keeps running, and is not waited for though it holds the output open',
+  async (t) => {
+    const entered = await enter(shell('true', 'setsid sleep 300 & echo $! >daemon'));
+    await entered.leaveAll();
+    const pid = Number(read('daemon'));
+    t.ok(isAlive(pid));
+    process.kill(pid, 'SIGKILL');
+  },
+);
+
+/** systemctl as far as units know it: files in a folder are states. */
+const SYSTEMCTL = `#!/bin/sh
+cd ${folder}/units || exit 1
+verb=$1; shift
+case $verb in
+  show) for unit; do :; done
+    [ -e "$unit" ] || { echo LoadState=not-found; echo ActiveState=inactive; exit 0; }
+    echo LoadState=loaded; read -r active freezer <"$unit"; echo "ActiveState=$active"; echo "FreezerState=$freezer" ;;
+  *) shift; for unit; do
+      echo "$verb $unit" >>../systemctl.log
+      [ ! -e "../refuse-$verb" ] || { echo "Job for $unit failed." >&2; exit 1; }
+      case $verb in
+        stop) echo inactive running >"$unit" ;; start) echo active running >"$unit" ;;
+        freeze) echo active frozen >"$unit" ;; thaw) echo active running >"$unit" ;;
+      esac
+    done ;;
+esac
+`;
+
+t.test('units that run are stopped in order and started again; the others are left alone', async (t) => {
+  fs.writeFileSync(path.join(bin, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
+  fs.mkdirSync(path.join(folder, 'units'));
+  const unit = (name: string, state: string): void =>
+    fs.writeFileSync(path.join(folder, 'units', name), `${state}\n`);
+  unit('web.service', 'active running');
+  unit('idle.service', 'inactive running');
+  unit('db.service', 'active running');
+  const settings = {
+    kind: 'systemd',
+    units: ['web.service', 'idle.service', 'db.service'],
+    by: 'stop',
+  } as const;
+  const entered = await enter(settings);
+  t.match(undoing.journal.pending(), [
+    { step: { kind: 'start-units', what: 'start web.service, db.service' } },
+  ]);
+  t.equal(read('units/web.service'), 'inactive running\n');
+  await entered.leaveAll();
+  t.same(read('systemctl.log').trim().split('\n'), [
+    'stop web.service',
+    'stop db.service',
+    'start db.service',
+    'start web.service',
+  ]);
+
+  await t.rejects(enter({ ...settings, units: ['nowhere.service'] }), {
+    code: 'QUIESCE_FAILED',
+    message: 'systemd has no unit nowhere.service',
+  });
+
+  const frozen = await enter({ ...settings, units: ['web.service'], by: 'freeze' });
+  t.equal(read('units/web.service'), 'active frozen\n');
+  await t.rejects(enter({ ...settings, units: ['web.service'], by: 'freeze' }), {
+    code: 'QUIESCE_FAILED',
+    message: /is frozen already/,
+  });
+  // as after a death and a restart of the machine: recovery finds it running, or thaws it
+  t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+  t.equal(read('units/web.service'), 'active running\n');
+  await frozen.leaveAll();
+
+  fs.writeFileSync(path.join(folder, 'refuse-start'), '');
+  const stuck = await enter({ ...settings, units: ['db.service'] });
+  await t.rejects(stuck.leaveAll(), {
+    code: 'QUIESCE_FAILED',
+    message: /leaving app failed: systemctl ended with status 1: Job for db\.service failed/,
+  });
+  fs.rmSync(path.join(folder, 'refuse-start'));
+  t.match(await recover(undoing.journal, undoing.undoers), {
+    undone: [{ step: { units: ['db.service'] } }],
+    failed: [],
+  });
+  t.equal(read('units/db.service'), 'active running\n');
+});
+
+t.test('the maintenance mode of Nextcloud is ended if it was begun here', async (t) => {
+  const occ = `#!/bin/sh
+case "$*" in
+  *--on*) echo on >mode; echo 'Maintenance mode enabled' ;;
+  *--off*) echo off >mode; echo 'Maintenance mode disabled' ;;
+  *maintenance:mode*) [ "$(cat mode)" = on ] && echo 'Maintenance mode is currently enabled' || echo 'Maintenance mode is currently disabled' ;;
+esac
+`;
+  fs.writeFileSync(path.join(folder, 'occ'), occ);
+  fs.writeFileSync(path.join(folder, 'mode'), 'off\n');
+  fs.chmodSync(path.join(folder, 'mode'), 0o666);
+  const settings = { kind: 'nextcloud', path: folder, user: 'nobody', php: '/bin/sh' } as const;
+  const entered = await enter(settings);
+  t.equal(read('mode'), 'on\n');
+  await entered.leaveAll();
+  t.equal(read('mode'), 'off\n');
+  fs.writeFileSync(path.join(folder, 'mode'), 'on\n');
+  const already = await enter(settings);
+  t.same(undoing.journal.pending(), []);
+  await already.leaveAll();
+  t.equal(read('mode'), 'on\n', 'somebody else had begun it');
+});
+
+t.test('nothing is left running', async (t) => {
+  await sleep(50);
+  const marked = fs.readdirSync('/proc').filter((pid) => {
+    try {
+      return (
+        /^[0-9]+$/.test(pid) && fs.readFileSync(`/proc/${pid}/environ`, 'latin1').includes('BAKKER_STEP=')
+      );
+    } catch {
+      return false;
+    }
+  });
+  const ours = marked.filter((pid) => fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1').includes(folder));
+  t.same(ours, []);
+});
