@@ -16,10 +16,8 @@ export function prepareSqlite({ files }: SqliteSettings): PreparedService {
       for (const file of files) held.push(await lockDatabase(file, signal));
     },
     leave: async () => {
-      for (const database of held.splice(0).toReversed()) {
-        database.exec('ROLLBACK');
-        database.close();
-      }
+      // closing drops the lock
+      for (const database of held.splice(0).toReversed()) database.close();
     },
     files: () => [],
   };
