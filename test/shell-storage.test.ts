@@ -1,20 +1,22 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
 import { writeSampleTree } from './harness/sample-tree.ts';
-import { authoriseShell } from './harness/shell-account.ts';
+import { BAKKER_STORAGE, authoriseShell } from './harness/shell-account.ts';
 import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
 import { makeWorld, type World } from './harness/world.ts';
 
@@ -130,6 +132,39 @@ t.test('what somebody took out of the parent on the storage is noticed and sent 
   t.equal(second.status, 'complete');
   t.same(await compareTrees(world.source, await world.restore()), []);
   t.same((await world.verify(['--from', second.run ?? '', '--data'])).runs[0]?.damaged, []);
+});
+
+t.test('content that the storage finds damaged is sent again by the next run', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  writeSampleTree(world.source, { files: 60 });
+  const first = await world.backup();
+  const stored = `${world.storage}/${first.run}${world.source}/folder 0/file 7`;
+  const bytes = readFileSync(stored);
+  bytes[0] = (bytes[0] ?? 0) ^ 1;
+  writeFileSync(stored, bytes);
+  const scrubbed = spawnSync(BAKKER_STORAGE, [
+    ...['--root', dirname(world.storage)],
+    ...['scrub', '--account', basename(world.storage), '--json'],
+  ]);
+  t.match(String(scrubbed.stdout), /file 7/, String(scrubbed.stderr));
+
+  const second = await world.backup();
+  t.match(second.warnings.join('\n'), /file 7 is damaged in/);
+  t.match(second.files, { unchanged: first.files.total, changed: 0 });
+  t.equal(second.bytes.sent, bytes.length);
+  t.same((await world.verify(['--from', second.run ?? '', '--data'])).runs[0]?.damaged, []);
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('what the storage says to leave out is left out, if the server lets it', async (t) => {
+  await using world = await makeWorld({ kind: 'shell', config: { 'storage-config': true } });
+  writeSampleTree(world.source, { files: 60 });
+  await world.backup();
+  writeFileSync(`${world.storage}/.bakker/agent.yaml`, 'exclude: ["folder 1"]\n');
+  const report = await world.backup();
+  t.equal(report.files.total, 50);
+  await world.configure({ 'storage-config': false });
+  t.equal((await world.backup()).files.total, 60);
 });
 
 t.test('a key that may not read backs up, and says plainly what it can not do', async (t) => {

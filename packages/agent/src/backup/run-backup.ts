@@ -161,7 +161,7 @@ async function attempt(
       isRetiredByStorage: false,
     };
   }
-  const isOwn = config === options.config;
+  const isOwn = config.sources === options.config.sources && config.excludes === options.config.excludes;
   const scan = await (isOwn ? preparing : prepareScan(config, { source, problems }));
   onBegin();
   // Awaited here: the account must outlive the run.

@@ -1,4 +1,5 @@
 import type { BackupReport } from '../backup/report.ts';
+import type { Config } from '../config/config.ts';
 import { EXIT_STATUS } from '../errors.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Command } from './command.ts';
@@ -36,10 +37,14 @@ export const backup: Command<BackupArgs, Backup> = {
     const { runBackup } = await import('../backup/run-backup.ts');
     const { dryRun, force, checksum, allowEmpty } = args;
     const openAccount = (): Promise<StorageAccount> => context.reopenAccount();
+    const { mergeStorageConfig, parseStorageConfig } = await import('../config/storage-config.ts');
+    const withStorageConfig = (own: Config, text: string | undefined): Config =>
+      mergeStorageConfig(own, text === undefined || !own.storageConfig ? undefined : parseStorageConfig(text))
+        .config;
     const { host, clock, progress, signal } = context;
     const config = await context.config();
     const report = await runBackup(
-      { config, dryRun, force, checksum, allowEmpty, version: VERSION, host },
+      { config, dryRun, force, checksum, allowEmpty, version: VERSION, host, withStorageConfig },
       { openAccount, source: await context.source(), state: await context.state(), clock, progress, signal },
     );
     return { report, isDryRun: dryRun };
