@@ -32,7 +32,8 @@ function bashScript(commands: readonly ListedCommand[]): string {
     ({ name, flags }) => `    ${name}) flags='${flagWords(flags)}' valued='${valuedWords(flags)}' ;;`,
   );
   const choices = [...choicesOf(commands)].map(
-    ([key, values]) => `    '${key}') COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$word")); return ;;`,
+    ([key, values]) =>
+      `    '${key}') [[ $word == --* ]] || { COMPREPLY=($(compgen -W '${values.join(' ')}' -- "$word")); return; } ;;`,
   );
   return `# bash completion for bakker
 _bakker() {

@@ -1,5 +1,11 @@
 import t from 'tap';
-import { generatePrivateKey, Keyring, publicKeyOf, readStridedHeader, Sealer } from '../../src/index.ts';
+import {
+  generatePrivateKey,
+  Keyring,
+  publicKeyOf,
+  readStridedHeader,
+  Sealer,
+} from '../../src/sealed/index.ts';
 import { CHUNK_BYTES, makeWorld, openBytes, randomContent, refusalFault, StridedFile } from './samples.ts';
 
 const RANDOM_AT = 3;

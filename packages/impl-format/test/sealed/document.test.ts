@@ -9,7 +9,7 @@ import {
   parsePaperKey,
   publicKeyOf,
   recipientId,
-} from '../../src/index.ts';
+} from '../../src/sealed/index.ts';
 import { sealedFile } from './vectors.ts';
 
 const DOCUMENT = readFileSync(new URL('../../../../docs/sealed-format.md', import.meta.url), 'utf8');

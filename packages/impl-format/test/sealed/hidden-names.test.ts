@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import t from 'tap';
-import { NameHider, newDirectoryId, newNameKey, ROOT_DIRECTORY_ID } from '../../src/index.ts';
+import { NameHider, newDirectoryId, newNameKey, ROOT_DIRECTORY_ID } from '../../src/sealed/index.ts';
 
 t.test('a hidden name depends on key, directory and name, and on nothing else', async (t) => {
   const key = newNameKey();

@@ -11,7 +11,7 @@ import {
   parsePublicKey,
   protectKey,
   publicKeyOf,
-} from '../../src/index.ts';
+} from '../../src/sealed/index.ts';
 
 const CHARACTERS = 'abcdefghijklmnopqrstuvwxyz234567';
 const nobody = async (): Promise<undefined> => undefined;

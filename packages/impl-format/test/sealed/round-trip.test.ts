@@ -13,7 +13,7 @@ import {
   SealedError,
   Sealer,
   stridedSizeBytes,
-} from '../../src/index.ts';
+} from '../../src/sealed/index.ts';
 import {
   CHUNK_BYTES,
   inPieces,

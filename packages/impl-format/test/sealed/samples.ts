@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { generatePrivateKey, Keyring, publicKeyOf, Sealer, SealedError } from '../../src/index.ts';
-import { openSealedPieces } from '../../src/index.ts';
-import type { PrivateKey, StridedSealer } from '../../src/index.ts';
+import { generatePrivateKey, Keyring, publicKeyOf, Sealer, SealedError } from '../../src/sealed/index.ts';
+import { openSealedPieces } from '../../src/sealed/index.ts';
+import type { PrivateKey, StridedSealer } from '../../src/sealed/index.ts';
 
 export const CHUNK_BYTES = 65_536;
 /** Of a chunk of a packed file. */

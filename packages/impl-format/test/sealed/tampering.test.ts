@@ -7,7 +7,7 @@ import {
   publicKeyOf,
   readStridedHeader,
   Sealer,
-} from '../../src/index.ts';
+} from '../../src/sealed/index.ts';
 import {
   CHUNK_BYTES,
   makeWorld,

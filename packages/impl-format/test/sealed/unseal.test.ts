@@ -23,7 +23,7 @@ import {
   publicKeyOf,
   ROOT_DIRECTORY_ID,
   Sealer,
-} from '../../src/index.ts';
+} from '../../src/sealed/index.ts';
 import { CHUNK_BYTES, randomContent, StridedFile, textContent } from './samples.ts';
 import { readVectors, sealedFile } from './vectors.ts';
 

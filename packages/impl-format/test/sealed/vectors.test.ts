@@ -9,8 +9,8 @@ import {
   publicKeyOf,
   readSealedHeader,
   recipientId,
-} from '../../src/index.ts';
-import type { PrivateKey } from '../../src/index.ts';
+} from '../../src/sealed/index.ts';
+import type { PrivateKey } from '../../src/sealed/index.ts';
 import { openBytes } from './samples.ts';
 import { readVectors, sealedFile } from './vectors.ts';
 
