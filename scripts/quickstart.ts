@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { startSshd } from '../test/harness/sshd.ts';
+import { BAKKER_STORAGE, startStorageMachine } from '../test/harness/storage-machine.ts';
 
 const BAKKER = resolve(import.meta.dirname, '../packages/agent/bin/bakker');
 const isRoot = process.getuid?.() === 0;
@@ -33,14 +34,10 @@ async function demonstrate(folder: string): Promise<void> {
   stack.defer(() => rm(work, { recursive: true, force: true }));
   await checkSpace(folder, work);
 
-  tell(
-    `Starting a private OpenSSH server on loopback: it plays the storage machine, nothing of bakker is on it.`,
-  );
-  const server = stack.use(await startSshd());
-  const account = await server.addAccount();
+  const account = (await closedFolder())
+    ? await openPlainAccount(stack)
+    : await provisionAccount({ stack, folder, work });
   const storage = account.folder;
-  console.log(`    ${account.address}`);
-  console.log(`    its folder on this disk is ${storage}`);
 
   // The user's folder is only read; what changes between the runs is made here.
   const notes = join(work, 'notes');
@@ -55,7 +52,7 @@ async function demonstrate(folder: string): Promise<void> {
     });
 
   tell(`Enrolling: this server may now back up ${folder} and a small folder of notes to that account.`);
-  const identity = ['--identity', account.identityFile, '--host-key', server.hostKeyFingerprint];
+  const identity = ['--identity', account.identityFile, '--host-key', account.hostKeyFingerprint];
   await bakker('init', account.address, ...identity, '--source', folder, '--source', notes, '--yes');
 
   tell('First backup: everything is new.');
@@ -85,6 +82,63 @@ async function demonstrate(folder: string): Promise<void> {
   tell(`Done. All of it is removed again: the server, the account, ${work}.`);
 }
 
+interface Account {
+  readonly address: string;
+  /** On this disk. */
+  readonly folder: string;
+  readonly identityFile: string;
+  readonly hostKeyFingerprint: string;
+}
+
+/** As an administrator of a storage machine does it: a Unix user of its own, that can do nothing but keep backups. */
+async function provisionAccount(options: {
+  stack: AsyncDisposableStack;
+  folder: string;
+  work: string;
+}): Promise<Account> {
+  tell(
+    'Starting a private OpenSSH server on loopback: it plays the storage machine, with bakker-storage on it.',
+  );
+  const machine = options.stack.use(await startStorageMachine());
+  const name = machine.newName();
+  const key = await machine.newKey();
+  tell('Making the account there: a Unix user of its own, which may add runs and can change none.');
+  const sizeMib = 64 + Math.ceil((3 * (await sizeKib(options.folder))) / 1024);
+  const words = ['provision', name, '--key', `${key.file}.pub`, '--size', `${sizeMib}M`];
+  await run(BAKKER_STORAGE, [...words, '--etc', machine.etc, '--root', machine.rootDir], {
+    shown: `bakker-storage ${words.join(' ')}`,
+  });
+  return {
+    address: `ssh://${name}@127.0.0.1:${machine.port}/`,
+    folder: join(machine.rootDir, name),
+    identityFile: key.file,
+    hostKeyFingerprint: machine.hostKeyFingerprint,
+  };
+}
+
+/** Any SFTP account will do. */
+async function openPlainAccount(stack: AsyncDisposableStack): Promise<Account> {
+  tell(
+    'Starting a private OpenSSH server on loopback: it plays the storage machine, nothing of bakker is on it.',
+  );
+  const server = stack.use(await startSshd());
+  const { address, folder, identityFile } = await server.addAccount();
+  console.log(`    ${address}`);
+  console.log(`    its folder on this disk is ${folder}`);
+  return { address, folder, identityFile, hostKeyFingerprint: server.hostKeyFingerprint };
+}
+
+/** Whether an account of its own could not be made: only root makes users, and they must reach this checkout. */
+async function closedFolder(): Promise<boolean> {
+  if (!isRoot) return true;
+  for (let path = import.meta.dirname; path !== '/'; path = dirname(path)) {
+    if (((await stat(path)).mode & 0o001) !== 0) continue;
+    tell(`Other users can't reach ${path}, so bakker-storage can't be shown: a plain SFTP account is used.`);
+    return true;
+  }
+  return false;
+}
+
 async function checkFolder(folder: string): Promise<void> {
   if (!existsSync(folder))
     throw new Stop(`${folder} does not exist; name a folder of yours: scripts/quickstart FOLDER`);
@@ -101,7 +155,7 @@ async function checkFolder(folder: string): Promise<void> {
 
 /** Once on the storage, once restored. */
 async function checkSpace(folder: string, work: string): Promise<void> {
-  const neededKib = 2 * Number((await run('du', ['-skx', folder], { quiet: true })).split('\t')[0]);
+  const neededKib = 2 * (await sizeKib(folder));
   const { bavail, bsize } = await statfs(work);
   const freeKib = (bavail * bsize) / 1024;
   if (neededKib * 1.1 < freeKib) return;
@@ -109,6 +163,10 @@ async function checkSpace(folder: string, work: string): Promise<void> {
   throw new Stop(
     `${folder} needs ${inMib(neededKib)} in ${tmpdir()}, and ${inMib(freeKib)} are free; name a smaller one`,
   );
+}
+
+async function sizeKib(folder: string): Promise<number> {
+  return Number((await run('du', ['-skx', folder], { quiet: true })).split('\t')[0]);
 }
 
 async function showHardLinks(shown: { storage: string; runs: string[]; notes: string }): Promise<void> {
