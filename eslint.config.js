@@ -78,6 +78,13 @@ export default tseslint.config(
     }),
   },
   {
+    files: ['packages/command-line/src/**'],
+    rules: forbid({
+      paths: noIo,
+      patterns: [{ group: ['@bakker/*'], message: 'The frame of command lines knows no program.' }],
+    }),
+  },
+  {
     files: ['packages/linux/src/**'],
     rules: forbid({
       patterns: [{ group: ['@bakker/*'], message: 'The calls of Linux know nothing of bakker.' }],

@@ -1,3 +1,5 @@
+import { CodedError } from '@bakker/command-line';
+
 /**
  * Every code that `bakker-storage` can fail with, and the exit status that it ends with. Codes are public and never
  * reused. The session answers requests with the SFTP status of `session/status-codes.ts` instead.
@@ -27,19 +29,11 @@ export const EXIT_STATUS = {
 
 export type ErrorCode = keyof typeof EXIT_STATUS;
 
-/** An expected failure: the message names the object and the cause, the hint says the operator's next move. */
-export class StorageError extends Error {
+/** An expected failure. */
+export class StorageError extends CodedError<ErrorCode> {
   override readonly name = 'StorageError';
-  readonly code: ErrorCode;
-  readonly hint: string | undefined;
 
-  constructor(code: ErrorCode, message: string, extra: { hint?: string; cause?: unknown } = {}) {
-    super(message, { cause: extra.cause });
-    this.code = code;
-    this.hint = extra.hint;
-  }
-
-  get exitStatus(): number {
+  override get exitStatus(): number {
     return EXIT_STATUS[this.code];
   }
 }

@@ -1,5 +1,4 @@
-import { escapeText } from '../cli/escape-name.ts';
-import { formatBytes, formatCount, formatCounted, formatDuration } from '../cli/format.ts';
+import { escapeText, formatBytes, formatCount, formatCounted, formatDuration } from '@bakker/command-line';
 import type { Progress } from '../ports/progress.ts';
 
 const REDRAW_MS = 100;

@@ -1,9 +1,9 @@
+import { formatBytes, formatCount, formatCounted, formatDuration } from '@bakker/command-line';
 import type { BackupReport } from '../backup/report.ts';
 import type { Config } from '../config/config.ts';
 import { EXIT_STATUS } from '../errors.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Command } from './command.ts';
-import { formatBytes, formatCount, formatCounted, formatDuration } from './format.ts';
 import { VERSION } from './version.ts';
 
 interface BackupArgs {

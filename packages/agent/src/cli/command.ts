@@ -1,4 +1,4 @@
-import type { Options, PositionalOptions } from 'yargs';
+import type { CommandOf, ListedCommandOf } from '@bakker/command-line';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
@@ -46,26 +46,7 @@ export interface CommandContext {
   writeOut(bytes: Uint8Array): Promise<void>;
 }
 
-/** Lines for people; `name()` makes bytes safe for a terminal. */
-export interface Screen {
-  line(text: string): void;
-  name(bytes: Uint8Array): string;
-}
-
 /** A command file exports one of these; main.ts and completion are made from the list of them. */
-export interface Command<Args, Result> {
-  /** As yargs writes it: `restore [paths..]`. */
-  readonly usage: string;
-  readonly summary: string;
-  /** Shown under `--help`: command line and what it does. */
-  readonly examples: readonly (readonly [string, string])[];
-  readonly positionals: Readonly<Record<string, PositionalOptions>>;
-  readonly flags: Readonly<Record<string, Options>>;
-  run(context: CommandContext, args: Args): Promise<Result>;
-  /** What `--json` prints, one value. */
-  json(result: Result): unknown;
-  /** What a person reads. */
-  render(result: Result, screen: Screen): void;
-  /** 0 if absent. */
-  exitStatus?(result: Result): number;
-}
+export type Command<Args, Result> = CommandOf<CommandContext, Args, Result>;
+
+export type ListedCommand = ListedCommandOf<CommandContext>;

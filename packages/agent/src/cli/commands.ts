@@ -1,3 +1,4 @@
+import { listCommand } from '@bakker/command-line';
 import { backup } from './backup.ts';
 import { cat } from './cat.ts';
 import { completion } from './completion.ts';
@@ -8,8 +9,7 @@ import { history } from './history.ts';
 import { init } from './init.ts';
 import { key } from './key.ts';
 import { list } from './list.ts';
-import { listCommand } from './listed-command.ts';
-import type { ListedCommand } from './listed-command.ts';
+import type { ListedCommand } from './command.ts';
 import { ls } from './ls.ts';
 import { recover } from './recover.ts';
 import { restore } from './restore.ts';

@@ -1,7 +1,6 @@
-import type { Options } from 'yargs';
-import type { Command } from './command.ts';
+import type { Options } from '@bakker/command-line';
+import type { Command, ListedCommand } from './command.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
-import type { ListedCommand } from './listed-command.ts';
 
 /** @param commands - asked for when it runs: the list has this command in it */
 export function completion(

@@ -1,7 +1,7 @@
+import { formatCounted } from '@bakker/command-line';
 import { pathJson } from '../browse/path-text.ts';
 import type { Difference } from '../browse/diff-runs.ts';
 import type { Command } from './command.ts';
-import { formatCounted } from './format.ts';
 
 interface DiffArgs {
   readonly before: string;

@@ -1,8 +1,7 @@
+import { formatDate, tableLines } from '@bakker/command-line';
+import type { Screen } from '@bakker/command-line';
 import { baseName, type Entry } from '@bakker/impl-format';
 import { printableName } from '../printable-name.ts';
-import type { Screen } from './command.ts';
-import { formatDate } from './format.ts';
-import { tableLines } from './table.ts';
 
 /** Entries as `ls -l` shows files; names alone, or with `paths` whole. */
 export function longLines(

@@ -1,9 +1,8 @@
+import { formatBytes, formatDate, tableLines } from '@bakker/command-line';
 import type { HistoryStep } from '../browse/search-runs.ts';
 import { AgentError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { entryJson } from './entry-lines.ts';
-import { formatBytes, formatDate } from './format.ts';
-import { tableLines } from './table.ts';
 
 interface HistoryArgs {
   readonly path: string;

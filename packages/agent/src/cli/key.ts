@@ -1,8 +1,8 @@
+import { escapeText } from '@bakker/command-line';
 import type { MadeKey } from '../keys/make-key.ts';
 import type { Recipient } from '../keys/recipients.ts';
 import { AgentError } from '../errors.ts';
 import type { Command, CommandContext } from './command.ts';
-import { escapeText } from './escape-name.ts';
 
 const ACTIONS = ['generate', 'list', 'add', 'remove', 'check', 'rotate'] as const;
 

@@ -1,7 +1,6 @@
+import { formatBytes, formatCount, formatDate, formatDuration, tableLines } from '@bakker/command-line';
 import type { RunSummary } from '../browse/list-runs.ts';
 import type { Command } from './command.ts';
-import { formatBytes, formatCount, formatDate, formatDuration } from './format.ts';
-import { tableLines } from './table.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 

@@ -1,6 +1,7 @@
+import type { Screen } from '@bakker/command-line';
 import type { Entry, RunName } from '@bakker/impl-format';
 import { pathJson } from '../browse/path-text.ts';
-import type { Command, Screen } from './command.ts';
+import type { Command } from './command.ts';
 import { entryJson, longLines } from './entry-lines.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';

@@ -1,9 +1,8 @@
+import { escapeText, formatCounted, formatDate } from '@bakker/command-line';
 import { EXIT_STATUS } from '../errors.ts';
 import type { PendingUndo, UndoJournal, Undoers } from '../ports/undo-journal.ts';
 import type { Recovery } from '../undo/recover.ts';
 import type { Command, CommandContext } from './command.ts';
-import { escapeText } from './escape-name.ts';
-import { formatCounted, formatDate } from './format.ts';
 
 interface Recovered extends Recovery {
   readonly describe: (pending: PendingUndo) => string;

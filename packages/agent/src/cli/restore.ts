@@ -1,11 +1,12 @@
+import { formatBytes, formatCounted, formatDuration } from '@bakker/command-line';
+import type { Screen } from '@bakker/command-line';
 import { pathJson } from '../browse/path-text.ts';
 import { AgentError, EXIT_STATUS } from '../errors.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Overwrite } from '../restore/decide.ts';
 import type { RestoreJob } from '../restore/restore-job.ts';
 import type { RestoreOutcome } from '../restore/restore-run.ts';
-import type { Command, CommandContext, Screen } from './command.ts';
-import { formatBytes, formatCounted, formatDuration } from './format.ts';
+import type { Command, CommandContext } from './command.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 

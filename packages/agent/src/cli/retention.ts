@@ -1,7 +1,6 @@
+import { escapeText, formatCounted } from '@bakker/command-line';
 import type { RetentionOutcome } from '../retain/apply-retention.ts';
 import type { Command } from './command.ts';
-import { escapeText } from './escape-name.ts';
-import { formatCounted } from './format.ts';
 
 interface RetentionArgs {
   readonly dryRun: boolean;

@@ -1,11 +1,10 @@
+import { escapeText, formatBytes, formatDate, formatDuration } from '@bakker/command-line';
 import { parseDurationMs } from '../config/durations.ts';
 import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import { parseSizeBytes } from '../config/sizes.ts';
 import type { Command } from './command.ts';
-import { escapeText } from './escape-name.ts';
-import { formatBytes, formatDate, formatDuration } from './format.ts';
 
 interface StatusArgs {
   readonly maxAge: string;

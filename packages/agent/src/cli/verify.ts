@@ -1,8 +1,8 @@
+import { formatCounted } from '@bakker/command-line';
 import { pathJson } from '../browse/path-text.ts';
 import { EXIT_STATUS } from '../errors.ts';
 import type { RunVerdict } from '../verify/verify-run.ts';
 import type { Command } from './command.ts';
-import { formatCounted } from './format.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 

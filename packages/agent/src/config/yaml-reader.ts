@@ -1,6 +1,6 @@
+import { nearestName } from '@bakker/command-line';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit } from 'yaml';
 import type { Node, Pair } from 'yaml';
-import { nearestName } from './nearest-name.ts';
 
 /** Something wrong in a configuration file. */
 export interface ConfigProblem {

@@ -1,8 +1,7 @@
+import { formatBytes, formatCount, formatDate, tableLines } from '@bakker/command-line';
 import type { AccountOverview } from '../provision/overview.ts';
 import { ETC_FLAG, openTools } from './administration.ts';
 import type { Command } from './command.ts';
-import { formatBytes, formatCount, formatDate } from './format.ts';
-import { tableLines } from './table.ts';
 
 interface Args {
   readonly etc: string;

@@ -1,10 +1,10 @@
-import type { Options } from 'yargs';
+import type { Options, Screen } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
 import type { AccountName } from '../provision/account-name.ts';
 import type { PublicKey } from '../provision/public-key.ts';
 import type { ProvisionTools } from '../provision/provision.ts';
 import type { StepOutcome } from '../provision/steps.ts';
-import type { CommandContext, Screen } from './command.ts';
+import type { CommandContext } from './command.ts';
 
 /** Taken by every command of the storage's administrator. */
 export const ETC_FLAG = {

@@ -1,3 +1,4 @@
+import { listCommand } from '@bakker/command-line';
 import { freeze } from './freeze.ts';
 import { retention } from './retention.ts';
 import { scrub } from './scrub.ts';
@@ -12,7 +13,6 @@ import { revoke } from './revoke.ts';
 import { grow } from './grow.ts';
 import { quota } from './quota.ts';
 import { config } from './config.ts';
-import { listCommand } from './command.ts';
 import type { ListedCommand } from './command.ts';
 import { shell } from './shell.ts';
 

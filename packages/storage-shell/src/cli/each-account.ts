@@ -1,4 +1,4 @@
-import type { Options } from 'yargs';
+import type { Options } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
 import type { CommandContext } from './command.ts';
 

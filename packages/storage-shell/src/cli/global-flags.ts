@@ -1,4 +1,4 @@
-import type { Options } from 'yargs';
+import type { Options } from '@bakker/command-line';
 
 /** Taken by every command. */
 export const GLOBAL_FLAGS = {

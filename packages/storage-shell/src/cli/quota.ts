@@ -1,8 +1,8 @@
+import { formatBytes } from '@bakker/command-line';
 import type { QuotaView } from '../provision/quota-view.ts';
 import type { SpaceChange } from '../provision/policy-file.ts';
 import { DRY_RUN_FLAG, ETC_FLAG, accountNamed, openTools } from './administration.ts';
 import type { Command } from './command.ts';
-import { formatBytes } from './format.ts';
 
 interface Args {
   readonly name: string;

@@ -1,8 +1,9 @@
+import { escapeText } from '@bakker/command-line';
+import type { Screen } from '@bakker/command-line';
 import type { Verdict } from '@bakker/retention';
-import type { Command, Screen } from './command.ts';
+import type { Command } from './command.ts';
 import { WHICH_FLAGS, eachAccount, statusOf } from './each-account.ts';
 import type { Outcomes, Which } from './each-account.ts';
-import { escapeText } from './escape-name.ts';
 
 interface Args extends Which {
   readonly dryRun: boolean;

@@ -1,11 +1,10 @@
+import { escapeText, formatBytes } from '@bakker/command-line';
 import { decodeByteText, toByteText } from '@bakker/impl-format';
 import type { ByteText } from '@bakker/impl-format';
 import { EXIT_STATUS, StorageError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { WHICH_FLAGS, eachAccount, statusOf } from './each-account.ts';
 import type { Outcomes, Which } from './each-account.ts';
-import { escapeText } from './escape-name.ts';
-import { formatBytes } from './format.ts';
 
 interface Args extends Which {
   readonly sample?: string;

@@ -1,7 +1,7 @@
+import { escapeText } from '@bakker/command-line';
 import type { Command } from './command.ts';
 import { eachAccount, statusOf } from './each-account.ts';
 import type { Outcomes } from './each-account.ts';
-import { escapeText } from './escape-name.ts';
 
 interface Args {
   readonly account: string;

@@ -1,9 +1,9 @@
+import { escapeText } from '@bakker/command-line';
 import { parseRunName } from '@bakker/impl-format';
 import { StorageError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { eachAccount, statusOf } from './each-account.ts';
 import type { Outcomes } from './each-account.ts';
-import { escapeText } from './escape-name.ts';
 
 interface Args {
   readonly account: string;

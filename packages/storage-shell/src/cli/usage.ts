@@ -1,12 +1,10 @@
+import { escapeText, formatBytes, tableLines } from '@bakker/command-line';
 import { parseRunName } from '@bakker/impl-format';
 import { StorageError } from '../errors.ts';
 import type { FreedFigures } from '../retain/shared-use.ts';
 import type { Command } from './command.ts';
 import { eachAccount, statusOf } from './each-account.ts';
 import type { Outcomes } from './each-account.ts';
-import { escapeText } from './escape-name.ts';
-import { formatBytes } from './format.ts';
-import { tableLines } from './table.ts';
 
 interface Args {
   readonly account?: string;

@@ -1,4 +1,4 @@
-import { nearestName } from '../cli/nearest-name.ts';
+import { nearestName } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
 import { DEFAULT_POLICY } from './account-policy.ts';
 import type { AccountPolicy, FreezeRules, RetentionRules, SpaceRules, TrashRules } from './account-policy.ts';

@@ -1,7 +1,7 @@
 import { ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { escapeName, escapeText } from '../../src/cli/escape-name.ts';
+import { escapeName, escapeText } from '../src/escape-name.ts';
 
 const text = (name: string): string => escapeName(Buffer.from(name));
 

@@ -3,11 +3,6 @@ import { escapeName } from './escape-name.ts';
 
 const PIECE_CHARACTERS = 65_536;
 
-/** Standard output has no reader any more: `bakker-storage accounts | head`. Not a failure. */
-export class OutputClosed extends Error {
-  override readonly name = 'OutputClosed';
-}
-
 /** Prints what a command did: for people, or as one JSON value. */
 export async function writeResult(
   performed: Performed,
@@ -16,6 +11,7 @@ export async function writeResult(
   const { json, write } = options;
   if (json) {
     const value = performed.json();
+    // the content itself was the output
     if (value !== undefined) await write(`${JSON.stringify(value)}\n`);
     return;
   }

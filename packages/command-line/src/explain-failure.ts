@@ -1,4 +1,4 @@
-import { AgentError } from '../errors.ts';
+import { CodedError } from './coded-error.ts';
 import { escapeText } from './escape-name.ts';
 
 /** A failure as people and scripts see it. */
@@ -11,29 +11,30 @@ export interface Failure {
 /**
  * Puts an error in words: `bakker: message`, then the hint on a line of its own.
  *
+ * @param program - its name
  * @param signal - once it is aborted, whatever failed after it failed because of it
  * @param isDebugging - show where unexpected errors (and causes) come from
  */
 export function explainFailure(
   thrown: unknown,
-  options: { signal: AbortSignal; isDebugging: boolean },
+  options: { program: string; signal: AbortSignal; isDebugging: boolean },
 ): Failure {
-  const { signal, isDebugging } = options;
+  const { program, signal, isDebugging } = options;
   const original = withoutCleanup(thrown);
   const error = signal.aborted && !isInterruption(original) ? (signal.reason as unknown) : original;
   const stack = isDebugging ? `\n${stackOf(thrown)}` : '';
-  if (error instanceof AgentError) {
+  if (error instanceof CodedError) {
     // Only the list of problems in a configuration has lines; a line feed elsewhere came from a name.
     const message =
       error.code === 'CONFIG_INVALID'
         ? error.message.split('\n').map(escapeText).join('\n')
         : escapeText(error.message);
     const hint = error.hint === undefined ? '' : `\n  ${escapeText(error.hint)}`;
-    return { exitStatus: error.exitStatus, text: `bakker: ${message}${hint}${stack}` };
+    return { exitStatus: error.exitStatus, text: `${program}: ${message}${hint}${stack}` };
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const hint = isDebugging ? '' : '\n  this is a fault in bakker; BAKKER_DEBUG=1 shows where it comes from';
-  return { exitStatus: 1, text: `bakker: unexpected ${escapeText(message)}${hint}${stack}` };
+  return { exitStatus: 1, text: `${program}: unexpected ${escapeText(message)}${hint}${stack}` };
 }
 
 /** What failed first: a disposer that failed as well hides it behind itself. */
@@ -44,7 +45,7 @@ function withoutCleanup(thrown: unknown): unknown {
 }
 
 function isInterruption(error: unknown): boolean {
-  return error instanceof AgentError && error.code === 'INTERRUPTED';
+  return error instanceof CodedError && error.code === 'INTERRUPTED';
 }
 
 function stackOf(error: unknown): string {

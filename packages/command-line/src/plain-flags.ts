@@ -1,21 +1,21 @@
 import type { Options } from 'yargs';
 
-/** What `readFlags` gets out of the words, before values are checked. */
-export interface PlainFlags {
+/** What each flag takes, by name. */
+export type FlagTable = Readonly<Record<string, Options>>;
+
+/** Values by the flags' names, and the words that belong to none. */
+export interface GivenFlags {
   readonly values: Readonly<Record<string, unknown>>;
   readonly words: readonly string[];
 }
 
 /**
- * Reads `--name value`, `--name`, `--no-name` and `-n value`, each at most once: the shape of forced commands, which each
- * session starts with, and which yargs would take 25 ms to load for.
+ * Reads `--name value`, `--name`, `--no-name` and `-n value`, each at most once: the shape of timers' command lines and of
+ * forced commands, which each session starts with, and which yargs would take 25 ms to load for.
  *
  * @returns undefined for anything else, which is left to yargs with all that it knows
  */
-export function readPlainFlags(
-  words: readonly string[],
-  flags: Readonly<Record<string, Options>>,
-): PlainFlags | undefined {
+export function readPlainFlags(words: readonly string[], flags: FlagTable): GivenFlags | undefined {
   const values: Record<string, unknown> = {};
   const others: string[] = [];
   for (const [name, flag] of Object.entries(flags))
@@ -34,14 +34,17 @@ export function readPlainFlags(
     if (flag === undefined || given.has(name) || word !== `${name.length === 1 ? '-' : '--'}${bare}`)
       return undefined;
     given.add(name);
+    const value = words[index + 1];
     if (flag.type === 'boolean') {
+      // yargs takes these for the flag's value.
+      if (value === 'true' || value === 'false') return undefined;
       values[name] = !isNegated;
       continue;
     }
-    const value = words[++index];
     if (isNegated || flag.type !== 'string' || flag.array === true || value === undefined) return undefined;
     if (value === '' || value.startsWith('-')) return undefined;
     values[name] = value;
+    index++;
   }
   return { values, words: others };
 }

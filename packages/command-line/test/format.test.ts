@@ -1,5 +1,5 @@
 import t from 'tap';
-import { formatBytes, formatCount, formatCounted, formatDate, formatDuration } from '../../src/cli/format.ts';
+import { formatBytes, formatCount, formatCounted, formatDate, formatDuration } from '../src/format.ts';
 
 t.test('sizes', (t) => {
   const sizes: readonly (readonly [number, string])[] = [

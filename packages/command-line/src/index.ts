@@ -1,0 +1,15 @@
+export type { Options, PositionalOptions } from 'yargs';
+export { CodedError } from './coded-error.ts';
+export type { FailureExtra } from './coded-error.ts';
+export { listCommand } from './command.ts';
+export type { CommandOf, CommandShape, ListedCommandOf, ParsedArgs, Performed, Screen } from './command.ts';
+export { askYes } from './confirm.ts';
+export { escapeName, escapeText } from './escape-name.ts';
+export { formatBytes, formatCount, formatCounted, formatDate, formatDuration } from './format.ts';
+export { nearestName } from './nearest-name.ts';
+export type { FrameFailure, Globals, Program } from './program.ts';
+export type { RunAsked } from './read-command-line.ts';
+export { runProgram } from './run-program.ts';
+export type { Running, Start } from './run-program.ts';
+export { OutputClosed } from './standard-output.ts';
+export { tableLines } from './table.ts';
