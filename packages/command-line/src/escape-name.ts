@@ -21,6 +21,22 @@ export function escapeText(text: string): string {
   });
 }
 
+/** The bytes that `escapeName` shows as this text; what is no escape of it stands for itself. */
+export function unescapeName(text: string): Buffer {
+  const bytes = Buffer.from(text).toString('latin1');
+  return Buffer.from(bytes.replace(ESCAPES, bytesOfEscape), 'latin1');
+}
+
+// Nothing between U+E000 and U+E007 is escaped: five digits that begin so are one character.
+const ESCAPES = /\\(?:([\\ntr])|x([0-9a-f]{2})|u(e00[0-7][0-9a-f]|[0-9a-f]{4}))/gi;
+const LETTERS: Readonly<Record<string, string>> = { '\\': '\\', n: '\n', t: '\t', r: '\r' };
+
+function bytesOfEscape(escape: string, letter?: string, byte?: string, code?: string): string {
+  if (letter !== undefined) return LETTERS[letter] ?? escape;
+  if (byte !== undefined) return String.fromCharCode(parseInt(byte, 16));
+  return Buffer.from(String.fromCodePoint(parseInt(code ?? '', 16))).toString('latin1');
+}
+
 /** Controls of ASCII and Latin-1, line and paragraph separators, whatever turns the writing direction, invisible marks, halves of pairs. */
 const UNSAFE =
   /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029\u200b\u2060-\u2064\ufeff\ufff9-\ufffb\u{e0001}-\u{e007f}]/gu;

@@ -4,7 +4,7 @@ export type { FailureExtra } from './coded-error.ts';
 export { listCommand } from './command.ts';
 export type { CommandOf, CommandShape, ListedCommandOf, ParsedArgs, Performed, Screen } from './command.ts';
 export { askYes } from './confirm.ts';
-export { escapeName, escapeText } from './escape-name.ts';
+export { escapeName, escapeText, unescapeName } from './escape-name.ts';
 export { formatBytes, formatCount, formatCounted, formatDate, formatDuration } from './format.ts';
 export { nearestName } from './nearest-name.ts';
 export type { FrameFailure, Globals, Program } from './program.ts';

@@ -1,7 +1,7 @@
 import { ok } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import { escapeName, escapeText } from '../src/escape-name.ts';
+import { escapeName, escapeText, unescapeName } from '../src/escape-name.ts';
 
 const text = (name: string): string => escapeName(Buffer.from(name));
 
@@ -46,10 +46,19 @@ t.test('no name reaches a terminal raw, and no two look the same', (t) => {
       const hex = name.toString('hex');
       ok((seen.get(shown) ?? hex) === hex, shown);
       seen.set(shown, hex);
+      ok(unescapeName(shown).equals(name), shown);
     }),
     { numRuns: 5000 },
   );
   t.pass('5,000 names');
+  t.end();
+});
+
+t.test('what is shown can be typed, and leads back to the name', (t) => {
+  for (const name of ['a\nb\tc\rd', 'back\\slash\\n', '\x1b[2J', 'gpj\u202e.exe', '\u{e0001}1', 'Ünïcödé'])
+    t.equal(unescapeName(text(name)).toString(), name);
+  t.same(unescapeName('o\\xff\\x0A'), Buffer.from([0x6f, 0xff, 0x0a]));
+  t.equal(unescapeName('a\\qb\\').toString(), 'a\\qb\\', 'no escape of ours');
   t.end();
 });
 

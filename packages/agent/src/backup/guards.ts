@@ -1,6 +1,6 @@
+import { escapeName } from '@bakker/command-line';
 import type { ManifestHeader, SourceFilesystem } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
-import { printableName } from '../printable-name.ts';
 import type { SourceRules } from '../ports/source-tree.ts';
 import type { Tally } from './tally.ts';
 
@@ -23,7 +23,7 @@ export function refuseLostMounts(options: {
       ({ path }) => isAtOrBelow(path, mountPoint) || isAtOrBelow(mountPoint, path),
     );
     if (!lost) continue;
-    const name = printableName(mountPoint);
+    const name = escapeName(mountPoint);
     throw new AgentError(
       'SOURCE_SUSPICIOUS',
       `${name} is not mounted, but it was in run ${options.parent.run}; nothing was published`,
@@ -61,7 +61,7 @@ export class SourceCounts {
     for (const [index, source] of this.#sources.entries()) {
       const before = this.#before[index] ?? 0;
       if (before === 0 || (this.#now[index] ?? 0) > 0) continue;
-      const name = `/${printableName(source)}`;
+      const name = `/${escapeName(source)}`;
       throw new AgentError(
         'SOURCE_SUSPICIOUS',
         `${name} is empty, but held ${before} names in run ${parentRun}; nothing was published`,

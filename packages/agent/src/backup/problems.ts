@@ -1,4 +1,4 @@
-import { printableName } from '../printable-name.ts';
+import { escapeName } from '@bakker/command-line';
 import type { SourceProblem } from '../ports/source-tree.ts';
 
 /** Problems that are named one by one in the report; beyond it they are counted. */
@@ -21,7 +21,7 @@ export class Problems {
       return;
     }
     const what = problem.kind === 'unreadable' ? `can't be read (${problem.code})` : problem.message;
-    this.#onWarning(`/${printableName(problem.path)} ${what}`);
+    this.#onWarning(`/${escapeName(problem.path)} ${what}`);
   }
 
   summarise(): void {

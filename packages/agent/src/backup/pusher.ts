@@ -1,6 +1,6 @@
+import { escapeName } from '@bakker/command-line';
 import { markMoved } from '@bakker/impl-format';
 import type { Entry, JoinedPair } from '@bakker/impl-format';
-import { printableName } from '../printable-name.ts';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import { Budget } from './budget.ts';
@@ -365,7 +365,7 @@ export class Pusher {
     if (copy && copy !== usedCopy) return this.#linkOrSend(slot, now, found);
     if (answer !== 'refused') {
       known.forget(found);
-      const name = printableName(found.place.path);
+      const name = escapeName(found.place.path);
       const what = answer === 'hurt' ? 'is damaged in' : 'is missing from';
       this.#options.onWarning(
         `${name} ${what} ${found.place.folder} on the storage; its content was sent again`,

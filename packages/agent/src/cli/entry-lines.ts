@@ -1,7 +1,6 @@
-import { formatDate, tableLines } from '@bakker/command-line';
+import { escapeName, formatDate, tableLines } from '@bakker/command-line';
 import type { Screen } from '@bakker/command-line';
 import { baseName, type Entry } from '@bakker/impl-format';
-import { printableName } from '../printable-name.ts';
 
 /** Entries as `ls -l` shows files; names alone, or with `paths` whole. */
 export function longLines(
@@ -33,7 +32,7 @@ export function entryJson(entry: Entry): Record<string, unknown> {
     ...(entry.group === undefined ? {} : { group: entry.group }),
     mtime: isoTime(entry.mtimeNs),
     links: entry.linkCount,
-    ...(entry.target === undefined ? {} : { target: printableName(entry.target) }),
+    ...(entry.target === undefined ? {} : { target: escapeName(entry.target) }),
     ...(entry.device === undefined ? {} : { device: `${entry.device.major}:${entry.device.minor}` }),
     ...(entry.sha256 === undefined ? {} : { sha256: entry.sha256.toString('hex') }),
     ...(entry.unreadable === undefined ? {} : { unreadable: entry.unreadable }),

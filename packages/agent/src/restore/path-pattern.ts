@@ -1,3 +1,4 @@
+import { unescapeName } from '@bakker/command-line';
 import { AgentError } from '../errors.ts';
 import { isGlobSpecial, wildmatch } from '../source/wildmatch.ts';
 
@@ -11,7 +12,7 @@ export interface PathPattern {
 
 /**
  * Reads an absolute path as it was on the server, or a glob (`*`, `?`, `**`, `[…]`) of one. A path that has exactly these
- * bytes matches too, and so does one that bakker prints so: `\xff` stands for that byte. Pure.
+ * bytes matches too, and so does one that bakker prints so: `\xff` stands for that byte, `\n` for a line feed. Pure.
  *
  * @throws AgentError USAGE if it is not absolute or has `..` in it
  */
@@ -30,14 +31,14 @@ export function parsePathPattern(text: string): PathPattern {
 }
 
 /**
- * The bytes, relative to `/`, that an absolute path may stand for: its own, and those that its escapes (`\\xff`) say.
+ * The bytes, relative to `/`, that an absolute path may stand for: its own, and those that its escapes (`\\xff`, `\\n`) say.
  *
  * @throws AgentError USAGE
  */
 export function literalPaths(text: string): readonly Buffer[] {
   const relative = relativeText(text);
   const own = Buffer.from(relative);
-  const plain = unescaped(relative);
+  const plain = unescapeName(relative);
   return plain.equals(own) ? [own] : [own, plain];
 }
 
@@ -49,12 +50,4 @@ function relativeText(text: string): string {
     });
   }
   return components.join('/');
-}
-
-function unescaped(text: string): Buffer {
-  const bytes = Buffer.from(text).toString('latin1');
-  const plain = bytes.replace(/\\x([0-9a-f]{2})/gi, (_, hex: string) =>
-    String.fromCharCode(parseInt(hex, 16)),
-  );
-  return Buffer.from(plain, 'latin1');
 }

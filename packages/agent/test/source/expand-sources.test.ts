@@ -70,5 +70,5 @@ t.test('what is not there is suspicious, never an empty source', async (t) => {
   ]) {
     await t.rejects(paths(path), { code: 'SOURCE_SUSPICIOUS' }, path);
   }
-  await t.rejects(paths(`${root}/a\u001b[31mb`), { message: /a\\u001b\[31mb/ });
+  await t.rejects(paths(`${root}/a\u001b[31mb`), { message: /a\\x1b\[31mb/ });
 });

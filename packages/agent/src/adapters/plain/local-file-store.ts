@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { escapeName } from '@bakker/command-line';
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
@@ -6,7 +7,6 @@ import type { Extent } from '@bakker/impl-format';
 import { errnoOf, reflink, syncFilesystem } from '@bakker/linux';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
-import { printableName } from '../../printable-name.ts';
 
 /** PATH_MAX counts the final NUL. */
 const PATH_MAX_BYTES = 4095;
@@ -137,7 +137,7 @@ export class LocalFileStore implements FileStore {
   async renameNew(from: Buffer, to: Buffer): Promise<void> {
     this.#do('rename', from, (full) => {
       if (fs.lstatSync(this.#full(to), { throwIfNoEntry: false })) {
-        throw Object.assign(new Error(`${printableName(to)} is there already`), { code: 'EEXIST' });
+        throw Object.assign(new Error(`${escapeName(to)} is there already`), { code: 'EEXIST' });
       }
       fs.renameSync(full, this.#full(to));
     });
@@ -222,7 +222,7 @@ export class LocalFileStore implements FileStore {
 
   #translate(error: unknown, what: string, path: Buffer): unknown {
     const code = errnoOf(error);
-    const object = `${this.address}/${printableName(path)}`;
+    const object = `${this.address}/${escapeName(path)}`;
     if (code === undefined) return error;
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') {
       return new MissingFromStorage(`${object} is not there`, { cause: error });

@@ -1,3 +1,4 @@
+import { escapeName } from '@bakker/command-line';
 import type { Extent } from '@bakker/impl-format';
 import type { Handle, SftpClient } from '@bakker/sftp';
 import {
@@ -11,7 +12,6 @@ import {
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
-import { printableName } from '../../printable-name.ts';
 import { readAhead } from '../sftp/read-ahead.ts';
 import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
 import { WriteWindow } from '../sftp/write-window.ts';
@@ -326,7 +326,7 @@ export class SftpFileStore implements FileStore {
       );
     }
     if (!(error instanceof SftpStatusError)) return error;
-    const object = `${this.address}/${printableName(path)}`;
+    const object = `${this.address}/${escapeName(path)}`;
     if (error.status === STATUS.NO_SUCH_FILE) {
       const missing = new MissingFromStorage(`${object} is not there`, { cause: error });
       // the reason may be that its folder could not be made, which is being looked into

@@ -1,9 +1,9 @@
+import { escapeName } from '@bakker/command-line';
 import { FILE_FLAG, VERB } from '@bakker/impl-format';
 import type { Handle } from '@bakker/sftp';
 import { MAX_WRITE_BYTES } from '@bakker/sftp';
 import type { FileSink, NewFile } from '../../ports/storage-account.ts';
 import { StoredOtherwise } from '../../ports/storage-account.ts';
-import { printableName } from '../../printable-name.ts';
 import { WriteWindow } from '../sftp/write-window.ts';
 import { finishBody, stringField } from './body-writer.ts';
 import type { VerbClient } from './verb-client.ts';
@@ -22,7 +22,7 @@ export class NewFileSink implements FileSink {
     this.#handle = handle;
     this.#about = about;
     this.#window = new WriteWindow(verbs.sftp, handle, MAX_WRITE_BYTES);
-    this.#what = `write ${printableName(handle.path)}`;
+    this.#what = `write ${escapeName(handle.path)}`;
   }
 
   write(offsetBytes: number, bytes: Buffer): Promise<void> {
@@ -70,5 +70,5 @@ export function mtimeOf({ mtimeNs, mtimeS }: NewFile): bigint {
 }
 
 export function storedOtherwise(path: Buffer): StoredOtherwise {
-  return new StoredOtherwise(`the storage stored other bytes of ${printableName(path)} than were sent`);
+  return new StoredOtherwise(`the storage stored other bytes of ${escapeName(path)} than were sent`);
 }

@@ -1,3 +1,4 @@
+import { escapeName } from '@bakker/command-line';
 import { VERB, parseBeginReply, parseEmptyReply, parsePublishReply } from '@bakker/impl-format';
 import type { BeginReply, ManifestFollower, PublishRequest, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
@@ -14,7 +15,6 @@ import type {
   RunWriter,
   StoredPlace,
 } from '../../ports/storage-account.ts';
-import { printableName } from '../../printable-name.ts';
 import { createBody, putBody, stringIn } from './body-writer.ts';
 import { ManifestUplink } from './manifest-uplink.ts';
 import { NewFileSink, flagsOf, mtimeOf, storedOtherwise } from './new-file-sink.ts';
@@ -114,7 +114,7 @@ export class ShellRunWriter implements RunWriter {
       flags: flagsOf(about),
       contentBytes: content.length,
     });
-    const stored = await this.#verbs.call(VERB.put, body, content, `write ${printableName(path)}`);
+    const stored = await this.#verbs.call(VERB.put, body, content, `write ${escapeName(path)}`);
     const sent = about.sha256 ?? createHash('sha256').update(content).digest();
     if (!stored.equals(sent)) throw storedOtherwise(path);
   }
@@ -122,7 +122,7 @@ export class ShellRunWriter implements RunWriter {
   async openFile(path: Buffer, about: NewFile): Promise<FileSink> {
     this.#stage = 'writing';
     const body = createBody(path, { flags: flagsOf(about), expectedBytes: about.expectedBytes ?? 0 });
-    const what = `write ${printableName(path)}`;
+    const what = `write ${escapeName(path)}`;
     const bytes = stringIn(await this.#verbs.call(VERB.create, body, undefined, what));
     if (!bytes) throw new AgentError('STORAGE_REFUSED', `the storage gave no handle to ${what}`);
     return new NewFileSink(this.#verbs, { bytes, path }, about);

@@ -1,3 +1,4 @@
+import { escapeName } from '@bakker/command-line';
 import {
   PROTOCOL_VERSIONS,
   VERB,
@@ -24,7 +25,6 @@ import type {
   StoredItem,
   StoredRun,
 } from '../../ports/storage-account.ts';
-import { printableName } from '../../printable-name.ts';
 import { joinPath } from '../plain/file-store.ts';
 import { receiptOf } from '../plain/receipt-text.ts';
 import { readAhead } from '../sftp/read-ahead.ts';
@@ -148,7 +148,7 @@ export class ShellAccount implements StorageAccount {
     this.#refuseUnread();
     const full = joinPath(Buffer.from(run), path);
     if (sizeBytes >= MAX_GET_BYTES) return this.#readWhole(full, sizeBytes + 1);
-    const what = `read ${printableName(full)}`;
+    const what = `read ${escapeName(full)}`;
     try {
       const body = await this.#verbs.call(VERB.get, getBody(full, sizeBytes + 1), undefined, what);
       const content = stringIn(body);
@@ -176,7 +176,7 @@ export class ShellAccount implements StorageAccount {
     try {
       for await (const batch of listFolder(this.#verbs.sftp, full)) items.push(...batch.map(toStoredItem));
     } catch (error) {
-      throw this.#verbs.explained(error, `list ${printableName(full)}`);
+      throw this.#verbs.explained(error, `list ${escapeName(full)}`);
     }
     return items;
   }
@@ -263,7 +263,7 @@ export class ShellAccount implements StorageAccount {
       handle = await sftp.open(path, OPEN.READ);
       for (const extent of extents) yield* readAhead(sftp, handle, { extent, maxReadBytes: MAX_WRITE_BYTES });
     } catch (error) {
-      throw this.#verbs.explained(error, `read ${printableName(path)}`);
+      throw this.#verbs.explained(error, `read ${escapeName(path)}`);
     } finally {
       if (handle) sftp.close(handle).catch(() => undefined);
     }
