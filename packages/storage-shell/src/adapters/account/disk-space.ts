@@ -2,6 +2,7 @@ import type { FolderHandle } from '@bakker/linux';
 import { statfsSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { SpaceRules } from '../../policy/account-policy.ts';
+import { reserveBytesOf } from '../../policy/reserve.ts';
 import type { SpaceFigures, SpaceGuard } from '../../ports/space-guard.ts';
 import { parseObject } from '../../retain/stored-receipt.ts';
 import { lockNames, lockNamesSync } from './locks.ts';
@@ -122,7 +123,7 @@ export class DiskSpace implements SpaceGuard {
   #look(): { free: number; reserve: number; freeInodes: number } {
     const { account, rules } = this.#options;
     const { blocks, bavail, bsize, ffree, files } = statfsSync(account.at(ITSELF));
-    const reserve = rules().reserveBytes ?? Math.min((blocks * bsize) / 20, MAX_RESERVE_BYTES);
+    const reserve = reserveBytesOf(rules(), blocks * bsize);
     return { free: bavail * bsize - reserve, reserve, freeInodes: files === 0 ? Infinity : ffree };
   }
 
@@ -148,7 +149,6 @@ export class DiskSpace implements SpaceGuard {
 const ITSELF = Buffer.from('.');
 const WISH = 'space-request.json';
 const MAX_FILE_BYTES = 4096;
-const MAX_RESERVE_BYTES = 64 * 1024 * 1024;
 const ALLOWANCE_BYTES = 8 * 1024 * 1024;
 /** For the folders and small files of a publish. */
 const RESERVE_INODES = 64;
