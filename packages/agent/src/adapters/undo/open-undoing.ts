@@ -1,6 +1,7 @@
 import type { Clock } from '../../ports/clock.ts';
 import type { Undoers } from '../../ports/undo-journal.ts';
 import { SERVICE_UNDOERS } from '../services/undoers.ts';
+import { volumesUndoers } from '../volumes/undoers.ts';
 import { SqliteUndoJournal } from './sqlite-undo-journal.ts';
 
 /** The undo journal with everything that can be undone. */
@@ -10,7 +11,7 @@ export interface Undoing extends Disposable {
 }
 
 /** Every kind of step that a part of bakker records: whoever adds one adds its undoers here. */
-export const UNDOERS: Undoers = { ...SERVICE_UNDOERS };
+export const UNDOERS: Undoers = { ...SERVICE_UNDOERS, ...volumesUndoers() };
 
 /** @throws AgentError STATE_UNUSABLE */
 export function openUndoing(stateDir: string, clock: Clock): Undoing {

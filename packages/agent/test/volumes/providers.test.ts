@@ -1,0 +1,27 @@
+import fs from 'node:fs';
+import t from 'tap';
+import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
+import { providerContract } from './provider-contract.ts';
+
+t.setTimeout(120_000);
+
+await t.test('btrfs', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'btrfs', sizeBytes: 256 * 2 ** 20 });
+  const snapshots = async () => (fs.existsSync(`${disk.folder}/.bakker-snapshots`) ? ['left'] : []);
+  await providerContract(t, { provider: 'btrfs', folder: disk.folder, snapshots });
+});
+
+await t.test('reflink on XFS', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 * 2 ** 20 });
+  await providerContract(t, { provider: 'reflink', folder: disk.folder, snapshots: async () => [] });
+});
+
+await t.test('reflink on btrfs', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'btrfs', sizeBytes: 256 * 2 ** 20 });
+  await providerContract(t, { provider: 'reflink', folder: disk.folder, snapshots: async () => [] });
+});
+
+await t.test('mirror on ext4', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 64 * 2 ** 20 });
+  await providerContract(t, { provider: 'mirror', folder: disk.folder, snapshots: async () => [] });
+});
