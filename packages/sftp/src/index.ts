@@ -9,7 +9,7 @@ export { linkCountOf } from './link-count.ts';
 export { listFolder } from './list-folder.ts';
 export type { OpenSftpOptions } from './open-sftp.ts';
 export { openSftp } from './open-sftp.ts';
-export { EXTENSION, MAX_WRITE_BYTES, OPEN, STATUS } from './protocol.ts';
+export { EXTENSION, MAX_WRITE_BYTES, OPEN, PACKET, STATUS } from './protocol.ts';
 export { readAll } from './read-all.ts';
 export type { DirectoryItem, FileSystemStatus, Handle, ServerLimits } from './replies.ts';
 export type { SftpSessionErrorCode } from './server/errors.ts';
