@@ -118,6 +118,7 @@ export class World implements AsyncDisposable {
       storageConfig: false,
       services: [],
       windowMs: 60_000,
+      snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
       stated: ['account', 'sources'],
     };
   }
