@@ -1,10 +1,13 @@
 export type { Options, PositionalOptions } from 'yargs';
 export { CodedError } from './coded-error.ts';
 export type { FailureExtra } from './coded-error.ts';
+export { COMMON_FLAGS } from './common-flags.ts';
 export { listCommand } from './command.ts';
 export type { CommandOf, CommandShape, ListedCommandOf, ParsedArgs, Performed, Screen } from './command.ts';
 export { askYes } from './confirm.ts';
 export { escapeName, escapeText, unescapeName } from './escape-name.ts';
+export { explainFailure } from './explain-failure.ts';
+export type { Failure } from './explain-failure.ts';
 export { formatBytes, formatCount, formatCounted, formatDate, formatDuration } from './format.ts';
 export { nearestName } from './nearest-name.ts';
 export type { FrameFailure, Globals, Program } from './program.ts';

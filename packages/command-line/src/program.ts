@@ -19,7 +19,7 @@ export interface Program<Values extends Globals = Globals> {
   readonly purpose: string;
   /** Lines of the overview's examples, without indent. */
   readonly examples: readonly string[];
-  /** Taken by every command. A description has the name of the value in capitals: `DIR that …`. */
+  /** Taken by every command, COMMON_FLAGS among them. A description has the name of the value in capitals: `DIR that …`. */
   readonly globalFlags: Readonly<Record<string, Options>>;
   globals(values: ParsedArgs): Values;
   /** The next move after SIGINT or SIGTERM. */

@@ -1,4 +1,5 @@
 import { CodedError } from '../src/coded-error.ts';
+import { COMMON_FLAGS } from '../src/common-flags.ts';
 import type { ListedCommandOf } from '../src/command.ts';
 import { listCommand } from '../src/command.ts';
 import type { Globals, Program } from '../src/program.ts';
@@ -33,9 +34,7 @@ export const PRETEND: Program<PretendGlobals> = {
   examples: ['pretend fetch a   get a'],
   globalFlags: {
     root: { type: 'string', requiresArg: true, default: '/root', describe: 'DIR of everything' },
-    json: { type: 'boolean', describe: 'print JSON' },
-    help: { type: 'boolean', alias: 'h', describe: 'show help' },
-    version: { type: 'boolean', describe: 'show the version' },
+    ...COMMON_FLAGS,
   },
   globals: (values) => ({ rootDir: String(values['root']), json: values['json'] === true }),
   afterInterruption: 'call it again',

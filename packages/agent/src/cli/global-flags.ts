@@ -1,3 +1,4 @@
+import { COMMON_FLAGS } from '@bakker/command-line';
 import type { Options } from '@bakker/command-line';
 
 /** Taken by every command. */
@@ -14,10 +15,8 @@ export const GLOBAL_FLAGS = {
     default: '/var/lib/bakker',
     describe: "DIR that holds this machine's lock and memory between runs",
   },
-  json: { type: 'boolean', describe: 'print one JSON value on standard output' },
   quiet: { type: 'boolean', describe: 'no progress on standard error, only warnings' },
-  help: { type: 'boolean', alias: 'h', describe: 'show what a command does and takes' },
-  version: { type: 'boolean', describe: 'show the version' },
+  ...COMMON_FLAGS,
 } as const satisfies Record<string, Options>;
 
 /** Their values. */

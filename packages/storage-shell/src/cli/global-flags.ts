@@ -1,3 +1,4 @@
+import { COMMON_FLAGS } from '@bakker/command-line';
 import type { Options } from '@bakker/command-line';
 
 /** Taken by every command. */
@@ -8,9 +9,7 @@ export const GLOBAL_FLAGS = {
     default: '/backups',
     describe: 'DIR in which the accounts lie',
   },
-  json: { type: 'boolean', describe: 'print one JSON value on standard output' },
-  help: { type: 'boolean', alias: 'h', describe: 'show what a command does and takes' },
-  version: { type: 'boolean', describe: 'show the version' },
+  ...COMMON_FLAGS,
 } as const satisfies Record<string, Options>;
 
 /** Their values. */
