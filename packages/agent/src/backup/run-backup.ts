@@ -37,6 +37,10 @@ export interface BackupPorts {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** A run is due, and begins; also when it goes on after a cut. */
+  readonly onBegin?: () => void;
+  /** The run is published, the account still open. */
+  readonly onPublished?: (account: StorageAccount) => Promise<void>;
 }
 
 /** Waits before the account is connected to again after a cut. */
@@ -69,6 +73,7 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
   let hasBegun = false;
   const onBegin = () => {
     hasBegun = true;
+    if (!options.dryRun) ports.onBegin?.();
   };
   for (let cuts = 0; ; cuts++) {
     try {
@@ -97,7 +102,7 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
       if (error instanceof MissingFromStorage) throw meddled(error);
       const waitMs = RECONNECT_AFTER_MS[cuts];
       // a line that breaks before anything was done will not get better
-      if (!hasBegun || !isCut(error) || waitMs === undefined || ports.signal.aborted) throw error;
+      if (!hasBegun || !isCut(error, cuts) || waitMs === undefined || ports.signal.aborted) throw error;
       ports.progress.warning(`${error.message}; connecting again in ${waitMs / 1000} s`);
       await sleep(waitMs, ports.signal);
     }
@@ -165,10 +170,12 @@ async function attempt(
   const scan = await (isOwn ? preparing : prepareScan(config, { source, problems }));
   onBegin();
   // Awaited here: the account must outlive the run.
-  return await writeRun(
+  const written = await writeRun(
     { ...options, ...way, config, runs, parent, before, warnings, onWarning, problems, ...scan },
     { ...ports, account },
   );
+  if (!options.dryRun) await ports.onPublished?.(account);
+  return written;
 }
 
 /** Finds the sources and the file systems below them. @throws AgentError SOURCE_SUSPICIOUS */
@@ -242,11 +249,11 @@ function alteredAgain(error: StoredOtherwise): AgentError {
   });
 }
 
-/** The line broke, or can't be had again yet. */
-function isCut(error: unknown): error is AgentError {
-  return (
-    error instanceof AgentError && (error.code === 'CONNECTION_LOST' || error.code === 'STORAGE_UNREACHABLE')
-  );
+/** The line broke, or can't be had again yet; after a cut, too, because the storage has not noticed it. */
+function isCut(error: unknown, cuts: number): error is AgentError {
+  if (!(error instanceof AgentError)) return false;
+  const { code } = error;
+  return code === 'CONNECTION_LOST' || code === 'STORAGE_UNREACHABLE' || (code === 'LOCKED' && cuts > 0);
 }
 
 async function sleep(ms: number, signal: AbortSignal): Promise<void> {
