@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import t from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { providerContract } from './provider-contract.ts';
+import { withFakeLvm } from './with-fake-lvm.ts';
 
 t.setTimeout(120_000);
 
@@ -25,3 +26,13 @@ await t.test('mirror on ext4', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 64 * 2 ** 20 });
   await providerContract(t, { provider: 'mirror', folder: disk.folder, snapshots: async () => [] });
 });
+
+for (const type of ['ext4', 'xfs'] as const) {
+  for (const isThin of [false, true]) {
+    await t.test(`${isThin ? 'a thin' : 'a thick'} logical volume with ${type}`, async (t) => {
+      await using lvm = await withFakeLvm({ type, isThin, sizeBytes: (type === 'xfs' ? 320 : 48) * 2 ** 20 });
+      const { folder, command } = lvm;
+      await providerContract(t, { provider: 'lvm', folder, command, snapshots: async () => lvm.snapshots() });
+    });
+  }
+}
