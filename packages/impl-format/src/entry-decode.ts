@@ -37,6 +37,7 @@ const AFTER_INODE = Buffer.from('"');
 const FS = Buffer.from(',"fs":');
 const LINKS = Buffer.from(',"links":');
 const SHA256 = Buffer.from(',"sha256":"');
+const SEALED = Buffer.from(',"sealed":');
 const B64 = Buffer.from('{"b64":"');
 const AFTER_B64 = Buffer.from('"}');
 
@@ -100,6 +101,7 @@ export class EntryDecoder {
     if (user !== undefined) entry.user = user;
     if (group !== undefined) entry.group = group;
     if (this.#has(SHA256)) entry.sha256 = this.#sha256();
+    if (this.#has(SEALED)) entry.sealedBytes = this.#number();
     if (bytes[this.#at] !== BRACE || bytes[this.#at + 1] !== NEWLINE) Object.assign(entry, this.#details());
     this.end = this.#at + 1;
     return entry;

@@ -15,7 +15,7 @@ import {
 /** The keys that few entries have; they end the line. */
 export type EntryDetails = Pick<
   Entry,
-  'device' | 'target' | 'acl' | 'xattrs' | 'extents' | 'stored' | 'unsettled' | 'unreadable'
+  'device' | 'target' | 'acl' | 'xattrs' | 'extents' | 'stored' | 'unsettled' | 'unreadable' | 'nameId'
 >;
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -31,6 +31,7 @@ const KEYS: ReadonlySet<string> = new Set([
   'stored',
   'unsettled',
   'unreadable',
+  'nameId',
 ]);
 const ACL_KEYS: ReadonlySet<string> = new Set(['access', 'default']);
 const ACL_ENTRY_KEYS: ReadonlySet<string> = new Set(['tag', 'perms', 'id', 'name']);
@@ -49,6 +50,7 @@ export function encodeDetails(details: EntryDetails): string {
   if (stored.kind === 'elsewhere') text += `,"stored":{"at":${encodeByteText(stored.at)}}`;
   if (details.unsettled === true) text += ',"unsettled":true';
   if (unreadable !== undefined) text += `,"unreadable":${JSON.stringify(unreadable)}`;
+  if (details.nameId !== undefined) text += `,"nameId":"${details.nameId.toString('hex')}"`;
   return text;
 }
 
@@ -59,7 +61,7 @@ export function encodeDetails(details: EntryDetails): string {
 export function decodeDetails(text: string): EntryDetails {
   const value = parseObject(`{${text.slice(1)}}`);
   refuseUnknownKeys(value, KEYS);
-  const { rdev, target, acl, xattrs, extents, unsettled, unreadable } = value;
+  const { rdev, target, acl, xattrs, extents, unsettled, unreadable, nameId } = value;
   const details: Writable<EntryDetails> = { stored: asStored(value['stored']) };
   if (rdev !== undefined) {
     const [major, minor] = asPair(rdev, 'rdev');
@@ -71,6 +73,7 @@ export function decodeDetails(text: string): EntryDetails {
   if (extents !== undefined) details.extents = asArray(extents, 'extents').map(asExtent);
   if (unsettled !== undefined) details.unsettled = unsettled === true;
   if (unreadable !== undefined) details.unreadable = asText(unreadable, 'unreadable');
+  if (nameId !== undefined) details.nameId = Buffer.from(asText(nameId, 'nameId'), 'hex');
   if (encodeDetails(details) !== text)
     throw new FormatProblem('MALFORMED', 'the line is not in its one form');
   return details;

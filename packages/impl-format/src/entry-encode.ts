@@ -30,6 +30,7 @@ const FS = Buffer.from(',"fs":');
 const LINKS = Buffer.from(',"links":');
 const QUOTE = Buffer.from('"');
 const SHA256 = Buffer.from(',"sha256":"');
+const SEALED = Buffer.from(',"sealed":');
 const END = Buffer.from('}\n');
 
 const MOST_NAMES_KEPT = 4096;
@@ -79,6 +80,10 @@ export function encodeEntryLine(entry: Entry, out: ByteWriter): void {
     out.literal(SHA256);
     out.hex(sha256);
     out.literal(QUOTE);
+  }
+  if (entry.sealedBytes !== undefined) {
+    out.literal(SEALED);
+    out.number(entry.sealedBytes);
   }
   const details = encodeDetails(entry);
   if (details !== '') out.text(details);

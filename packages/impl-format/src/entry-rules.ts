@@ -1,4 +1,4 @@
-import type { AclEntry, Entry, EntryType } from './entry.ts';
+import type { AclEntry, Entry, EntryType, ManifestHeader } from './entry.ts';
 import { FormatProblem } from './errors.ts';
 import { isCount, MAX_UINT32 } from './json-checks.ts';
 import { checkPath, comparePaths, isBelow } from './path-order.ts';
@@ -25,13 +25,29 @@ const MAX_MODE = 0o7777;
 const MAX_TARGET_BYTES = 4096;
 const MAX_XATTR_NAME_BYTES = 255;
 const SHA256_BYTES = 32;
+const NAME_ID_BYTES = 16;
 const ERRNO_NAME = /^[A-Z][A-Z0-9_]{0,31}$/;
+
+/** What a manifest's header says that its entries have to fit. */
+export interface EntryFrame {
+  readonly filesystemCount: number;
+  readonly isSealed: boolean;
+  readonly hidesNames: boolean;
+}
+
+export function entryFrame({ filesystems, recipients, nameKey }: ManifestHeader): EntryFrame {
+  return {
+    filesystemCount: filesystems.length,
+    isSealed: recipients !== undefined,
+    hidesNames: nameKey !== undefined,
+  };
+}
 
 /**
  * What must hold of an entry by itself, for the writer and the reader alike.
  * @throws FormatProblem HOSTILE for a path that leaves its place, MALFORMED for anything else
  */
-export function checkEntry(entry: Entry, filesystemCount: number): void {
+export function checkEntry(entry: Entry, { filesystemCount, isSealed, hidesNames }: EntryFrame): void {
   const hostile = checkPath(entry.path);
   if (hostile !== undefined) throw new FormatProblem('HOSTILE', hostile);
   const { type, sizeBytes, mode, uid, gid, linkCount, filesystem } = entry;
@@ -62,6 +78,8 @@ export function checkEntry(entry: Entry, filesystemCount: number): void {
     const reason = checkPath(entry.stored.at);
     if (reason !== undefined) throw new FormatProblem('HOSTILE', `stored: ${reason}`);
   }
+  if (isSealed || entry.sealedBytes !== undefined) checkSealed(entry, isSealed);
+  if (hidesNames || entry.nameId !== undefined) checkNameId(entry, hidesNames);
   if (entry.unreadable !== undefined && !ERRNO_NAME.test(entry.unreadable)) {
     refuse('unreadable is not the name of an error');
   }
@@ -109,6 +127,25 @@ function checkTypeDetails({ type, device, target, extents, sizeBytes, unreadable
     end = offsetBytes + lengthBytes;
     if (end > sizeBytes) refuse('an extent ends after the file');
   }
+}
+
+function checkSealed({ type, stored, sealedBytes }: Entry, isSealed: boolean): void {
+  if (isSealed && type === 'symlink' && stored.kind !== 'manifest') {
+    refuse('a symlink of a sealed run lies on the storage, where its target could be read');
+  }
+  const isStoredFile = type === 'file' && stored.kind !== 'manifest';
+  if (isSealed && isStoredFile && sealedBytes === undefined) refuse('a file of a sealed run is not sealed');
+  if (sealedBytes === undefined) return;
+  if (!isSealed || !isStoredFile) refuse('something is sealed that can not be');
+  if (!isCount(sealedBytes, Number.MAX_SAFE_INTEGER)) refuse('the sealed size is out of range');
+}
+
+function checkNameId({ type, nameId }: Entry, hidesNames: boolean): void {
+  const hasOne = hidesNames && type === 'directory';
+  if (hasOne !== (nameId !== undefined)) refuse(`a ${type} ${hasOne ? 'lacks its' : 'has a'} nameId`);
+  if (nameId === undefined) return;
+  if (nameId.length !== NAME_ID_BYTES) refuse('nameId is not 16 bytes long');
+  if (nameId.every((byte) => byte === 0)) refuse('nameId is that of the root');
 }
 
 function checkAcl({ acl, type }: Entry): void {

@@ -31,11 +31,12 @@ export interface Extent {
 
 /**
  * How the entry lies in the run's folder:
- * `own` at its own path · `elsewhere` at another path below the run (the own one is too long for the storage) ·
+ * `own` at its own path, or where names are hidden at what that becomes (`at`, of no meaning to the manifest) ·
+ * `elsewhere` at another path below the run (the own one is too long for the storage) ·
  * `manifest` not at all: the manifest says everything.
  */
 export type Stored =
-  | { readonly kind: 'own' }
+  | { readonly kind: 'own'; readonly at?: Buffer }
   | { readonly kind: 'elsewhere'; readonly at: Buffer }
   | { readonly kind: 'manifest' };
 
@@ -70,11 +71,15 @@ export interface Entry {
   readonly extents?: readonly Extent[];
   /** SHA-256 (32 bytes) of the whole content, holes read as zeros. Files only. */
   readonly sha256?: Buffer;
+  /** Bytes that the file has on the storage, sealed; there for all files that lie on the storage of a sealed run, and for no others. */
+  readonly sealedBytes?: number;
   readonly stored: Stored;
   /** True when the file changed while, or so shortly before, it was read that times can't prove it unchanged later. */
   readonly unsettled?: boolean;
   /** The errno name (`EACCES`, `EIO`) when content, or a directory's names, could not be read. */
   readonly unreadable?: string;
+  /** Of a directory, where names are hidden: what the names in it hang on; 16 bytes. */
+  readonly nameId?: Buffer;
   /** Where its line is from, for whoever writes it again; see `originOf`. Not part of what the entry says. */
   readonly origin?: EntryOrigin;
 }
@@ -100,6 +105,10 @@ export interface ManifestHeader {
   /** Absolute paths that were asked for, bytes. */
   readonly sources: readonly Buffer[];
   readonly filesystems: readonly SourceFilesystem[];
+  /** Of a sealed run: ids (16 hex digits, ascending) of the keys that every file of the run is sealed to. */
+  readonly recipients?: readonly string[];
+  /** Of a sealed run whose names are hidden: the account's name key, 32 bytes. */
+  readonly nameKey?: Buffer;
 }
 
 /** Counted by the writer from the entries. */

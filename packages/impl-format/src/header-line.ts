@@ -1,4 +1,4 @@
-import { decodeByteText, encodeByteText } from './byte-text.ts';
+import { decodeBase64, decodeByteText, encodeByteText } from './byte-text.ts';
 import type { ManifestHeader, SourceFilesystem } from './entry.ts';
 import { FormatProblem } from './errors.ts';
 import {
@@ -28,7 +28,12 @@ const KEYS: ReadonlySet<string> = new Set([
   'startedAt',
   'sources',
   'filesystems',
+  'recipients',
+  'nameKey',
 ]);
+const RECIPIENT_ID = /^[0-9a-f]{16}$/;
+const MOST_RECIPIENTS = 32;
+const NAME_KEY_BYTES = 32;
 const FILESYSTEM_KEYS: ReadonlySet<string> = new Set(['mountPoint', 'type']);
 
 /**
@@ -65,8 +70,13 @@ export function decodeHeaderLine(line: string): ManifestHeader {
     startedAtMs: asTimeMs(value['startedAt'], 'startedAt'),
     sources: asArray(value['sources'], 'sources').map((source) => asAbsolutePath(source, 'a source')),
     filesystems: asArray(value['filesystems'], 'filesystems').map(asFilesystem),
+    ...(value['recipients'] === undefined ? {} : { recipients: asRecipients(value['recipients']) }),
+    ...(value['nameKey'] === undefined ? {} : { nameKey: asNameKey(value['nameKey']) }),
   };
   checkParent(header);
+  if (header.nameKey !== undefined && header.recipients === undefined) {
+    throw new FormatProblem('MALFORMED', 'names are hidden, but the run is not sealed');
+  }
   if (headerText(header) !== line) throw new FormatProblem('MALFORMED', 'the line is not in its one form');
   return header;
 }
@@ -80,7 +90,10 @@ function headerText(header: ManifestHeader): string {
     `,"parent":${JSON.stringify(header.parent)},"parentDigest":${JSON.stringify(header.parentDigest)}` +
     `,"host":${JSON.stringify(header.host)},"agent":${JSON.stringify(header.agent)}` +
     `,"startedAt":"${timeText(header.startedAtMs, 'startedAt')}"` +
-    `,"sources":[${header.sources.map(encodeByteText).join(',')}],"filesystems":[${filesystems.join(',')}]}`
+    `,"sources":[${header.sources.map(encodeByteText).join(',')}],"filesystems":[${filesystems.join(',')}]` +
+    (header.recipients === undefined ? '' : `,"recipients":${JSON.stringify(header.recipients)}`) +
+    (header.nameKey === undefined ? '' : `,"nameKey":"${header.nameKey.toString('base64')}"`) +
+    '}'
   );
 }
 
@@ -99,6 +112,23 @@ function asRun(value: unknown, name: string): string {
   const text = asText(value, name);
   if (parseRunName(text) === undefined) throw new FormatProblem('MALFORMED', `${name} is no run name`);
   return text;
+}
+
+function asRecipients(value: unknown): readonly string[] {
+  const ids = asArray(value, 'recipients').map((id) => asText(id, 'a recipient'));
+  if (ids.length < 1 || ids.length > MOST_RECIPIENTS || !ids.every((id) => RECIPIENT_ID.test(id))) {
+    throw new FormatProblem('MALFORMED', 'recipients are not 1 to 32 ids of keys');
+  }
+  if (ids.some((id, index) => index > 0 && id <= (ids[index - 1] ?? ''))) {
+    throw new FormatProblem('MALFORMED', 'the recipients are not in order');
+  }
+  return ids;
+}
+
+function asNameKey(value: unknown): Buffer {
+  const key = decodeBase64(value);
+  if (key.length !== NAME_KEY_BYTES) throw new FormatProblem('MALFORMED', 'nameKey is not 32 bytes long');
+  return key;
 }
 
 function asFilesystem(value: unknown): SourceFilesystem {

@@ -1,10 +1,13 @@
-import type { Entry, ManifestHeader, ManifestTrailer } from './entry.ts';
+import type { Entry, ManifestHeader, ManifestTrailer, Stored } from './entry.ts';
 import { EntryCounter } from './entry-counter.ts';
 import { EntryDecoder } from './entry-decode.ts';
 import type { EntryOrigin } from './entry-origin.ts';
-import { checkEntry, checkOrder } from './entry-rules.ts';
+import { checkEntry, checkOrder, entryFrame } from './entry-rules.ts';
+import type { EntryFrame } from './entry-rules.ts';
 import { FormatProblem } from './errors.ts';
+import { HiddenTree } from './hidden-tree.ts';
 import { ManifestText } from './manifest-text.ts';
+import { baseName } from './path-order.ts';
 import { countsDiffer } from './trailer-line.ts';
 
 const BATCH_LENGTH = 1024;
@@ -91,12 +94,16 @@ class Reader implements ManifestReader {
   #trailer: ManifestTrailer | undefined;
   #started = false;
   readonly #keepLines: boolean;
+  readonly #frame: EntryFrame;
+  readonly #hidden: HiddenTree | undefined;
   #number = 0;
 
   constructor(text: ManifestText, header: ManifestHeader, keepLines: boolean) {
     this.#text = text;
     this.header = header;
     this.#keepLines = keepLines;
+    this.#frame = entryFrame(header);
+    this.#hidden = header.nameKey === undefined ? undefined : new HiddenTree(header.nameKey);
   }
 
   get trailer(): ManifestTrailer {
@@ -136,8 +143,9 @@ class Reader implements ManifestReader {
     this.#text.line++;
     try {
       const entry = this.#decoder.decode(block, start);
-      checkEntry(entry, this.header.filesystems.length);
+      checkEntry(entry, this.#frame);
       if (this.#previous !== undefined) checkOrder(entry, this.#previous);
+      if (this.#hidden !== undefined) this.#place(entry, this.#hidden);
       this.#counter.add(entry);
       this.#previous = entry;
       if (this.#keepLines) this.#note(entry, block, start);
@@ -145,6 +153,15 @@ class Reader implements ManifestReader {
     } catch (error) {
       throw this.#text.located(error, this.#decoder.path);
     }
+  }
+
+  /** Says where an entry lies whose name is hidden. */
+  #place(entry: Entry & { stored: Stored }, hidden: HiddenTree): void {
+    const folder = hidden.folderOf(entry.path);
+    if (folder === undefined)
+      throw new FormatProblem('MALFORMED', 'there is no line of the folder that it is in');
+    if (entry.stored.kind === 'own') entry.stored = folder.place(baseName(entry.path));
+    if (entry.nameId !== undefined) hidden.enter(folder, entry.path, entry.nameId);
   }
 
   #note(entry: Entry & { origin?: EntryOrigin }, block: Buffer, start: number): void {

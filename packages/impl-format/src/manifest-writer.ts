@@ -4,7 +4,8 @@ import type { Entry, ManifestHeader, ManifestTrailer } from './entry.ts';
 import { EntryCounter } from './entry-counter.ts';
 import { encodeEntryLine } from './entry-encode.ts';
 import { originOf } from './entry-origin.ts';
-import { checkEntry, checkOrder } from './entry-rules.ts';
+import { checkEntry, checkOrder, entryFrame } from './entry-rules.ts';
+import type { EntryFrame } from './entry-rules.ts';
 import { FormatProblem, ManifestError } from './errors.ts';
 import { encodeHeaderLine } from './header-line.ts';
 import { MAX_LINE_BYTES } from './line-blocks.ts';
@@ -76,7 +77,7 @@ export async function* encodeManifest(
 }
 
 class Encoder implements ManifestEncoder {
-  readonly #filesystemCount: number;
+  readonly #frame: EntryFrame;
   readonly #compressor = new ZstdCompressor();
   readonly #hash = createHash('sha256');
   readonly #counter = new EntryCounter();
@@ -87,7 +88,7 @@ class Encoder implements ManifestEncoder {
   readonly #follower: ManifestFollower | undefined;
 
   constructor(header: ManifestHeader, follower?: ManifestFollower) {
-    this.#filesystemCount = header.filesystems.length;
+    this.#frame = entryFrame(header);
     this.#follower = follower;
     try {
       this.#out.text(`${encodeHeaderLine(header)}\n`);
@@ -130,12 +131,12 @@ class Encoder implements ManifestEncoder {
     try {
       const origin = originOf(entry);
       // a line that a reader took is true, but for the number of file systems in this header
-      if (origin?.kind === 'line' && entry.filesystem < this.#filesystemCount) {
+      if (origin?.kind === 'line' && entry.filesystem < this.#frame.filesystemCount) {
         if (this.#previous !== undefined) checkOrder(entry, this.#previous);
         this.#out.part(origin.block, origin.start, origin.end);
         this.#follower?.kept(origin.number);
       } else {
-        checkEntry(entry, this.#filesystemCount);
+        checkEntry(entry, this.#frame);
         if (this.#previous !== undefined) checkOrder(entry, this.#previous);
         const start = this.#out.length;
         encodeEntryLine(entry, this.#out);

@@ -50,16 +50,25 @@ t.test('the tables name the keys in the order in which they are written', async 
     acl: { access: [{ tag: 'mask', perms: 7 }] },
     xattrs: [{ name: Buffer.from('user.x'), value: Buffer.alloc(0) }],
     extents: [],
-    stored: { kind: 'manifest' },
+    sealedBytes: 138,
+    stored: { kind: 'elsewhere', at: Buffer.from('y') },
     unsettled: true,
     unreadable: 'EIO',
   };
   const { header, trailer } = await readAll(zstdCompressSync(TEXT));
   const manifest = Buffer.concat(
-    await Array.fromAsync(encodeManifest(header, inBatches([everything]), () => trailer)),
+    await Array.fromAsync(
+      encodeManifest(
+        { ...header, recipients: ['0123456789abcdef'], nameKey: Buffer.alloc(32) },
+        inBatches([everything]),
+        () => trailer,
+      ),
+    ),
   );
   const keys = textOf(manifest).split('\n').slice(0, 3).map(keysOf);
-  const ofFiles = keysInTable('Entry').filter((key) => key !== 'rdev' && key !== 'target');
+  const notOfFiles = ['rdev', 'target', 'nameId'];
+  const ofFiles = keysInTable('Entry').filter((key) => !notOfFiles.includes(key));
+  t.equal(keysInTable('Entry').at(-1), 'nameId');
   t.strictSame(keys, [keysInTable('Header'), ofFiles, keysInTable('Trailer')]);
 });
 

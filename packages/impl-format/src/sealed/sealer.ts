@@ -39,14 +39,18 @@ export class Sealer {
     return this.#small.seal(content, compression === 'auto');
   }
 
-  /** Seals a content that comes in pieces as it is, packed and not compressed: a manifest. Holds one chunk. */
-  sealStream(): PackedStream {
-    return new PackedStream(this.#runKey, false);
+  /**
+   * Seals a content that comes in pieces as it is, packed: a manifest. Holds one chunk.
+   *
+   * @param form - `zstd`: the pieces are one zstd frame, which is undone when it is opened
+   */
+  sealStream(form: 'as it is' | 'zstd' = 'as it is'): PackedStream {
+    return new PackedStream(this.#runKey, form === 'zstd');
   }
 
   /** The same compressed, for a content that `looksCompressible`. Holds 2 MiB. */
   async *sealCompressed(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
-    const stream = new PackedStream(this.#runKey, true);
+    const stream = this.sealStream('zstd');
     using compressor = new ZstdCompressor();
     for await (const piece of source) {
       await compressor.write(piece);
