@@ -3,19 +3,22 @@
  * docs/performance.md says what is measured and how to read it.
  */
 import { writeFileSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, rename, writeFile } from 'node:fs/promises';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
+import { basename, dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runTool } from '../test/harness/processes.ts';
+import { BAKKER_STORAGE } from '../test/harness/shell-account.ts';
 import { startProxy } from '../test/harness/proxy.ts';
 import { makeTempFolder } from '../test/harness/temp-folder.ts';
 import { changeOnePercent, renameTenth, writeLargeFiles, writeSmallFiles, writeTinyFiles } from './loads.ts';
 import { render, type Results, type Row } from './report.ts';
 import { makeDisk, makeStand, time, type Stand } from './stand.ts';
-import { isRestored, tarOverSsh, TOOLS, writeKnownHosts } from './tools.ts';
+import { isRestored, SHELL, tarOverSsh, TOOLS, writeKnownHosts } from './tools.ts';
 
-const PARTS = ['small', 'limits', 'wire', 'distance', 'large', 'memory'] as const;
+const PARTS = ['small', 'limits', 'wire', 'distance', 'delete', 'large', 'memory'] as const;
 const GIB = 1024 ** 3;
+const KEEP_ONLY_ONE = 'retention: { days: 0, instances: 1, months: 0, years: 0 }\ntrash: { keep-hours: 0 }\n';
 /** Half of the round trip of 20 ms. */
 const DELAY_MS = 10;
 
@@ -53,14 +56,16 @@ const results: Results = {
   seconds: {},
   limits: {},
   wireBytes: {},
+  unchangedWireBytes: {},
   distantSeconds: {},
+  deleteSeconds: {},
   nearSeconds: {},
   memoryBytes: {},
 };
 
 await using temp = await makeTempFolder('bench');
 await touchMemory();
-if (['small', 'limits', 'wire', 'distance'].some((part) => parts.has(part))) {
+if (['small', 'limits', 'wire', 'distance', 'delete'].some((part) => parts.has(part))) {
   for (let round = 1; round <= rounds; round += 1) await runSmall(round);
 }
 if (parts.has('large')) for (let round = 1; round <= rounds; round += 1) await runLarge(round);
@@ -104,17 +109,21 @@ async function runSmall(round: number): Promise<void> {
   if (parts.has('distance')) await runDistance(stands);
   if (parts.has('wire') && round === rounds) {
     renameTenth(load, parts.has('small') ? 1 : 0);
-    for (const stand of stands) await countWire(stand);
+    for (const stand of stands) await countWire(stand, results.wireBytes);
+    for (const stand of stands) await countWire(stand, results.unchangedWireBytes);
+  }
+  if (parts.has('delete')) {
+    for (const stand of stands) if (stand.tool.name === SHELL) await runDelete(stand);
   }
   if (parts.has('limits')) await runLimits({ disk: disk.folder, source, round });
 }
 
 /** Counted in a pass of its own: the proxy would slow what is timed. */
-async function countWire({ tool, place, port }: Stand): Promise<void> {
+async function countWire({ tool, place, port }: Stand, into: Results['wireBytes']): Promise<void> {
   await using proxy = await startProxy({ targetPort: port });
   await writeKnownHosts(place, [port, proxy.port]);
   await time(await tool.backup(proxy.port));
-  results.wireBytes[tool.name] = { sent: proxy.sentBytes(), received: proxy.receivedBytes() };
+  into[tool.name] = { sent: proxy.sentBytes(), received: proxy.receivedBytes() };
 }
 
 /** Nothing changed, over a long line and, to compare, over the same proxy without the delay. */
@@ -147,6 +156,25 @@ async function runLimits({
   await using stand = await makeStand(standFor('rsync', { source, round }));
   const tar = await time(tarOverSsh(stand.place, stand.port));
   (results.limits['tar | ssh tar'] ??= []).push(tar.seconds);
+}
+
+/** One run of 100,000 files that others link too, by the storage's retention; beside it rm -rf of its like. */
+async function runDelete({ place }: Stand): Promise<void> {
+  const { folder } = place.account;
+  const [oldest = ''] = (await readdir(folder)).filter((name) => /^\d{4}_\d{2}_\d{2}_\d+$/.test(name)).sort();
+  await runTool('cp', ['-al', `${folder}/${oldest}`, `${folder}/../linked`]);
+  await writeFile(`${folder}/.bakker/account.yaml`, KEEP_ONLY_ONE);
+  const keptAway = (await readdir(folder))
+    .filter((name) => name > oldest && /^\d.*\d$/.test(name))
+    .slice(0, -1);
+  for (const run of keptAway) await rename(`${folder}/${run}`, `${folder}/../${run}`);
+  const options = ['--root', dirname(folder), '--account', basename(folder)];
+  const own = await time({ argv: [BAKKER_STORAGE, 'retention', ...options] });
+  if ((await readdir(folder)).includes(oldest)) throw new Error(`retention kept ${oldest}`);
+  const peer = await time({ argv: ['rm', '-rf', `${folder}/../linked`] });
+  (results.deleteSeconds['bakker-storage'] ??= []).push(own.seconds);
+  (results.deleteSeconds['rm -rf'] ??= []).push(peer.seconds);
+  progress(`delete a run: bakker-storage ${own.seconds.toFixed(2)} s, rm -rf ${peer.seconds.toFixed(2)} s`);
 }
 
 async function runLarge(round: number): Promise<void> {

@@ -1,9 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { mountLoopFilesystem, type LoopFilesystem } from '../test/harness/loop-fs.ts';
 import { runTool } from '../test/harness/processes.ts';
+import { addShellAccount } from '../test/harness/shell-account.ts';
 import { startSshd } from '../test/harness/sshd.ts';
 import { measure, type Invocation, type Measured } from './measure.ts';
-import { TOOLS, writeKnownHosts, type Place, type Tool } from './tools.ts';
+import { SHELL, TOOLS, writeKnownHosts, type Place, type Tool } from './tools.ts';
 
 const GIB = 1024 ** 3;
 
@@ -27,7 +28,8 @@ export async function makeStand(options: StandOptions): Promise<Stand> {
   await using made = new AsyncDisposableStack();
   const disk = made.use(await makeDisk(options.diskBytes));
   const server = made.use(await startSshd({ accountsFolder: disk.folder }));
-  const account = await server.addAccount();
+  const isShell = options.toolName === SHELL;
+  const account = isShell ? await addShellAccount(server) : await server.addAccount();
   const { source, work, peerCipher } = options;
   const { hostKeyFingerprint, knownHostsLine } = server;
   const place: Place = { account, hostKeyFingerprint, knownHostsLine, source, work, peerCipher };
@@ -35,7 +37,7 @@ export async function makeStand(options: StandOptions): Promise<Stand> {
   await writeKnownHosts(place, [server.port]);
   const make = TOOLS.find(({ name }) => name === options.toolName)?.make;
   if (make === undefined) throw new Error(`no tool is called ${options.toolName}`);
-  const tool = make(place);
+  const tool = make(place, options.toolName);
   await tool.prepare(server.port);
   const kept = made.move();
   return { tool, place, port: server.port, [Symbol.asyncDispose]: () => kept.disposeAsync() };

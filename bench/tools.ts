@@ -6,6 +6,9 @@ import type { Invocation } from './measure.ts';
 
 const BAKKER = resolve(import.meta.dirname, '../packages/agent/bin/bakker');
 
+/** bakker over an account that `bakker-storage shell` serves, beside plain SFTP. */
+export const SHELL = 'bakker, shell';
+
 /** Where a tool keeps its backups: an account of its own on a file system of its own. */
 export interface Place {
   readonly account: SshAccount;
@@ -27,13 +30,17 @@ export interface Tool {
   restore(port: number, target: string): Promise<Invocation>;
 }
 
-export const TOOLS: readonly { readonly name: string; readonly make: (place: Place) => Tool }[] = [
+export const TOOLS: readonly {
+  readonly name: string;
+  readonly make: (place: Place, name: string) => Tool;
+}[] = [
   { name: 'bakker', make: makeBakker },
+  { name: SHELL, make: makeBakker },
   { name: 'rsync', make: makeRsync },
   { name: 'restic', make: makeRestic },
 ];
 
-function makeBakker(place: Place): Tool {
+function makeBakker(place: Place, name: string): Tool {
   const configFile = `${place.work}/bakker.yaml`;
   const common = ['--config', configFile, '--state', `${place.work}/state`, '--json'];
   const configure = (port: number): Promise<void> =>
@@ -49,7 +56,7 @@ function makeBakker(place: Place): Tool {
       }),
     );
   return {
-    name: 'bakker',
+    name,
     prepare: configure,
     async backup(port) {
       await configure(port);
