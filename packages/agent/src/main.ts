@@ -88,6 +88,11 @@ function createContext({ globals, running, progress, opened }: Session): Command
       const { openUndoing } = await import('./adapters/undo/open-undoing.ts');
       return opened.use(openUndoing(stateDir, systemClock));
     }),
+    notifying: once(async () => {
+      const { linuxNotifier } = await import('./adapters/notify/linux-notifier.ts');
+      const { fileMemory } = await import('./adapters/notify/memory.ts');
+      return { notifier: linuxNotifier, memory: fileMemory(stateDir) };
+    }),
     source: once(async () => (await import('./adapters/local-source-tree.ts')).openSourceTree()),
     target: once(async () => (await import('./adapters/local-restore-target.ts')).openRestoreTarget()),
     enrolment: once(async () => {

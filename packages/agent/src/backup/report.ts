@@ -23,5 +23,7 @@ export interface BackupReport {
     readonly stored: number;
   };
   readonly seconds: number;
+  /** From the first service that stood still to the last; absent where none did. */
+  readonly windowSeconds?: number;
   readonly warnings: readonly string[];
 }

@@ -1,9 +1,18 @@
-import { formatBytes, formatCount, formatCounted, formatDuration } from '@bakker/command-line';
+import {
+  explainFailure,
+  formatBytes,
+  formatCount,
+  formatCounted,
+  formatDuration,
+} from '@bakker/command-line';
 import type { BackupReport } from '../backup/report.ts';
 import type { Config } from '../config/config.ts';
+import { tellsAnybody } from '../config/notify-settings.ts';
 import { EXIT_STATUS } from '../errors.ts';
+import type { RunWatch } from '../notify/telling.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Command } from './command.ts';
+import { BAKKER } from './program.ts';
 import { VERSION } from './version.ts';
 
 interface BackupArgs {
@@ -43,17 +52,40 @@ export const backup: Command<BackupArgs, Backup> = {
         .config;
     const { host, clock, progress, signal } = context;
     const config = await context.config();
-    const report = await runBackup(
-      { config, dryRun, force, checksum, allowEmpty, version: VERSION, host, withStorageConfig },
-      { openAccount, source: await context.source(), state: await context.state(), clock, progress, signal },
-    );
+    const makeRun = async (watch?: RunWatch): Promise<BackupReport> =>
+      runBackup(
+        { config, dryRun, force, checksum, allowEmpty, version: VERSION, host, withStorageConfig },
+        {
+          openAccount,
+          source: await context.source(),
+          state: await context.state(),
+          clock,
+          progress,
+          signal,
+          ...watch,
+        },
+      );
+    if (dryRun || !tellsAnybody(config.notify)) return { report: await makeRun(), isDryRun: dryRun };
+    const { tellOf } = await import('../notify/telling.ts');
+    const { notifyPorts } = await import('./notify-ports.ts');
+    const ports = {
+      ...(await notifyPorts(context)),
+      onWarning: (text: string) => progress.warning(text),
+      clock,
+    };
+    const words = {
+      report: (made: BackupReport) => ({ exitStatus: exitStatusOf(made), message: summarise(made, false) }),
+      failure: (error: unknown) =>
+        explainFailure(error, { program: BAKKER.name, signal, isDebugging: false }),
+    };
+    const report = await tellOf(makeRun, { words, ports });
     return { report, isDryRun: dryRun };
   },
   json: ({ report }) => report,
   render({ report, isDryRun }, screen) {
     screen.line(summarise(report, isDryRun));
   },
-  exitStatus: ({ report }) => (report.status === 'partial' ? EXIT_STATUS.SOME_UNREADABLE : 0),
+  exitStatus: ({ report }) => exitStatusOf(report),
 };
 
 /** The closing words: one line that says what is safe now. */
@@ -77,4 +109,8 @@ export function summarise(report: BackupReport, isDryRun: boolean): string {
   const sent = `Sent ${formatBytes(bytes.sent)} in ${time}.`;
   if (status === 'complete') return `Run ${report.run ?? ''} is complete: ${list}. ${sent}`;
   return `Run ${report.run ?? ''} is published without ${formatCounted(files.unreadable, 'file')} that could not be read: ${list}. ${sent}`;
+}
+
+function exitStatusOf({ status }: BackupReport): number {
+  return status === 'partial' ? EXIT_STATUS.SOME_UNREADABLE : 0;
 }

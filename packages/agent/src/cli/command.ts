@@ -4,6 +4,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
+import type { Notifier, NotifyMemory } from '../ports/notifier.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
@@ -32,6 +33,8 @@ export interface CommandContext {
   state(): Promise<StateFolder>;
   /** What must be undone, and how. To be used under the run lock. */
   undoing(): Promise<{ readonly journal: UndoJournal; readonly undoers: Undoers }>;
+  /** To tell somebody of runs. */
+  notifying(): Promise<{ readonly notifier: Notifier; readonly memory: NotifyMemory }>;
   source(): Promise<SourceTree>;
   target(): Promise<RestoreTarget>;
   /** For `init`: keys, host keys, and writing the configuration. */

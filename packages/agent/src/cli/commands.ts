@@ -11,6 +11,7 @@ import { key } from './key.ts';
 import { list } from './list.ts';
 import type { ListedCommand } from './command.ts';
 import { ls } from './ls.ts';
+import { notify } from './notify.ts';
 import { recover } from './recover.ts';
 import { restore } from './restore.ts';
 import { retention } from './retention.ts';
@@ -32,6 +33,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(retention),
   listCommand(key),
   listCommand(recover),
+  listCommand(notify),
   listCommand(status),
   listCommand(doctor),
   listCommand(completion(() => COMMANDS)),

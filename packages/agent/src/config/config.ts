@@ -1,3 +1,4 @@
+import type { NotifySettings } from './notify-settings.ts';
 import type { ServiceSettings } from './service-settings.ts';
 import type { SnapshotSettings } from './snapshot-settings.ts';
 
@@ -65,4 +66,6 @@ export interface Config {
   readonly windowMs: number;
   /** For every source that does not say. */
   readonly snapshot: SnapshotSettings;
+  /** Who is told of runs. */
+  readonly notify: NotifySettings;
 }

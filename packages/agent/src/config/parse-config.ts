@@ -16,6 +16,7 @@ import {
   readStrings,
 } from './read-values.ts';
 import { readServices, readWindow } from './parse-services.ts';
+import { readNotify } from './read-notify.ts';
 import { readSnapshot } from './read-snapshot.ts';
 import type { SnapshotSettings } from './snapshot-settings.ts';
 import { readYaml } from './yaml-reader.ts';
@@ -40,6 +41,7 @@ export const CONFIG_KEYS = [
   'services',
   'window',
   'snapshot',
+  'notify',
 ] as const;
 
 type Given = Partial<Record<(typeof CONFIG_KEYS)[number], YamlValue>>;
@@ -72,6 +74,7 @@ export function parseConfig(text: string, file: string): Config {
     services: readServices(given.services),
     windowMs: readWindow(given.window, DEFAULTS.window),
     snapshot,
+    notify: readNotify(given.notify),
   };
   if (problems.length > 0) throw listing(file, problems);
   return deepFreeze(config);

@@ -63,6 +63,9 @@ ${storageConfig ? 'storage-config: true' : '#storage-config: false'}
 
 # How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. docs/snapshots.md.
 #snapshot: { provider: ${DEFAULTS.snapshot.provider}, lvm-size: ${DEFAULTS.snapshot.lvmSize.share * 100}% }
+
+# Who is told of runs: hooks, ping, mail, ntfy, prometheus. docs/notifications.md.
+#notify: {}
 `;
 }
 

@@ -1,6 +1,7 @@
 import { deepStrictEqual, equal } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import { NOBODY_TOLD } from '../../src/config/notify-settings.ts';
 import type { AccountAddress } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
 import { CONFIG_KEYS, parseConfig } from '../../src/config/parse-config.ts';
@@ -36,6 +37,7 @@ t.test('what is left out has the documented default', (t) => {
     services: [],
     windowMs: 60_000,
     snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
+    notify: NOBODY_TOLD,
   });
   t.end();
 });
@@ -65,6 +67,7 @@ storage-config: true
 services: [{ name: web, systemd: { units: [nginx] } }]
 window: 5m
 snapshot: { provider: lvm, lvm-size: 2G }
+notify: { prometheus: /var/lib/bakker.prom }
 `,
     FILE,
   );
@@ -97,6 +100,7 @@ snapshot: { provider: lvm, lvm-size: 2G }
     services: [{ name: 'web', timeoutMs: 90_000, kind: 'systemd', units: ['nginx.service'], by: 'stop' }],
     windowMs: 300_000,
     snapshot: { provider: 'lvm', lvmSize: { sizeBytes: 2 ** 31 } },
+    notify: { ...NOBODY_TOLD, prometheus: { file: '/var/lib/bakker.prom' } },
   });
   t.end();
 });

@@ -10,6 +10,7 @@ import { openAccount } from '../../src/adapters/open-account.ts';
 import { openStateFolder } from '../../src/adapters/state-folder.ts';
 import { runBackup } from '../../src/backup/run-backup.ts';
 import { chooseRun } from '../../src/browse/choose-run.ts';
+import { NOBODY_TOLD } from '../../src/config/notify-settings.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Progress } from '../../src/ports/progress.ts';
 import type { StorageAccount } from '../../src/ports/storage-account.ts';
@@ -119,6 +120,7 @@ export class World implements AsyncDisposable {
       services: [],
       windowMs: 60_000,
       snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
+      notify: NOBODY_TOLD,
       stated: ['account', 'sources'],
     };
   }
