@@ -1,4 +1,5 @@
 import { VERB, encodeBeginReply, encodeBody, parseRunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
 import { SftpRefusal, openSftp, serveSftp } from '@bakker/sftp';
 import type { SftpReply, SftpRequest } from '@bakker/sftp';
 import { createHash } from 'node:crypto';
@@ -8,9 +9,8 @@ import { ShellAccount } from '../../src/adapters/shell/shell-account.ts';
 import { ParentChanged, RunDiffers, StoredOtherwise } from '../../src/ports/storage-account.ts';
 import type { RunWriter } from '../../src/ports/storage-account.ts';
 
-const RUN = parseRunName('2024_04_18_01');
-const PARENT = parseRunName('2024_04_17_01');
-if (!RUN || !PARENT) throw new Error('no run names');
+const RUN = asRun('2024_04_18_01');
+const PARENT = asRun('2024_04_17_01');
 const ABOUT = { mtimeS: 0, executable: false };
 const HELLO = {
   version: 1,
@@ -141,6 +141,12 @@ t.test('a run that nothing was written to is given up', async (t) => {
   await writer[Symbol.asyncDispose]();
   t.equal(abandoned, 1);
 });
+
+function asRun(name: string): RunName {
+  const run = parseRunName(name);
+  if (!run) throw new Error(`${name} is no run`);
+  return run;
+}
 
 function json(value: object): Buffer {
   return string(encodeBody(value));
