@@ -8,6 +8,11 @@ import { COMMANDS } from '../../src/cli/commands.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import { BAKKER, makeBench, runBakker } from './run-bakker.ts';
 
+/** A terminal of a hundred columns; a default may stand out a little. */
+function tooWide(help: string): string[] {
+  return help.split('\n').filter((line) => line.length > 105);
+}
+
 t.test('help names every command, and each command its flags, with examples', (t) => {
   const overview = runBakker(['--help']);
   t.equal(overview.status, 0);
@@ -20,20 +25,12 @@ t.test('help names every command, and each command its flags, with examples', (t
       t.match(help.stdout, new RegExp(`--${flag}\\b`), `${name} --${flag}`);
     }
     t.ok(examples.length > 0 && help.stdout.includes('Examples:'), `${name} has examples`);
+    t.same(tooWide(help.stdout), [], name);
     t.same(runBakker(['help', name]), help, `help ${name}`);
   }
+  t.same(tooWide(overview.stdout), []);
   t.same(runBakker(['help']), overview);
   t.same(runBakker(['-h']), overview);
-  t.end();
-});
-
-t.test('no line of help is wider than a hundred columns', (t) => {
-  for (const words of [['--help'], ...COMMANDS.map(({ name }) => [name, '--help'])]) {
-    const wide = runBakker(words)
-      .stdout.split('\n')
-      .filter((line) => line.length > 105);
-    t.same(wide, [], words.join(' '));
-  }
   t.end();
 });
 
@@ -77,6 +74,23 @@ t.test('what the command line can not mean ends with status 2, a reason and the 
   }
   t.end();
 });
+
+t.test(
+  'a timer starts its command, and a person the overview, without what reads unusual command lines',
+  (t) => {
+    const spy = `import { registerHooks } from 'node:module';
+    registerHooks({ resolve(name, context, next) {
+      if (name === 'yargs') process.stderr.write('loads yargs\\n');
+      return next(name, context);
+    } });`;
+    const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(spy)}` };
+    const missing = ['--config', '/nowhere/bakker.yaml', 'backup', '--quiet'];
+    t.match(runBakker(missing, env).stderr, /^bakker: there is no configuration file/);
+    t.equal(runBakker(['--help'], env).stderr, '');
+    t.equal(runBakker(['status', '--help'], env).stderr, 'loads yargs\n', 'it would be seen');
+    t.end();
+  },
+);
 
 t.test('all mistakes in a configuration are listed at once, exit 2', (t) => {
   using bench = makeBench('intervall: 5\nretention: {day: 3}\nchannels: many\n');
