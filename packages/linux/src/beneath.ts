@@ -6,24 +6,32 @@ export const O_PATH = 0o10000000;
 
 /** A folder held open: what is reached through it stays below it, however its path is renamed or replaced meanwhile. */
 export class FolderHandle implements Disposable {
-  readonly fd: number;
+  readonly #fd: number;
   readonly #prefix: Buffer;
   #isOpen = true;
 
   constructor(fd: number) {
-    this.fd = fd;
+    this.#fd = fd;
     this.#prefix = Buffer.from(`/proc/self/fd/${fd}/`);
+  }
+
+  /**
+   * For calls of the kernel. Once closed it is -1, which no call takes: its number may be another folder's by then.
+   */
+  get fd(): number {
+    return this.#isOpen ? this.#fd : -1;
   }
 
   /** A path by which any call reaches `name` in this very folder. One component; `.` is the folder itself. */
   at(name: Buffer): Buffer {
+    if (!this.#isOpen) throw new Error('a folder was used after it was closed');
     return Buffer.concat([this.#prefix, name]);
   }
 
   [Symbol.dispose](): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    closeSync(this.fd);
+    closeSync(this.#fd);
   }
 }
 

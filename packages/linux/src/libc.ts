@@ -77,6 +77,8 @@ export interface Libc {
   /** On one of Node's threads; `done` is called in a later turn of the event loop, with -1 for a failure. */
   syncfsLater(fd: number, done: (failure: unknown, result: number) => void): void;
   flock(fd: number, operation: number): number;
+  poll(descriptors: Buffer, count: number, timeoutMs: number): number;
+  fcntlLock(fd: number, command: number, lock: Buffer): number;
   /** `mknodat`: called by number, because older glibc exports no such symbol. */
   mknodat(number: number, dirfd: number, path: Buffer, mode: number, device: number): number;
   openat2(number: number, dirfd: number, path: Buffer, how: Buffer, size: number): number;
@@ -170,6 +172,8 @@ function bind(): Libc {
     },
     umount2: call('umount2', 'int', [bytes, 'int']),
     flock: call('flock', 'int', ['int', 'int']),
+    poll: call('poll', 'int', [out, 'ulong', 'int']),
+    fcntlLock: call('fcntl', 'int', ['int', 'int', bytes]),
     mknodat: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, 'int64_t', 'int64_t']),
     openat2: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, bytes, 'int64_t']),
     ...bindNss(koffi, call),

@@ -41,6 +41,7 @@ export class Verbs {
   readonly #context: VerbContext;
   #hasGreeted = false;
   #run: NewRun | undefined;
+  #measured: Promise<unknown> = Promise.resolve();
   /** Where the begun run is: nothing is written after `publish`. */
   #stage: 'none' | 'open' | 'publishing' | 'published' = 'none';
 
@@ -92,10 +93,18 @@ export class Verbs {
         parseEmptyRequest(jsonIn(body));
         return json(this.#context.account.space.figures());
       case VERB.usage:
-        return this.#context.account.usage(parseUsageRequest(jsonIn(body)).runs).then(json);
+        return this.#usage(body);
       case VERB.requestSpace:
         return json(this.#context.account.space.request(parseSpaceRequest(jsonIn(body)).bytes));
     }
+  }
+
+  /** One after the other: each remembers every inode that it meets. */
+  async #usage(body: Buffer): Promise<SftpReply> {
+    const { runs } = parseUsageRequest(jsonIn(body));
+    const measured = this.#measured.then(() => this.#context.account.usage(runs));
+    this.#measured = measured.catch(() => undefined);
+    return json(await measured);
   }
 
   #hello(body: Buffer): SftpReply {

@@ -57,6 +57,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   #files = 0;
   #bytes = 0;
   #isOpen = true;
+  #isPublishing = false;
 
   constructor(options: DiskRunOptions) {
     this.#options = options;
@@ -74,9 +75,11 @@ export class DiskRun implements NewRun, AsyncDisposable {
         options.space.used(sizeBytes);
       },
     });
+    options.signal.addEventListener('abort', this.#stop);
   }
 
   put(path: Buffer, content: Buffer, about: NewFile): Buffer {
+    this.#checkOpen();
     const { space } = this.#options;
     space.check(content.length);
     const digest = storeFile(this.#place(path), content, about);
@@ -86,28 +89,42 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   create(path: Buffer, expectedBytes: number): NewLargeFile {
-    const { space } = this.#options;
+    this.#checkOpen();
+    const { space, signal } = this.#options;
     // Holes may be in it: what it will take is not known, but a file that can't fit is refused before it is sent.
     space.check(Math.min(expectedBytes, BLOCK_BYTES));
     space.used(0);
     return new LargeFile({
       place: () => this.#place(path),
       space,
+      signal,
       finished: (sizeBytes) => this.#count(sizeBytes),
     });
   }
 
   async tree(script: Buffer): Promise<Buffer> {
+    this.#checkOpen();
     this.#options.space.check(BLOCK_BYTES);
     return encodeTreeOutcome(await this.#cloner.apply(script));
   }
 
-  manifest(kind: number, content: Buffer): Promise<void> {
+  async manifest(kind: number, content: Buffer): Promise<void> {
+    this.#checkOpen();
     this.#options.space.checkEnding(content.length);
-    return this.#manifest.piece(kind, content);
+    await this.#manifest.piece(kind, content);
   }
 
-  async publish({ objects, manifestSha256, receipt }: PublishRequest): Promise<PublishReply> {
+  async publish(request: PublishRequest): Promise<PublishReply> {
+    this.#checkOpen();
+    this.#isPublishing = true;
+    try {
+      return await this.#publish(request);
+    } finally {
+      this.#isPublishing = false;
+    }
+  }
+
+  async #publish({ objects, manifestSha256, receipt }: PublishRequest): Promise<PublishReply> {
     const { folders, freeze, nowMs, root } = this.#options;
     const { account, hidden } = folders;
     const { run, token } = this.begun;
@@ -195,9 +212,23 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#options.lock[Symbol.dispose]();
   }
 
+  /** Nobody waits for what is under way, and it may be hours of work. A publish is ended: it is small, and all was sent. */
+  readonly #stop = (): void => {
+    if (this.#isPublishing) return;
+    this.#cloner.stop();
+    this.#manifest.stop();
+  };
+
+  /** After a publish that failed half-way nothing can be written: the next session carries it over. */
+  #checkOpen(): void {
+    if (this.#isOpen) return;
+    throw new StorageError('OUT_OF_ORDER', 'the run was closed when it could not be published');
+  }
+
   async #close(): Promise<void> {
     if (!this.#isOpen) return;
     this.#isOpen = false;
+    this.#options.signal.removeEventListener('abort', this.#stop);
     await this.#cloner[Symbol.asyncDispose]();
     this.#folders[Symbol.dispose]();
     for (const folder of this.#others.values()) folder[Symbol.dispose]();

@@ -15,6 +15,8 @@ export interface LargeFileOptions {
   /** Where it lies; looked up anew whenever it is needed, for folders are not held open for a file. */
   readonly place: () => Place;
   readonly space: SpaceGuard;
+  /** Aborts when the client has gone: a file may say that it is terabytes long. */
+  readonly signal: AbortSignal;
   /** Told once, when the file is done. */
   readonly finished: (sizeBytes: number) => void;
 }
@@ -51,6 +53,7 @@ export class LargeFile implements NewLargeFile {
   }
 
   attributes(): Attributes {
+    if (this.#state === 'closed') throw new StorageError('OUT_OF_ORDER', 'the file is finished');
     const { size, mode, uid, gid, atimeMs, mtimeMs } = fstatSync(this.#fd);
     return {
       sizeBytes: size,
@@ -122,6 +125,7 @@ export class LargeFile implements NewLargeFile {
       stored.update(piece.subarray(0, read));
       offsetBytes += read;
       await nextTurn();
+      if (this.#options.signal.aborted) throw new StorageError('INTERRUPTED', 'the client has gone');
       if (this.#state === 'closed') throw new StorageError('OUT_OF_ORDER', 'the file was discarded');
     }
     return stored.digest();

@@ -58,6 +58,11 @@ export class NewManifest implements AsyncDisposable {
     return finished;
   }
 
+  /** What is under way ends early, and nothing more is taken. */
+  stop(): void {
+    this.#composer?.stop();
+  }
+
   /** Gives it its name. After `finish`, and once its bytes are on the disk. @throws LibcError */
   publish(): void {
     const { folders, run } = this.#options;

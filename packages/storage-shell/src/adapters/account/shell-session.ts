@@ -1,5 +1,5 @@
 import { PROTOCOL_EXTENSION, PROTOCOL_VERSIONS } from '@bakker/impl-format';
-import { FolderHandle, O_PATH, hasCode, openFolderBeneath } from '@bakker/linux';
+import { FolderHandle, O_PATH, hasCode, hasHungUp, openFolderBeneath } from '@bakker/linux';
 import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp';
 import { constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -47,17 +47,29 @@ export const shellSession: ShellSession = {
         [EXTENSION.FSYNC, '1'],
       ],
       onServiceError: (error) => {
+        // What ended because nobody waits for it.
+        if (gone.signal.aborted) return;
         process.stderr.write(`bakker-storage: unexpected ${String(error)}\n`);
       },
     });
-    served.signal.addEventListener('abort', () => gone.abort(served.signal.reason));
     signal.addEventListener('abort', () => served.abort('the storage was told to stop'));
+    // While much is under way nothing is read, and the end of the input would be met only behind all of it.
+    const watch = setInterval(() => {
+      if (hasHungUp(OUTPUT)) served.abort('the client has gone');
+    }, WATCH_MS);
+    served.signal.addEventListener('abort', () => {
+      // From here on its number may be another file's.
+      clearInterval(watch);
+      gone.abort(served.signal.reason);
+    });
     try {
       await served.finished;
     } catch (error) {
       // A client that is killed, or whose line breaks, is every day's.
       if (!(error instanceof SftpSessionError)) throw error;
       throw new StorageError('LINE_BROKEN', error.message, { cause: error });
+    } finally {
+      clearInterval(watch);
     }
   },
 };
@@ -72,7 +84,7 @@ function openInput(): Readable {
 
 function openOutput(): Writable {
   return orElse(
-    () => new Socket({ fd: 1, readable: false, writable: true }),
+    () => new Socket({ fd: OUTPUT, readable: false, writable: true }),
     () => process.stdout,
   );
 }
@@ -116,6 +128,8 @@ async function readPolicy(account: FolderHandle): Promise<AccountPolicy> {
   return parseAccountPolicy(text.toString('utf8'), POLICY);
 }
 
+const OUTPUT = 1;
+const WATCH_MS = 500;
 /** One plain component: what `provision` makes, and what an administrator made by hand. */
 const FOLDER_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
 const POLICY = '.bakker/account.yaml';

@@ -23,7 +23,8 @@ export class ComposedText implements Disposable {
   #header: Buffer | undefined;
   #pieces: Buffer[] = [];
   #pieceBytes = 0;
-  #line: Buffer[] = [];
+  /** The last line, in the first `#lineBytes` bytes: one buffer, since a line may come in millions of pieces. */
+  #line = Buffer.alloc(0);
   #lineBytes = 0;
 
   constructor(write: (compressed: Uint8Array) => void) {
@@ -32,7 +33,7 @@ export class ComposedText implements Disposable {
 
   /** Whether the text so far ends with a whole line. */
   get isAtLineStart(): boolean {
-    return this.#lineBytes === 0 || this.#line.at(-1)!.at(-1) === NEWLINE;
+    return this.#lineBytes === 0 || this.#line[this.#lineBytes - 1] === NEWLINE;
   }
 
   /** @param text - not to be changed any more. @throws StorageError MANIFEST_DAMAGED for a line that is too long; what `write` throws */
@@ -53,7 +54,7 @@ export class ComposedText implements Disposable {
     try {
       const header = decodeHeaderLine(textOf(this.#header));
       if (header.run !== run) throw damaged(`it is the manifest of ${header.run}`);
-      const trailer = decodeTrailerLine(textOf(Buffer.concat(this.#line)));
+      const trailer = decodeTrailerLine(textOf(this.#line.subarray(0, this.#lineBytes)));
       if (this.#hash.digest('hex') !== trailer.digest) throw damaged('its text is not what its trailer says');
     } catch (error) {
       throw error instanceof FormatProblem ? damaged(error.message) : error;
@@ -71,21 +72,26 @@ export class ComposedText implements Disposable {
   #digest(text: Buffer): void {
     const end = text.length < 2 ? -1 : text.lastIndexOf(NEWLINE, text.length - 2);
     if (end >= 0 || this.isAtLineStart) {
-      for (const part of this.#line) this.#hash.update(part);
-      if (this.#header === undefined && this.#lineBytes > 0 && this.isAtLineStart) {
-        this.#header = Buffer.concat(this.#line);
-      }
+      const line = this.#line.subarray(0, this.#lineBytes);
+      this.#hash.update(line);
+      if (this.#header === undefined && line.length > 0 && this.isAtLineStart)
+        this.#header = Buffer.from(line);
       if (end >= 0) {
-        this.#header ??= Buffer.concat([...this.#line, text.subarray(0, text.indexOf(NEWLINE) + 1)]);
+        this.#header ??= Buffer.concat([line, text.subarray(0, text.indexOf(NEWLINE) + 1)]);
         this.#hash.update(text.subarray(0, end + 1));
       }
-      this.#line = [];
       this.#lineBytes = 0;
     }
     const rest = text.subarray(end + 1);
-    this.#lineBytes += rest.length;
-    if (this.#lineBytes > MAX_LINE_BYTES) throw damaged('a line is too long');
-    this.#line.push(rest);
+    const lineBytes = this.#lineBytes + rest.length;
+    if (lineBytes > MAX_LINE_BYTES) throw damaged('a line is too long');
+    if (lineBytes > this.#line.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(lineBytes, 2 * this.#line.length));
+      this.#line.copy(grown, 0, 0, this.#lineBytes);
+      this.#line = grown;
+    }
+    rest.copy(this.#line, this.#lineBytes);
+    this.#lineBytes = lineBytes;
   }
 
   async #compress(): Promise<void> {

@@ -45,6 +45,7 @@ export class ManifestComposer implements AsyncDisposable {
   #lastFrom: Buffer | undefined;
   #restarts = 0;
   #isFinished = false;
+  #isStopped = false;
   #failure: { readonly error: unknown } | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -102,8 +103,13 @@ export class ManifestComposer implements AsyncDisposable {
     });
   }
 
+  /** What is under way ends early, and nothing more is taken. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#failure ??= { error: new StorageError('INTERRUPTED', 'the session has ended') };
+    this.stop();
     await this.#last;
     await this.#release();
     this.#file?.[Symbol.dispose]();
@@ -116,6 +122,7 @@ export class ManifestComposer implements AsyncDisposable {
   }
 
   #check(): void {
+    if (this.#isStopped) throw new StorageError('INTERRUPTED', 'the session has ended');
     if (this.#isFinished) throw new StorageError('OUT_OF_ORDER', 'the manifest was finished');
     if (this.#failure !== undefined) throw this.#failure.error;
   }
@@ -201,7 +208,8 @@ export class ManifestComposer implements AsyncDisposable {
     const { account, parentManifest } = this.#options;
     if (parentManifest === undefined)
       throw new StorageError('OUT_OF_ORDER', 'a first run has no parent to keep lines of');
-    return new ParentLines(() => {
+    const check = (): void => this.#check();
+    return new ParentLines(check, () => {
       const fd = openBeneath(account, parentManifest, { flags: constants.O_RDONLY });
       return createReadStream('', { fd, highWaterMark: READ_BYTES });
     });

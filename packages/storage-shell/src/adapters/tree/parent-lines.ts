@@ -16,13 +16,18 @@ export function lineStart(path: Buffer): Buffer {
  * 128 KiB, and a line of 16 MiB at most. Whatever does not fit throws StorageError PARENT_CHANGED.
  */
 export class ParentLines implements AsyncDisposable {
+  readonly #check: () => void;
   readonly #open: () => AsyncIterable<Uint8Array>;
   #blocks: AsyncGenerator<Buffer, undefined> | undefined;
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
 
-  /** @param open - starts to read the bytes of the manifest; called when the first line is needed */
-  constructor(open: () => AsyncIterable<Uint8Array>) {
+  /**
+   * @param check - called for each piece of the text; throws when nobody needs it any more
+   * @param open - starts to read the bytes of the manifest; called when the first line is needed
+   */
+  constructor(check: () => void, open: () => AsyncIterable<Uint8Array>) {
+    this.#check = check;
     this.#open = open;
   }
 
@@ -74,6 +79,7 @@ export class ParentLines implements AsyncDisposable {
   }
 
   async #next(blocks: AsyncGenerator<Buffer, undefined>): Promise<void> {
+    this.#check();
     const { done, value } = await blocks.next();
     if (done === true) throw tooShort();
     this.#block = value;

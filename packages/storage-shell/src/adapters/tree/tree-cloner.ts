@@ -8,6 +8,7 @@ import {
   type TreeLink,
   type TreeOperation,
   type TreeOutcome,
+  type TreeScript,
 } from '@bakker/impl-format';
 import { hasCode, makeSymlinkAt, type FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
@@ -103,10 +104,21 @@ export class TreeCloner implements AsyncDisposable {
    *   PARENT_CHANGED; LibcError `ENOSPC`, …
    */
   async apply(script: Buffer): Promise<TreeOutcome> {
-    const operations = decodeTreeScript(script);
     const failures: TreeFailure[] = [];
-    const group = await this.#inTurn(() => this.#perform(operations, failures));
+    let unreadable: { readonly error: unknown } | undefined;
+    const group = await this.#inTurn(async () => {
+      let operations: TreeScript;
+      try {
+        // Not before its turn: unpacked, hundreds that wait would take hundreds of times their size.
+        operations = decodeTreeScript(script);
+      } catch (error) {
+        unreadable = { error };
+        return;
+      }
+      await this.#perform(operations, failures);
+    });
     await this.#settled(group);
+    if (unreadable !== undefined) throw unreadable.error;
     return failures;
   }
 
@@ -117,9 +129,14 @@ export class TreeCloner implements AsyncDisposable {
     return this.counts;
   }
 
+  /** Nothing new is begun any more, and whoever waits is told so. */
+  stop(): void {
+    this.#fail(new StorageError('INTERRUPTED', 'the session has ended'));
+  }
+
   /** Stops whatever is under way. When it resolves, nothing is made in the run any more. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#fail(new StorageError('INTERRUPTED', 'the session has ended'));
+    this.stop();
     await this.#threads?.[Symbol.asyncDispose]();
     await Promise.allSettled([this.#script, this.#copying]);
     this.#links[Symbol.dispose]();
