@@ -100,6 +100,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
       const { openAccount } = await import('./adapters/open-account.ts');
       return linuxEnrolment({ openAccount: (made) => openAccount(made, { signal, progress }), signal });
     }),
+    serviceManager: once(async () => (await import('./adapters/timer/systemd.ts')).systemd()),
     keys: once(async () => {
       const { linuxKeyFiles } = await import('./adapters/keys/key-files.ts');
       return linuxKeyFiles({ isInteractive, beforeAsking: () => progress.clear(), signal });

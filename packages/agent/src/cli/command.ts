@@ -7,6 +7,7 @@ import type { Machine } from '../ports/machine.ts';
 import type { Notifier, NotifyMemory } from '../ports/notifier.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
+import type { ServiceManager } from '../ports/service-manager.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
@@ -39,6 +40,8 @@ export interface CommandContext {
   target(): Promise<RestoreTarget>;
   /** For `init`: keys, host keys, and writing the configuration. */
   enrolment(): Promise<Enrolment>;
+  /** For `init --timer`. */
+  serviceManager(): Promise<ServiceManager>;
   /** Key files, and where private keys may come from. */
   keys(): Promise<KeyFiles>;
   /** For `doctor`. */

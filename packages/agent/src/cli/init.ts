@@ -1,8 +1,10 @@
 import { parseAccountAddress } from '../config/account-address.ts';
 import type { Enrolled } from '../enrol/enrol.ts';
+import type { InstalledTimer } from '../enrol/install-timer.ts';
 import type { ProvisionRequest } from '../enrol/provision-account.ts';
 import { AgentError } from '../errors.ts';
-import type { Command } from './command.ts';
+import type { Screen } from '@bakker/command-line';
+import type { Command, CommandContext } from './command.ts';
 
 export interface InitArgs {
   readonly account: string;
@@ -19,9 +21,15 @@ export interface InitArgs {
   readonly 'no-read-back'?: boolean;
   readonly 'storage-program'?: string;
   readonly 'storage-config'?: boolean;
+  readonly timer?: boolean;
 }
 
-export const init: Command<InitArgs, Enrolled> = {
+interface Initialised extends Enrolled {
+  /** Only with `--timer`. */
+  readonly timer?: InstalledTimer;
+}
+
+export const init: Command<InitArgs, Initialised> = {
   usage: 'init <account>',
   summary: 'Set this server up to back up to an account',
   examples: [
@@ -37,6 +45,10 @@ export const init: Command<InitArgs, Enrolled> = {
     [
       'bakker init web1@storage:/ --provision root@storage --size 10G',
       'makes the account too, by your own SSH access to the storage',
+    ],
+    [
+      'bakker init web1@storage:/ --timer',
+      'also lets systemd start a backup every night; an account that is set up already stays as it is',
     ],
   ],
   positionals: {
@@ -95,6 +107,7 @@ export const init: Command<InitArgs, Enrolled> = {
       type: 'boolean',
       describe: 'let the storage say what to back up, where the configuration does not',
     },
+    timer: { type: 'boolean', describe: 'install and start a systemd timer for a backup a day' },
     yes: {
       type: 'boolean',
       describe: 'ask nothing; an unknown host key still needs --host-key or --accept-host-key',
@@ -102,7 +115,8 @@ export const init: Command<InitArgs, Enrolled> = {
   },
   run: async (context, args) => {
     const { enrol } = await import('../enrol/enrol.ts');
-    return enrol(
+    const timer = args.timer === true ? await prepareTimer(context, args) : undefined;
+    const enrolled = await enrol(
       {
         account: parseAccountAddress(args.account),
         configFile: context.configFile,
@@ -121,6 +135,7 @@ export const init: Command<InitArgs, Enrolled> = {
         mayAsk: context.isInteractive && args.yes !== true,
       },
     );
+    return timer === undefined ? enrolled : { ...enrolled, timer: await timer() };
   },
   json: (result) => result,
   render: (result, screen) => {
@@ -130,9 +145,32 @@ export const init: Command<InitArgs, Enrolled> = {
     if (result.identityFile !== null) screen.line(`  key            ${result.identityFile}`);
     screen.line(`  configuration  ${result.configFile}`);
     screen.line(isNew ? 'Look at `sources:` in it.' : 'Nothing to change.');
+    if (result.timer !== undefined) renderTimer(result.timer, screen);
     screen.line(`Next: ${result.nextStep}`);
   },
 };
+
+/** Looks first whether it can be done at all. @throws AgentError USAGE */
+async function prepareTimer(
+  context: CommandContext,
+  { yes }: InitArgs,
+): Promise<() => Promise<InstalledTimer>> {
+  const { installTimer, mustHaveSystemd } = await import('../enrol/install-timer.ts');
+  const manager = await context.serviceManager();
+  const { configFile, stateDir } = context;
+  await mustHaveSystemd(manager, { configFile, stateDir });
+  const confirm = async (question: string): Promise<void> => {
+    if (yes !== true) await context.confirm(question);
+  };
+  return () => installTimer({ configFile, stateDir }, { manager, confirm });
+}
+
+function renderTimer({ timer, written, enabled }: InstalledTimer, screen: Screen): void {
+  for (const file of written) screen.line(`  wrote          ${file}`);
+  for (const unit of enabled) screen.line(`  enabled        ${unit}`);
+  if (written.length + enabled.length === 0) screen.line(`  ${timer} is installed and enabled already.`);
+  screen.line(`systemctl list-timers ${timer} says when the next run is.`);
+}
 
 async function provisionOf(args: InitArgs): Promise<ProvisionRequest | undefined> {
   if (args.provision === undefined) {

@@ -123,7 +123,9 @@ async function remember(
 ): Promise<void> {
   const { outcome, deliveries, ports } = about;
   if (outcome.kind === 'test' || outcome.kind === 'skipped') return;
-  const isTold = deliveries.some(({ way, failure }) => way !== 'prometheus' && failure === undefined);
+  const isBad = outcome.kind === 'failure' || outcome.kind === 'interrupted';
+  const isTold =
+    isBad && deliveries.some(({ way, failure }) => way !== 'prometheus' && failure === undefined);
   const { invocation } = ports;
   const saved: Told = {
     figures: told.figures,
