@@ -4,6 +4,8 @@ export interface VolumeMount {
   readonly type: string;
   readonly major: number;
   readonly minor: number;
+  /** The same for all that is frozen as one: of btrfs, each subvolume has its own. */
+  readonly filesystem: string;
   /** Folder of the file system that it shows. */
   readonly root: Buffer;
   readonly source: string;
@@ -112,11 +114,8 @@ function readMounts(source: PlacedSource, mounts: readonly VolumeMount[]): Volum
   return [...(own === undefined ? [] : [own]), ...below].filter(({ isPseudo }) => !isPseudo);
 }
 
-/** A subvolume shows nothing of another, though its folder lies in it. */
 function shows(primary: VolumeMount, mount: VolumeMount): boolean {
-  if (primary.major !== mount.major || primary.minor !== mount.minor) return false;
-  if (primary.type === 'btrfs') return primary.root.equals(mount.root);
-  return isAtOrBelow(mount.root, primary.root);
+  return primary.filesystem === mount.filesystem && isAtOrBelow(mount.root, primary.root);
 }
 
 function isBelowAny(path: Buffer, sources: readonly PlacedSource[]): boolean {

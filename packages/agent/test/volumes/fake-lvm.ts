@@ -53,7 +53,8 @@ if (import.meta.main) {
 async function perform(state: string, program: string, args: readonly string[]): Promise<void> {
   const group = readGroup(state);
   const option = (name: string): string => args[args.indexOf(name) + 1] ?? '';
-  if (program === 'vgs') process.stdout.write(`  ${group.name}\n`);
+  if (program === 'vgs')
+    process.stdout.write(args.at(-1)?.includes(`"${group.name}"`) ? `  ${group.name}\n` : '');
   else if (program === 'lvs') process.stdout.write(report(group, option('-S')));
   else if (program === 'lvremove') remove(state, group, args.at(-1) ?? '');
   else {

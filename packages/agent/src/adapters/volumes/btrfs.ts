@@ -1,9 +1,20 @@
-import { lstatSync, mkdirSync, readdirSync, rmdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { bindMount, hasCode, readMounts } from '@bakker/linux';
 import { AgentError } from '../../errors.ts';
 import { showPath } from '../../source/show-path.ts';
+import { isAtOrBelow } from '../../volumes/mounted-volumes.ts';
 import type { VolumeMount } from '../../volumes/mounted-volumes.ts';
-import { mustRun, type RunCommand } from './commands.ts';
+import { commandFailed, mustRun, type RunCommand } from './commands.ts';
 import type { Job, Provider, Snapshot, TakeContext } from './provider.ts';
 
 /** On the file system itself, because a snapshot can't leave it. */
@@ -15,6 +26,7 @@ const SUBVOLUME_INODE = 256n;
 
 /** Read-only snapshots of btrfs subvolumes. */
 export function btrfsProvider(command: RunCommand): Provider {
+  const uuids = new Map<Job, string>();
   return {
     name: 'btrfs',
     look: async ({ primary }) => {
@@ -23,18 +35,28 @@ export function btrfsProvider(command: RunCommand): Provider {
       if (lstatSync(primary.mountPoint, { bigint: true }).ino !== SUBVOLUME_INODE)
         return { fits: false, why: `${where} shows a folder, not a whole btrfs subvolume` };
       if (!isText(primary.mountPoint)) return { fits: false, why: `the name ${where} is no UTF-8` };
+      if (!isWritable(primary.mountPoint)) return { fits: false, why: `${where} is mounted read-only` };
       const end = await command(['btrfs', '--version']);
       if (end.status === undefined) return { fits: false, why: 'btrfs-progs is not installed' };
       return { fits: true, why: `the btrfs subvolume ${showPath(primary.root)}` };
     },
     review: async () => [],
-    prepare: async () => undefined,
+    prepare: async (jobs) => {
+      for (const job of jobs) {
+        const at = job.volume.primary.mountPoint.toString();
+        const uuid = await uuidAt(at, command);
+        if (uuid === undefined) throw notMounted('of the sources', at);
+        uuids.set(job, uuid);
+      }
+      return undefined;
+    },
     take: async (jobs, context) => {
       const snapshots: Snapshot[] = [];
-      const uuids = await Promise.all(jobs.map(({ volume }) => uuidOf(volume.primary, command)));
-      for (const [index, job] of jobs.entries()) {
+      for (const job of jobs) {
+        const uuid = uuids.get(job);
+        if (uuid === undefined) throw new Error('a job that was not prepared');
         context.signal.throwIfAborted();
-        snapshots.push(await takeOne(job, { uuid: uuids[index] ?? '', context, command }));
+        snapshots.push(await takeOne(job, { uuid, context, command }));
       }
       return snapshots;
     },
@@ -55,7 +77,8 @@ export async function nestedSubvolumes(mount: VolumeMount, command: RunCommand):
     const at = mount.mountPoint.length === 1 ? name : Buffer.concat([mount.mountPoint, name]);
     const seen = lstatSync(at, { bigint: true, throwIfNoEntry: false });
     if (seen?.ino !== SUBVOLUME_INODE) continue; // something else is mounted over it
-    found.push({ ...mount, mountPoint: at, root: Buffer.from(`/${path}`, 'latin1'), isNested: true });
+    const root = Buffer.from(`/${path}`, 'latin1');
+    found.push({ ...mount, mountPoint: at, root, filesystem: String(seen.dev), isNested: true });
   }
   return found;
 }
@@ -69,11 +92,8 @@ export async function removeBtrfsSnapshot(
   { mountPoint, name, uuid }: { mountPoint: string; name: string; uuid: string },
   command: RunCommand,
 ): Promise<void> {
-  const mount = readMounts().findLast(({ mountPoint: at }) => isAtOrAbove(at.toString(), mountPoint));
-  if (mount?.type !== 'btrfs' || (await uuidOf(mount, command)) !== uuid) {
-    throw new AgentError('SNAPSHOT_FAILED', `the btrfs ${uuid} is not mounted at ${mountPoint}`, {
-      hint: `mount it, then bakker recover removes ${mountPoint}/${FOLDER}/${name}`,
-    });
+  if ((await uuidAt(mountPoint, command)) !== uuid) {
+    throw notMounted(uuid, mountPoint);
   }
   const folder = `${mountPoint === '/' ? '' : mountPoint}/${FOLDER}`;
   const snapshot = `${folder}/${name}`;
@@ -84,7 +104,11 @@ export async function removeBtrfsSnapshot(
         hint: 'look what it is; nothing of bakker is there to be removed',
       });
     }
-    await mustRun(command, ['btrfs', 'subvolume', 'delete', snapshot]);
+    const argv = ['btrfs', 'subvolume', 'delete', snapshot];
+    const end = await command(argv);
+    // One that outlived its bakker may have been about to do the same.
+    const isGone = lstatSync(snapshot, { throwIfNoEntry: false }) === undefined;
+    if (end.status !== 0 && !isGone) throw commandFailed(argv, end);
   }
   removeIfEmpty(folder);
 }
@@ -141,13 +165,29 @@ function removeIfEmpty(folder: string): void {
   }
 }
 
-async function uuidOf({ mountPoint }: { mountPoint: Buffer }, command: RunCommand): Promise<string> {
-  const shown = await mustRun(command, ['btrfs', 'filesystem', 'show', '--raw', mountPoint.toString()]);
-  return /uuid: ([0-9a-f-]{36})/.exec(shown.toString())?.[1] ?? '';
+/** Of the btrfs that is mounted where `path` is; undefined if another file system is. A nested subvolume is no mount. */
+async function uuidAt(path: string, command: RunCommand): Promise<string | undefined> {
+  const mount = readMounts()
+    .filter(({ mountPoint }) => isAtOrBelow(Buffer.from(path), mountPoint))
+    .reduce((best, next) => (next.mountPoint.length >= best.mountPoint.length ? next : best));
+  if (mount.type !== 'btrfs') return undefined;
+  const argv = ['btrfs', 'filesystem', 'show', '--raw', mount.mountPoint.toString()];
+  return /uuid: ([0-9a-f-]{36})/.exec((await mustRun(command, argv)).toString())?.[1];
 }
 
-function isAtOrAbove(folder: string, path: string): boolean {
-  return folder === '/' || path === folder || path.startsWith(`${folder}/`);
+function notMounted(uuid: string, mountPoint: string): AgentError {
+  return new AgentError('SNAPSHOT_FAILED', `the btrfs ${uuid} is not mounted at ${mountPoint}`, {
+    hint: `mount it, then run bakker recover: a snapshot may be in ${mountPoint}/${FOLDER}`,
+  });
+}
+
+function isWritable(folder: Buffer): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isText(path: Buffer): boolean {

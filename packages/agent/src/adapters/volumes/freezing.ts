@@ -140,6 +140,7 @@ export class Freezing implements Freeze {
       ...this.#plan.live.map((mount) => ({ mount, from: mount.mountPoint, snapshot: undefined })),
     ].sort((a, b) => a.mount.mountPoint.length - b.mount.mountPoint.length);
     for (const { mount, from, snapshot } of places) {
+      this.#options.signal.throwIfAborted();
       const at =
         mount.mountPoint.length === 1
           ? this.#folder.root

@@ -29,6 +29,8 @@ const SECTOR_BYTES = 512;
 
 /** Thick and thin snapshots of LVM. */
 export function lvmProvider(command: RunCommand): Provider {
+  /** Looked up while services still run. */
+  const origins = new Map<Job, LogicalVolume>();
   return {
     name: 'lvm',
     look: async (volume) => {
@@ -47,6 +49,7 @@ export function lvmProvider(command: RunCommand): Provider {
       const leftBytes = new Map<string, number>();
       for (const job of jobs) {
         const origin = await originOf(job, command);
+        origins.set(job, origin);
         const problem =
           origin.pool === '' ? noRoom(job, origin, leftBytes) : fullPool(await poolOf(origin, command));
         if (problem !== undefined) problems.push({ job, problem });
@@ -56,10 +59,9 @@ export function lvmProvider(command: RunCommand): Provider {
     prepare: async () => undefined,
     take: async (jobs, context) => {
       const snapshots: Snapshot[] = [];
-      const origins = await Promise.all(jobs.map((job) => originOf(job, command)));
-      for (const [index, job] of jobs.entries()) {
-        const origin = origins[index];
-        if (origin === undefined) throw new Error('a job without its volume');
+      for (const job of jobs) {
+        const origin = origins.get(job);
+        if (origin === undefined) throw new Error('a job that was not reviewed');
         context.signal.throwIfAborted();
         snapshots.push(await takeOne(job, { origin, context, command }));
       }
@@ -96,6 +98,8 @@ export async function removeLvmSnapshot(
   const argv = ['lvremove', '--yes', '--quiet', nameOf(found)];
   const end = await command(argv);
   if (end.status === 0) return;
+  // One that outlived its bakker may have been about to do the same.
+  if ((await find(command, group, name)) === undefined) return;
   const error = commandFailed(argv, end);
   throw /in use/.test(end.stderr)
     ? new AgentError('SNAPSHOT_FAILED', `${nameOf(found)} is still in use: ${end.stderr.trim()}`, {
@@ -123,19 +127,19 @@ async function takeOne(
     origin.pool === '' ? ['--size', `${snapshotSizeBytes(job.settings.lvmSize, origin)}b`] : ['-kn'];
   const argv = ['lvcreate', '--yes', '--quiet', '--snapshot', '--name', name, '--addtag', LVM_TAG];
   await mustRun(command, [...argv, ...size, nameOf(origin)], { busyFd: context.busyFd });
-  const made = await find(command, origin.group, name);
-  if (made === undefined || stateOf(made) !== 'good') {
-    throw new AgentError(
-      'SNAPSHOT_FAILED',
-      `${origin.group}/${name} is not usable after lvcreate (${made?.attributes ?? 'not there'})`,
-      { hint: 'see lvs and the kernel log' },
-    );
-  }
   return {
     job,
     shownRoot: Buffer.from('/'),
     mount: async (at) => {
       const { type } = job.volume.primary;
+      const made = await find(command, origin.group, name);
+      if (made === undefined || stateOf(made) !== 'good') {
+        throw new AgentError(
+          'SNAPSHOT_FAILED',
+          `${origin.group}/${name} is not usable after lvcreate (${made?.attributes ?? 'not there'})`,
+          { hint: 'see lvs and the kernel log' },
+        );
+      }
       const flags = MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID;
       await mountFilesystem({ source: made.path, at, type, flags, options: OPTIONS[type] ?? '' });
     },

@@ -1,4 +1,6 @@
+import { lstatSync } from 'node:fs';
 import { isPseudo, readMounts } from '@bakker/linux';
+import type { Mount } from '@bakker/linux';
 import type { SnapshotSettings } from '../../config/snapshot-settings.ts';
 import { AgentError } from '../../errors.ts';
 import type { FreezePlan, PlannedVolume, SourceToFreeze, Volumes } from '../../ports/volumes.ts';
@@ -148,6 +150,7 @@ async function mountsWithNested(
 ): Promise<VolumeMount[]> {
   const mounts = readMounts().map((mount): VolumeMount => ({
     ...mount,
+    filesystem: filesystemOf(mount),
     isPseudo: isPseudo(mount.type),
     isNested: false,
   }));
@@ -157,6 +160,12 @@ async function mountsWithNested(
     if (isRoot) mounts.push(...(await nestedSubvolumes(mount, command)));
   }
   return mounts;
+}
+
+/** Mountinfo has one number for all of a btrfs; stat has one for each subvolume. */
+function filesystemOf({ type, mountPoint, major, minor }: Mount): string {
+  const stat = type === 'btrfs' ? lstatSync(mountPoint, { bigint: true, throwIfNoEntry: false }) : undefined;
+  return stat === undefined ? `${major}:${minor}` : String(stat.dev);
 }
 
 function leftCopies(found: readonly { volume: SourceVolume; choice: Choice }[]): string[] {
