@@ -102,7 +102,8 @@ await t.test('logical volumes, thick and thin, are frozen, watched and let go', 
   });
 
   await t.test('a group without room refuses before anything is made', async (t) => {
-    const held = hold(machine, { paths: FOLDERS, lvmSize: { sizeBytes: 3 * 2 ** 30 } });
+    await machine.must('lvcreate -q -y -Wn -n filler -l 90%FREE vg0');
+    const held = hold(machine, { paths: FOLDERS, lvmSize: { share: 1 } });
     const { status, last, all } = await held.ended;
     t.equal(status, 14);
     t.match(last, {
@@ -110,6 +111,7 @@ await t.test('logical volumes, thick and thin, are frozen, watched and let go', 
       failure: /the volume group vg0 has .* left, but the snapshot of vg0\/.* needs/,
     });
     t.match(JSON.stringify(all[0]), /volume group vg0 has/, 'the plan said so');
+    await machine.must('lvremove -q -y vg0/filler');
     t.equal(await leftovers(machine), '');
   });
 
