@@ -3,6 +3,7 @@ import { freeze } from './freeze.ts';
 import { retention } from './retention.ts';
 import { scrub } from './scrub.ts';
 import { thaw } from './thaw.ts';
+import { timers } from './timers.ts';
 import { undelete } from './undelete.ts';
 import { usage } from './usage.ts';
 import { provision } from './provision.ts';
@@ -34,4 +35,5 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(thaw),
   listCommand(usage),
   listCommand(scrub),
+  listCommand(timers),
 ];

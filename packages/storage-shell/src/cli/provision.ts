@@ -119,5 +119,8 @@ export const provision: Command<Args, Provisioned> = {
     }
     const pin = hostKeys[0] === undefined ? '' : ` --host-key ${hostKeys[0]}`;
     screen.line(`On the server: bakker init ${record.name}@STORAGE:/${pin}`);
+    screen.line(
+      'Once for this storage: bakker-storage timers --enable retires runs and checks files by itself.',
+    );
   },
 };

@@ -56,6 +56,8 @@ export interface System {
   /** The program that sshd is to start, and what accounts have as their shell: files of this installation. */
   readonly launcher: string;
   readonly loginShell: string;
+  /** The folder with the units of systemd that come with bakker. */
+  readonly unitTemplates: string;
 
   /** Runs a program to its end. @throws StorageError FAILED with its last words, UNSUPPORTED if it is not installed */
   run(argv: readonly string[]): Promise<string>;

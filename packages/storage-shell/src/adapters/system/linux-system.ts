@@ -16,6 +16,7 @@ export function linuxSystem({ searchFirst }: { searchFirst?: string } = {}): Sys
     isRoot: process.geteuid?.() === 0,
     launcher: `${bin}bakker-storage`,
     loginShell: `${bin}bakker-storage-login`,
+    unitTemplates: fileURLToPath(new URL('../../../../../systemd', import.meta.url)),
     try: attempt,
     run: async (argv) => mustSucceed(argv, await attempt(argv)),
     user: async (name) => parseUser((await attempt(['getent', 'passwd', name])).stdout),
