@@ -16,6 +16,7 @@ export {
   TRASH,
   type AccountName,
 } from './layout.ts';
+export { looksSealed } from './sealed/container.ts';
 export { HiddenTree, type HiddenFolder } from './hidden-tree.ts';
 export { baseName, checkPath, comparePaths, parentPath } from './path-order.ts';
 export { decodeByteText, encodeByteText, toByteText, type ByteText } from './byte-text.ts';

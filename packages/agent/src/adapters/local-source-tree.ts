@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Entry } from '@bakker/impl-format';
 import type { SourceTree } from '../ports/source-tree.ts';
-import { openFolder, openNameService } from '@bakker/linux';
+import { openFolder, openFolderBeneath, openNameService } from '@bakker/linux';
 import { expandSources } from './source/expand-sources.ts';
 import { ContentPool } from './source/content-pool.ts';
 import type { FilesystemTable } from './source/filesystem-table.ts';
@@ -46,6 +46,14 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
     readWhole: (entry) => readWhole(entry, ports()),
     recycle: (content) => {
       pool.give(content);
+    },
+    hasFolder: (path) => {
+      try {
+        openFolderBeneath(root, path)[Symbol.dispose]();
+        return true;
+      } catch {
+        return false;
+      }
     },
     openFile: (entry) => openFile(entry, ports()),
     close: () => {

@@ -10,10 +10,13 @@ import type {
   KeptManifest,
   LastRuns,
   ManifestDraft,
+  Scratch,
+  SealedAccountMemory,
   StateFolder,
 } from '../ports/state-folder.ts';
 import { tryLock } from '@bakker/linux';
 import { decodeLastRuns } from './state/last-runs-text.ts';
+import { decodeSealedAccount, encodeSealedAccount } from './state/sealed-account-text.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 
@@ -78,8 +81,8 @@ class DiskStateFolder implements StateFolder {
     }
   }
 
-  async draft(): Promise<ManifestDraft> {
-    return new DiskDraft(this.#file('draft.impl'));
+  async draft(kind: 'clear' | 'sealed' = 'clear'): Promise<ManifestDraft> {
+    return new DiskDraft(this.#file(kind === 'clear' ? 'draft.impl' : 'draft.sealed'));
   }
 
   async keptManifest(run: RunName): Promise<KeptManifest | undefined> {
@@ -94,7 +97,7 @@ class DiskStateFolder implements StateFolder {
   async keepManifest(
     run: RunName,
     bytes: AsyncIterable<Uint8Array>,
-    { digest, stored }: KeepOptions,
+    { digest, stored, isPending = false }: KeepOptions,
   ): Promise<void> {
     const beside = this.#file('kept/new');
     const hash = createHash('sha256');
@@ -113,10 +116,34 @@ class DiskStateFolder implements StateFolder {
     const own = hash.digest('hex');
     const text = stored === undefined ? `${own} ${digest}` : `${stored.sha256} ${digest} ${stored.sizeBytes}`;
     replaceFile(this.#kept(run, 'digests'), `${text}\n`);
+    if (!isPending) await this.keepOnly(run);
+  }
+
+  async keptRuns(): Promise<readonly RunName[]> {
+    const names = fs.readdirSync(this.#file('kept')).filter((name) => name.endsWith('.digests'));
+    return names
+      .map((name) => parseRunName(name.slice(0, -'.digests'.length)))
+      .filter((run) => run !== undefined);
+  }
+
+  async keepOnly(run: RunName): Promise<void> {
     for (const name of fs.readdirSync(this.#file('kept'))) {
       const other = parseRunName(name.split('.')[0] ?? '');
       if (other !== run) fs.rmSync(this.#file(`kept/${name}`), { force: true });
     }
+  }
+
+  async sealedAccount(accountId: string): Promise<SealedAccountMemory | undefined> {
+    return decodeSealedAccount(readIfThere(this.#file('sealed.json')), accountId);
+  }
+
+  async saveSealedAccount(accountId: string, memory: SealedAccountMemory): Promise<void> {
+    replaceFile(this.#file('sealed.json'), encodeSealedAccount(accountId, memory));
+  }
+
+  async scratch(): Promise<Scratch> {
+    const { SqliteScratch } = await import('./state/sqlite-scratch.ts');
+    return new SqliteScratch(this.#file('scratch.sqlite'));
   }
 
   #file(name: string): string {

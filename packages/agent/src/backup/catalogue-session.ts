@@ -1,7 +1,6 @@
 import { readManifest } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
-import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Parent } from './choose-parent.ts';
 import { storedPath } from './stored-place.ts';
 
@@ -11,15 +10,16 @@ import { storedPath } from './stored-place.ts';
  */
 export async function openCatalogue(options: {
   state: StateFolder;
-  account: StorageAccount;
+  /** Name of what can be linked to each other: another one begins an empty catalogue. */
+  identity: string;
   /** Complete runs on the storage. */
   runs: readonly RunName[];
   /** Tokens of unfinished runs whose content can be linked. */
   carried: readonly string[];
   parent: Parent | undefined;
 }): Promise<Catalogue> {
-  const { state, account, runs, carried, parent } = options;
-  const catalogue = await state.catalogue(await account.identity());
+  const { state, identity, runs, carried, parent } = options;
+  const catalogue = await state.catalogue(identity);
   const there = new Set<string>([...runs, ...carried]);
   for (const folder of catalogue.folders()) {
     if (there.has(folder)) continue;
@@ -45,8 +45,8 @@ async function addAll(catalogue: Catalogue, parent: Parent): Promise<void> {
       if (entry.type !== 'file' || entry.sizeBytes === 0 || !entry.sha256 || !path || !filesystem) continue;
       if (catalogue.byContent(entry.sizeBytes, entry.sha256)) continue;
       const inode = entry.unsettled ? 0n : entry.inode;
-      const { sizeBytes, mtimeNs, sha256 } = entry;
-      catalogue.add({ folder: parent.run, path, sha256, filesystem, inode, sizeBytes, mtimeNs });
+      const { sizeBytes, sealedBytes, mtimeNs, sha256 } = entry;
+      catalogue.add({ folder: parent.run, path, sha256, sealedBytes, filesystem, inode, sizeBytes, mtimeNs });
     }
   }
   catalogue.setCovers(parent.run);

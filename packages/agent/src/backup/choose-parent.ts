@@ -1,9 +1,12 @@
-import { ManifestError, checkManifestBytes, manifestName } from '@bakker/impl-format';
+import { ManifestError, checkManifestBytes, looksSealed, manifestName } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import type { KeptManifest, StateFolder } from '../ports/state-folder.ts';
 import type { Receipt, StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import { AgentError } from '../errors.ts';
+import type { Encryption } from '../sealed/encryption.ts';
+import { warnOfHistory } from './warn-of-history.ts';
 
 /** The run that the new one links to, with a manifest that was found true. */
 export interface Parent {
@@ -32,10 +35,13 @@ export async function chooseParent(options: {
   state: StateFolder;
   /** Runs that were found damaged while they were used. */
   damaged: ReadonlySet<string>;
+  encryption: Encryption | undefined;
   onWarning: (text: string) => void;
 }): Promise<Parent | undefined> {
-  const { account, state, onWarning } = options;
+  const { account, state, encryption, onWarning } = options;
   const complete = options.runs.filter((stored) => stored.state === 'complete');
+  if (encryption) warnOfHistory(complete, { kept: await state.keptRuns(), onWarning });
+  let isClosed = false;
   if (account.side?.mayRead === false) return blindParent({ newest: complete.at(-1), ...options });
   for (const { run, manifestSizeBytes } of complete.toReversed()) {
     if (manifestSizeBytes === undefined) {
@@ -50,8 +56,16 @@ export async function chooseParent(options: {
       );
       continue;
     }
+    // one that can't be opened is enough: of older ones, only what is kept here can be read
+    if (isClosed && !(await state.keptManifest(run))) continue;
     try {
-      return await checkedParent({ run, manifestSizeBytes, account, state });
+      const parent = await checkedParent({ run, manifestSizeBytes, account, state, encryption });
+      if (parent !== 'closed') return parent;
+      isClosed = true;
+      onWarning(
+        `the manifest of ${run} is sealed, its copy is not kept here any more, and no private key that opens it is at hand: ` +
+          'everything is read, and what is not known to be there is sent again; --identity-key FILE would spare that',
+      );
     } catch (error) {
       if (
         !(error instanceof ManifestError) &&
@@ -104,8 +118,9 @@ async function checkedParent(options: {
   manifestSizeBytes: number;
   account: StorageAccount;
   state: StateFolder;
-}): Promise<Parent> {
-  const { run, manifestSizeBytes, account, state } = options;
+  encryption: Encryption | undefined;
+}): Promise<Parent | 'closed'> {
+  const { run, manifestSizeBytes, account, state, encryption } = options;
   const stored = () => account.manifest(run, manifestSizeBytes);
   const receipt = () => account.receipt(run);
   const known = await state.keptManifest(run);
@@ -115,11 +130,36 @@ async function checkedParent(options: {
     verified.catch(() => undefined); // asked for before the publish
     return { ...unread({ run, known, receipt }), verified };
   }
-  const { digest } = await checkManifestBytes(stored(), { source: manifestName(run), run });
-  await state.keepManifest(run, stored(), { digest });
+  const isSealed = await startsSealed(stored());
+  const open = isSealed ? await encryption?.opener() : undefined;
+  if (isSealed && open === undefined) return 'closed';
+  const hash = createHash('sha256');
+  const source = manifestName(run);
+  let digest: string;
+  try {
+    const sealed = open && open(hashed(stored(), hash));
+    ({ digest } = await checkManifestBytes(sealed ?? stored(), { source, run }));
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'KEY_WRONG') return 'closed';
+    throw error;
+  }
+  const about = open && { sizeBytes: manifestSizeBytes, sha256: hash.digest('hex') };
+  await state.keepManifest(run, open?.(stored()) ?? stored(), { digest, stored: about });
   const kept = await state.keptManifest(run);
   if (!kept) throw new Error('a manifest that was just kept is gone');
   return unread({ run, known: kept, receipt });
+}
+
+async function startsSealed(stored: AsyncIterable<Buffer>): Promise<boolean> {
+  for await (const piece of stored) return looksSealed(piece);
+  return false;
+}
+
+async function* hashed(bytes: AsyncIterable<Buffer>, hash: Hash): AsyncGenerator<Buffer> {
+  for await (const piece of bytes) {
+    hash.update(piece);
+    yield piece;
+  }
 }
 
 /** @throws AgentError MANIFEST_DAMAGED if the storage's copy is not byte for byte the one that is kept here */

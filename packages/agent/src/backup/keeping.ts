@@ -5,10 +5,19 @@ import type { Keeper } from '../ports/storage-account.ts';
 const ENTRIES_A_STRETCH = 8192;
 
 /**
- * Tells the storage, in path order, what of the parent is in this run at the same place. What nothing is said of is kept.
- * To be called for every path of the parent's, before what is new at that path is sent.
+ * Says what of the parent is in this run at the same place. What nothing is said of is kept. To be called for every path of
+ * the parent's, in order.
  */
-export class Keeping {
+export interface KeepTeller {
+  /** The parent's object at this path stays as it is. */
+  keep(path: Buffer): void;
+  /** The parent's object at its own path is gone, or is something else now. */
+  pass(before: Entry): void;
+  rest(): void;
+}
+
+/** Tells the storage at once, where its order of paths is the manifest's; before what is new at a path is sent. */
+export class Keeping implements KeepTeller {
   readonly #keeper: Keeper;
   #passed: Buffer | undefined;
   #untold = 0;
@@ -17,14 +26,12 @@ export class Keeping {
     this.#keeper = keeper;
   }
 
-  /** The parent's object at this path stays as it is. */
   keep(path: Buffer): void {
     if (++this.#untold < ENTRIES_A_STRETCH) return;
     this.#untold = 0;
     this.#keeper.keepUntil(path);
   }
 
-  /** The parent's object at its own path is gone, or is something else now. */
   pass(before: Entry): void {
     if (before.stored.kind !== 'own' || (this.#passed && isBelow(before.path, this.#passed))) return;
     this.#passed = before.path;

@@ -1,5 +1,5 @@
 import type { Entry } from '@bakker/impl-format';
-import type { Catalogue } from '../ports/state-folder.ts';
+import type { Catalogue, KnownContent } from '../ports/state-folder.ts';
 import type { StoredPlace } from '../ports/storage-account.ts';
 import type { Arrived, HashedEntry } from './transfer.ts';
 
@@ -11,6 +11,8 @@ export interface Located {
   readonly place: StoredPlace;
   readonly sha256: Buffer;
   readonly sizeBytes: number;
+  /** Bytes that it has there, if it lies sealed. */
+  readonly sealedBytes: number | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export class KnownContents {
   /** The same inode, size and mtime under another name: a moved file. */
   byInode(entry: Entry): Located | undefined {
     const known = this.#catalogue.byInode(this.#keyOf(entry));
-    return known && { place: known, sha256: known.sha256, sizeBytes: entry.sizeBytes };
+    return known && located(known, entry.sizeBytes);
   }
 
   mayHaveSize(sizeBytes: number): boolean {
@@ -57,8 +59,8 @@ export class KnownContents {
   byContent({ sizeBytes, sha256 }: HashedEntry): Promise<Located> | Located | undefined {
     const inFlight = this.#inFlight.get(contentKey(sizeBytes, sha256));
     if (inFlight) return inFlight;
-    const place = this.#catalogue.byContent(sizeBytes, sha256);
-    return place && { place, sha256, sizeBytes };
+    const known = this.#catalogue.byContent(sizeBytes, sha256);
+    return known && located(known, sizeBytes);
   }
 
   /** An upload began: the same content that comes meanwhile waits for it, and other names of the same inode. */
@@ -76,7 +78,8 @@ export class KnownContents {
   add({ entry, place }: Arrived): void {
     const key = this.#keyOf(entry);
     // an unsettled file could change with its times unchanged: it must never be found by its inode
-    this.#catalogue.add({ ...key, inode: entry.unsettled ? 0n : key.inode, sha256: entry.sha256, ...place });
+    const { sha256, sealedBytes } = entry;
+    this.#catalogue.add({ ...key, inode: entry.unsettled ? 0n : key.inode, sha256, sealedBytes, ...place });
   }
 
   forget({ sizeBytes, sha256 }: Located): void {
@@ -110,7 +113,11 @@ export class KnownContents {
 }
 
 export function toLocated({ entry, place }: Arrived): Located {
-  return { place, sha256: entry.sha256, sizeBytes: entry.sizeBytes };
+  return { place, sha256: entry.sha256, sizeBytes: entry.sizeBytes, sealedBytes: entry.sealedBytes };
+}
+
+function located(known: KnownContent, sizeBytes: number): Located {
+  return { place: known, sha256: known.sha256, sizeBytes, sealedBytes: known.sealedBytes };
 }
 
 function remember<T>(map: Map<string, Promise<T>>, key: string, value: Promise<T>): void {

@@ -9,14 +9,14 @@ export class ObjectCounter {
   #hasLongPaths = false;
 
   add(entries: readonly Entry[]): void {
-    for (const { type, sizeBytes, stored } of entries) {
+    for (const { type, sizeBytes, sealedBytes, stored } of entries) {
       if (stored.kind === 'manifest') continue;
       if (stored.kind === 'elsewhere') this.#hasLongPaths = true;
       if (type === 'directory') this.#directories++;
       else if (type === 'symlink') this.#symlinks++;
       else {
         this.#files++;
-        this.#bytes += sizeBytes;
+        this.#bytes += sealedBytes ?? sizeBytes;
       }
     }
   }

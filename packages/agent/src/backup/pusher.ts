@@ -2,6 +2,7 @@ import { escapeName } from '@bakker/command-line';
 import { markMoved } from '@bakker/impl-format';
 import type { Entry, JoinedPair } from '@bakker/impl-format';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
+import type { Naming, Sealing } from '../sealed/sealing.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import { Budget } from './budget.ts';
 import { compareEntries, isMetadataEqual } from './compare.ts';
@@ -9,6 +10,7 @@ import type { Difference } from './compare.ts';
 import { InOrder } from './in-order.ts';
 import type { Slot } from './in-order.ts';
 import { Keeping } from './keeping.ts';
+import type { KeepTeller } from './keeping.ts';
 import { toLocated } from './known-content.ts';
 import type { KnownContents, Located } from './known-content.ts';
 import { isSameLine } from './same-line.ts';
@@ -36,6 +38,11 @@ export interface PusherOptions {
   readonly checksum: boolean;
   /** Leave what is the same as in the parent to the storage, where it can do that. */
   readonly mayKeep: boolean;
+  /** Seals what is sent, and says where it lies; both or none. */
+  readonly sealing?: Sealing | undefined;
+  readonly naming?: Naming | undefined;
+  /** Tells what stays, where the order of paths on the storage is another one. */
+  readonly keeping?: KeepTeller | undefined;
   /** Whether what has this ctime was the same when the parent was made. */
   readonly isSettled: (ctimeNs: bigint) => boolean;
   readonly tally: Tally;
@@ -53,7 +60,8 @@ export class Pusher {
   readonly #entries = new InOrder<Entry>();
   readonly #small = new Budget(SMALL_FILES);
   readonly #large = new Budget(LARGE_FILES);
-  readonly #keeping: Keeping | undefined;
+  readonly #keeping: KeepTeller | undefined;
+  readonly #wholeBytes: number;
   #known: KnownContents | undefined;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
@@ -62,7 +70,8 @@ export class Pusher {
     this.#options = options;
     this.#transfer = new Transfer(options);
     const { keeper } = options.writer;
-    this.#keeping = keeper && options.mayKeep ? new Keeping(keeper) : undefined;
+    this.#keeping = options.mayKeep ? (options.keeping ?? (keeper && new Keeping(keeper))) : undefined;
+    this.#wholeBytes = options.sealing?.wholeBytes ?? WHOLE_FILE_BYTES;
   }
 
   /**
@@ -88,6 +97,8 @@ export class Pusher {
         this.#throwIfFailed();
         untilCheck = ENTRIES_A_CHECK;
       }
+      const preparing = this.#options.naming?.prepare(now, before);
+      if (preparing) await preparing;
       const waiting = this.#place(now, before);
       if (waiting) await waiting;
     }
@@ -102,20 +113,24 @@ export class Pusher {
 
   /** Undefined, or a promise to wait for before the next entry. */
   #place(scanned: Entry, before: Entry | undefined): Promise<void> | undefined {
-    const stored = chooseStored(scanned, this.#options.writer.maxPathBytes);
-    const now = stored === scanned.stored ? scanned : { ...scanned, stored };
+    const { naming, writer } = this.#options;
+    const placed = naming?.place(scanned, before);
+    const now = placed?.entry ?? placeClear(scanned, writer.maxPathBytes);
     const difference = differenceOf(now, before);
-    const isKept = before !== undefined && this.#isKept(now, before, difference);
+    const isAsBefore = placed?.isAsBefore ?? true;
+    const isKept = before !== undefined && this.#isKept(now, before, isAsBefore ? difference : 'content');
+    // a line tells nothing of the place where names are hidden: it is only taken over with that
+    const same = isAsBefore ? before : undefined;
     switch (now.type) {
       case 'directory':
-        return this.#placeFolder(now, before, isKept);
+        return this.#placeFolder(now, same, isKept);
       case 'symlink':
-        return this.#placeSymlink({ now, before, difference, isKept });
+        return this.#placeSymlink({ now, before, same, difference, isKept });
       case 'file':
-        return this.#placeFile({ now, before, difference, isKept });
+        return this.#placeFile({ now, before, same, difference, isKept });
       default:
         this.#count(now, before, difference);
-        return this.#fill(this.#entries.add(), takenOver(now, before));
+        return this.#fill(this.#entries.add(), takenOver(now, same));
     }
   }
 
@@ -123,7 +138,10 @@ export class Pusher {
   #isKept(now: Entry, before: Entry, difference: Difference): boolean {
     const keeping = this.#keeping;
     if (!keeping || before.stored.kind !== 'own') return false;
-    const isTrusted = now.type === 'directory' ? before.type === 'directory' : isUnchanged(difference);
+    const isTrusted =
+      now.type === 'directory' && difference !== 'content'
+        ? before.type === 'directory'
+        : isUnchanged(difference);
     if (
       isTrusted &&
       now.stored.kind === 'own' &&
@@ -141,20 +159,21 @@ export class Pusher {
     return path !== undefined && this.#options.writer.parent?.isHurt(path) === true;
   }
 
-  #placeFolder(now: Entry, before: Entry | undefined, isKept: boolean): undefined {
+  #placeFolder(now: Entry, same: Entry | undefined, isKept: boolean): undefined {
     const slot = this.#entries.add();
     if (now.unreadable) this.#options.tally.count(now, 'unreadable');
-    const entry = takenOver(now, before);
-    if (now.stored.kind === 'manifest' || isKept) return this.#fill(slot, entry);
-    this.#settle(this.#options.writer.directory(now.path).then(() => this.#fill(slot, entry)));
+    const entry = takenOver(now, same);
+    const path = storedPath(now);
+    if (path === undefined || isKept) return this.#fill(slot, entry);
+    this.#settle(this.#options.writer.directory(path).then(() => this.#fill(slot, entry)));
     return undefined;
   }
 
-  #placeSymlink({ now, before, difference, isKept }: Placing): undefined {
+  #placeSymlink({ now, before, same, difference, isKept }: Placing): undefined {
     const { writer, parent } = this.#options;
     const slot = this.#entries.add();
     this.#count(now, before, difference);
-    const entry = takenOver(now, before);
+    const entry = takenOver(now, same);
     if (now.stored.kind === 'manifest' || isKept) return this.#fill(slot, entry);
     const make = async () => {
       const isStored = await writer.symlink(now.path, now.target ?? Buffer.alloc(0));
@@ -169,13 +188,13 @@ export class Pusher {
     return undefined;
   }
 
-  #placeFile({ now, before, difference, isKept }: Placing): Promise<void> | undefined {
+  #placeFile({ now, before, same, difference, isKept }: Placing): Promise<void> | undefined {
     if (isUnchanged(difference) && !this.#options.checksum) {
       const inParent = before && this.#inParent(before);
       if (before && inParent) {
         const slot = this.#entries.add();
         this.#count(now, before, difference);
-        const entry = takenOver(now, before, inParent.sha256);
+        const entry = takenOver(now, same, inParent);
         return isKept ? this.#fill(slot, entry) : this.#linkOrSend(slot, entry, inParent);
       }
     }
@@ -205,15 +224,15 @@ export class Pusher {
         return undefined;
       }
     }
-    const room = (now.sizeBytes <= WHOLE_FILE_BYTES ? this.#small : this.#large).room();
+    const room = (now.sizeBytes <= this.#wholeBytes ? this.#small : this.#large).room();
     const read = () => this.#read(this.#entries.add(), known, now, before);
     return room ? room.then(read) : read();
   }
 
   /** Found by its inode, and unchanged since before the parent was made: its line there differs in the path alone. */
-  #asMoved(now: Entry, { place, sha256 }: Located): Entry {
+  #asMoved(now: Entry, { place, sha256, sealedBytes }: Located): Entry {
     if (now.stored.kind !== 'own' || !this.#options.isSettled(now.ctimeNs)) return now;
-    return markMoved({ ...now, sha256 }, place.path);
+    return markMoved({ ...now, sha256, ...sealedAs(sealedBytes) }, place.path);
   }
 
   /** Another name of an inode that is on its way: linked when it has arrived, if it is still the same. */
@@ -239,7 +258,7 @@ export class Pusher {
 
   /** Reads a file, and links or sends what it holds. */
   #read(slot: Slot<Entry>, known: KnownContents, now: Entry, before: Entry | undefined): undefined {
-    if (now.sizeBytes <= WHOLE_FILE_BYTES) this.#readSmall(slot, known, now, before);
+    if (now.sizeBytes <= this.#wholeBytes) this.#readSmall(slot, known, now, before);
     else this.#settle(this.#readLarge(slot, known, now, before));
   }
 
@@ -328,8 +347,14 @@ export class Pusher {
       outcome.then((answer) => {
         if (answer !== 'linked') return this.#sendInstead({ slot, now, found, usedCopy: copy, answer });
         this.#noteNewName(now, found);
-        const isWhole = now.sha256 !== undefined && now.sha256.equals(found.sha256);
-        return this.#fill(slot, isWhole ? now : { ...now, sha256: found.sha256 });
+        const isWhole =
+          now.sha256 !== undefined &&
+          now.sha256.equals(found.sha256) &&
+          now.sealedBytes === found.sealedBytes;
+        return this.#fill(
+          slot,
+          isWhole ? now : { ...now, sha256: found.sha256, ...sealedAs(found.sealedBytes) },
+        );
       }),
     );
   }
@@ -338,11 +363,12 @@ export class Pusher {
   #noteNewName(now: Entry, found: Located): void {
     const path = storedPath(now);
     if (!path || path.equals(found.place.path) || this.#isFromThisRun(found)) return;
-    const entry = { ...now, sha256: found.sha256 };
+    const entry = { ...now, sha256: found.sha256, ...sealedAs(found.sealedBytes) };
     this.#known?.add({ entry, place: { folder: this.#options.writer.folder, path } });
   }
 
-  #link(now: Entry, { place, sizeBytes }: Located): Promise<LinkOutcome> {
+  #link(now: Entry, { place, sizeBytes: clearBytes, sealedBytes }: Located): Promise<LinkOutcome> {
+    const sizeBytes = sealedBytes ?? clearBytes;
     const path = storedPath(now);
     if (!path) throw new Error('only files that lie in the run are linked');
     const { writer } = this.#options;
@@ -388,7 +414,7 @@ export class Pusher {
   }
 
   async #sendAgain(now: Entry): Promise<Arrived> {
-    const isSmall = now.sizeBytes <= WHOLE_FILE_BYTES;
+    const isSmall = now.sizeBytes <= this.#wholeBytes;
     const budget = isSmall ? this.#small : this.#large;
     const room = budget.room();
     if (room) await room;
@@ -408,6 +434,7 @@ export class Pusher {
   }
 
   #sent(slot: Slot<Entry>, arrived: Arrived): void {
+    this.#options.tally.sealedBytes += arrived.entry.sealedBytes ?? 0;
     this.#options.tally.sentBytes += arrived.entry.sizeBytes;
     this.#options.tally.storedBytes += arrived.entry.sizeBytes;
     this.#fill(slot, arrived.entry);
@@ -417,7 +444,8 @@ export class Pusher {
     const { parent } = this.#options;
     const path = storedPath(before);
     if (parent === undefined || !path || before.type !== 'file' || !before.sha256) return undefined;
-    return { place: { folder: parent, path }, sha256: before.sha256, sizeBytes: before.sizeBytes };
+    const { sha256, sizeBytes, sealedBytes } = before;
+    return { place: { folder: parent, path }, sha256, sizeBytes, sealedBytes };
   }
 
   #countRead(entry: Entry, before: Entry | undefined): void {
@@ -496,15 +524,26 @@ export class Pusher {
 interface Placing {
   readonly now: Entry;
   readonly before: Entry | undefined;
+  /** The same, if its line may be taken over. */
+  readonly same: Entry | undefined;
   readonly difference: Difference;
   /** The storage takes the parent's object over by itself. */
   readonly isKept: boolean;
 }
 
 /** The parent's entry, with the line that it was read from, if the new one says nothing else. */
-function takenOver(now: Entry, before: Entry | undefined, sha256?: Buffer): Entry {
+function takenOver(now: Entry, before: Entry | undefined, content?: Located): Entry {
   if (before && isSameLine(now, before)) return before;
-  return sha256 === undefined ? now : { ...now, sha256 };
+  return content === undefined ? now : { ...now, sha256: content.sha256, ...sealedAs(content.sealedBytes) };
+}
+
+function sealedAs(sealedBytes: number | undefined): Pick<Entry, 'sealedBytes'> {
+  return sealedBytes === undefined ? {} : { sealedBytes };
+}
+
+function placeClear(scanned: Entry, maxPathBytes: number): Entry {
+  const stored = chooseStored(scanned, maxPathBytes);
+  return stored === scanned.stored ? scanned : { ...scanned, stored };
 }
 
 function isUnchanged(difference: Difference): boolean {

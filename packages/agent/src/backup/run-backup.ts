@@ -7,6 +7,7 @@ import { MissingFromStorage, RunDiffers, StoredOtherwise } from '../ports/storag
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import { manifestName, parseRunName, readManifest } from '@bakker/impl-format';
+import type { Encryption } from '../sealed/encryption.ts';
 import { chooseParent } from './choose-parent.ts';
 import type { BackupReport } from './report.ts';
 import { Problems } from './problems.ts';
@@ -25,6 +26,8 @@ export interface BackupOptions {
   readonly version: string;
   /** This server's name, for the manifest. */
   readonly host: string;
+  /** How runs are sealed; undefined for clear ones. */
+  readonly encryption?: Encryption | undefined;
   /** The configuration with what the storage's administrator adds to it. @throws AgentError CONFIG_INVALID */
   readonly withStorageConfig?: (config: Config, storageText: string | undefined) => Config;
 }
@@ -153,7 +156,8 @@ async function attempt(
   const config = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
-  const parent = await chooseParent({ runs, account, state, damaged, onWarning });
+  const { encryption } = options;
+  const parent = await chooseParent({ runs, account, state, damaged, encryption, onWarning });
   await using before =
     parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
   const lastStartMs = before?.header.startedAtMs;

@@ -16,6 +16,7 @@ export function isSameLine(now: Entry, before: Entry): boolean {
     now.unsettled === before.unsettled &&
     now.unreadable === before.unreadable &&
     isStoredEqual(now, before) &&
+    isIdEqual(now.nameId, before.nameId) &&
     isMetadataEqual(now, before) &&
     now.device?.major === before.device?.major &&
     now.device?.minor === before.device?.minor &&
@@ -27,6 +28,10 @@ export function isSameLine(now: Entry, before: Entry): boolean {
 function isStoredEqual({ stored: a }: Entry, { stored: b }: Entry): boolean {
   if (a.kind === 'elsewhere') return b.kind === 'elsewhere' && a.at.equals(b.at);
   return a.kind === b.kind;
+}
+
+function isIdEqual(a: Buffer | undefined, b: Buffer | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : a.equals(b);
 }
 
 function isTargetEqual({ target: a }: Entry, { target: b }: Entry): boolean {

@@ -8,7 +8,7 @@ const LONG_PATHS_FOLDER = '.bakker-long-paths';
 export function storedPath(entry: Entry): Buffer | undefined {
   switch (entry.stored.kind) {
     case 'own':
-      return entry.path;
+      return entry.stored.at ?? entry.path;
     case 'elsewhere':
       return entry.stored.at;
     case 'manifest':
@@ -23,7 +23,12 @@ export function chooseStored(entry: Entry, maxPathBytes: number): Stored {
   }
   if (entry.path.length <= maxPathBytes) return entry.stored.kind === 'own' ? entry.stored : { kind: 'own' };
   if (entry.type !== 'file') return { kind: 'manifest' };
-  const name = createHash('sha256').update(entry.path).digest('hex');
+  return longPathPlace(entry.path);
+}
+
+/** Where a file lies whose path is too long. */
+export function longPathPlace(path: Buffer): Stored {
+  const name = createHash('sha256').update(path).digest('hex');
   return { kind: 'elsewhere', at: Buffer.from(`${LONG_PATHS_FOLDER}/${name}`) };
 }
 

@@ -19,6 +19,8 @@ export class Tally {
   #sourceBytes = 0;
   sentBytes = 0;
   storedBytes = 0;
+  /** Of these, as they lie sealed on the storage. */
+  sealedBytes = 0;
 
   /** A path of this run that is no folder, or a folder that could not be read. */
   count(entry: Entry, outcome: Outcome): void {

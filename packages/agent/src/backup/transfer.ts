@@ -2,6 +2,7 @@ import type { Entry, Stored } from '@bakker/impl-format';
 import { hash } from 'node:crypto';
 import type { FileSink, NewFile, RunWriter, StoredPlace } from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree, WholeFile } from '../ports/source-tree.ts';
+import type { Sealing, StoredFile } from '../sealed/sealing.ts';
 import { ContentHash } from './content-hash.ts';
 import { LONG_PATHS_FOLDER_PATH, storedPath } from './stored-place.ts';
 
@@ -24,16 +25,21 @@ export class Transfer {
   readonly #writer: RunWriter;
   readonly #source: SourceTree;
   readonly #onProblem: (problem: SourceProblem) => void;
+  readonly #sealing: Sealing | undefined;
+  readonly #sealedAtS: number;
   #longPathsFolder: Promise<void> | undefined;
 
   constructor(options: {
     writer: RunWriter;
     source: SourceTree;
     onProblem: (problem: SourceProblem) => void;
+    sealing?: Sealing | undefined;
   }) {
     this.#writer = options.writer;
     this.#source = options.source;
     this.#onProblem = options.onProblem;
+    this.#sealing = options.sealing;
+    this.#sealedAtS = Math.floor(Date.now() / 1000);
   }
 
   /** Reads a small file. @throws the errno error of the source */
@@ -56,10 +62,19 @@ export class Transfer {
 
   /** Sends what `readWhole` read, and lets go of it. */
   async sendWhole(entry: HashedEntry, content: Buffer): Promise<Arrived> {
+    if (this.#sealing) return this.#sendSealed(this.#sealing, entry, content);
     const path = entry.stored.kind === 'own' ? entry.path : await this.#pathFor(entry);
     await this.#writer.file(path, content, { ...aboutNewFile(entry), sha256: entry.sha256 });
     this.#source.recycle(content);
     return { entry, place: { folder: this.#writer.folder, path } };
+  }
+
+  async #sendSealed(sealing: Sealing, entry: HashedEntry, content: Buffer): Promise<Arrived> {
+    const path = entry.stored.kind === 'own' ? (entry.stored.at ?? entry.path) : await this.#pathFor(entry);
+    const sealed = sealing.whole(content);
+    this.#source.recycle(content);
+    await this.#writer.file(path, sealed, this.#aboutSealed());
+    return { entry: { ...entry, sealedBytes: sealed.length }, place: { folder: this.#writer.folder, path } };
   }
 
   /** Hashes a large file; undefined if it changed meanwhile. @throws the errno error of the source */
@@ -77,11 +92,14 @@ export class Transfer {
    */
   async sendLarge(now: Entry): Promise<Arrived> {
     const path = await this.#pathFor(now);
-    const about = { ...aboutNewFile(now), expectedBytes: now.sizeBytes };
+    const about = {
+      ...(this.#sealing ? this.#aboutSealed() : aboutNewFile(now)),
+      expectedBytes: now.sizeBytes,
+    };
     await using sink = await this.#writer.openFile(path, about);
     try {
-      const entry = await this.#fill(sink, now);
-      await sink.finish(entry.sizeBytes, entry.sha256);
+      const { entry, stored } = await this.#fill(sink, now);
+      await sink.finish(stored?.sizeBytes ?? entry.sizeBytes, stored ? stored.sha256 : entry.sha256);
       return { entry, place: { folder: this.#writer.folder, path } };
     } catch (error) {
       if (isSourceError(error)) await sink.discard();
@@ -89,24 +107,33 @@ export class Transfer {
     }
   }
 
-  async #fill(sink: FileSink, now: Entry): Promise<HashedEntry> {
+  async #fill(sink: FileSink, now: Entry): Promise<{ entry: HashedEntry; stored: StoredFile | undefined }> {
     for (let attempt = 1; ; attempt++) {
       await using file = this.#source.openFile(now);
-      const isShared = sink.share?.(file.descriptor) ?? false;
+      const { sizeBytes } = file.entry;
+      const isHashed = this.#writer.tellsHashes === true;
+      using sealed = this.#sealing?.file(sink, { sizeBytes, isHashed }) ?? null;
+      const isShared = (sealed === null && sink.share?.(file.descriptor)) ?? false;
       const hashing = new ContentHash();
       for await (const piece of file.pieces()) {
         hashing.update(piece.offsetBytes, piece.bytes);
-        if (!isShared) await sink.write(piece.offsetBytes, piece.bytes);
+        if (!isShared) await (sealed ?? sink).write(piece.offsetBytes, piece.bytes);
       }
       const isChanging = !file.isUnchanged();
       if (isChanging && attempt < LARGE_READS) {
         await sink.restart();
         continue;
       }
-      const entry = finished(file.entry, now.stored, hashing.finish(file.entry.sizeBytes), isChanging);
+      const stored = await sealed?.end();
+      const entry = finished(file.entry, now.stored, hashing.finish(sizeBytes), isChanging);
       if (isChanging) this.#reportChanging(entry);
-      return entry;
+      return { entry: stored ? { ...entry, sealedBytes: stored.sizeBytes } : entry, stored };
     }
+  }
+
+  /** Nothing of the file shows on it: neither its time nor that it can be executed. */
+  #aboutSealed(): NewFile {
+    return { mtimeS: this.#sealedAtS, executable: false };
   }
 
   async #pathFor(entry: Entry): Promise<Buffer> {

@@ -1,16 +1,24 @@
 import { createManifestEncoder, mergeJoin } from '@bakker/impl-format';
-import type { Entry, ManifestHeader, ManifestReader, RunName } from '@bakker/impl-format';
+import type { Entry, ManifestHeader, ManifestReader, ObjectCounts, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
-import type { Catalogue, LastRuns, StateFolder } from '../ports/state-folder.ts';
+import type {
+  Catalogue,
+  LastRuns,
+  ManifestDraft,
+  StateFolder,
+  StoredManifest,
+} from '../ports/state-folder.ts';
 import { ParentChanged } from '../ports/storage-account.ts';
 import type {
   Published,
   PublishOptions,
+  Receipt,
   RunWriter,
   StorageAccount,
   StoredRun,
 } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
+import type { Naming } from '../sealed/sealing.ts';
 import { AgentError } from '../errors.ts';
 import { openCatalogue } from './catalogue-session.ts';
 import type { Parent } from './choose-parent.ts';
@@ -23,6 +31,7 @@ import type { Problems } from './problems.ts';
 import { Pusher } from './pusher.ts';
 import type { BackupReport } from './report.ts';
 import type { BackupOptions, BackupPorts } from './run-backup.ts';
+import { linkableName, whyNotLinked } from './same-seal.ts';
 import { Tally } from './tally.ts';
 
 export interface WriteRunOptions extends BackupOptions {
@@ -61,19 +70,32 @@ export async function writeRun(
   if (before && !options.allowEmpty) {
     refuseLostMounts({ sources: plan.sources, filesystems: survey.filesystems, parent: before.header });
   }
+  const { encryption } = options;
+  const otherSeal = before && whyNotLinked(before.header, encryption?.recipients);
+  if (otherSeal !== undefined) onWarning(otherSeal);
+  const linked = otherSeal === undefined ? parent : undefined;
   const complete = options.runs.filter((stored) => stored.state === 'complete').map((stored) => stored.run);
   await using writer = options.dryRun
     ? dryRunWriter(complete, startedAtMs)
-    : await begin(account, startedAtMs, parent);
+    : await begin(account, startedAtMs, linked);
   // asked for when the run is published; the answer comes meanwhile
   const identity = options.dryRun ? undefined : account.identity();
   identity?.catch(() => undefined);
   await using draft = await state.draft();
-  const header = makeHeader({ options, survey, run: writer.run, startedAtMs, plan });
-  using encoder = createManifestEncoder(header, writer.manifestFollower);
+  const { filesystems } = survey;
+  using sealed =
+    (await encryption?.begin({
+      accountId: await account.identity(),
+      ...{ state, source, writer, filesystems },
+      parent: linked && before && { header: before.header, manifest: () => linked.manifest() },
+      dryRun: options.dryRun,
+    })) ?? null;
+  const header = makeHeader({ options, survey, run: writer.run, startedAtMs, plan, naming: sealed?.naming });
+  using encoder = createManifestEncoder(header, sealed === null ? writer.manifestFollower : undefined);
+  const contents = async () => linkableName(await (identity ?? account.identity()), encryption?.recipients);
   const carried = options.mayCarry ? writer.carriedFolders : [];
-  using catalogue = new LazyCatalogue(() =>
-    openCatalogue({ state, account, runs: complete, carried, parent }),
+  using catalogue = new LazyCatalogue(async () =>
+    openCatalogue({ state, identity: await contents(), runs: complete, carried, parent: linked }),
   );
   const tally = new Tally();
   const counts = new SourceCounts(plan.sources.map(({ path }) => path));
@@ -81,10 +103,13 @@ export async function writeRun(
   const earlier = before && new ParentEntries(before.batches(), before.header.startedAtMs);
   const pusher = new Pusher({
     writer,
-    mayKeep: options.mayKeep,
+    mayKeep: options.mayKeep && linked !== undefined && sealed?.mayKeep !== false,
+    sealing: sealed?.sealing,
+    naming: sealed?.naming,
+    keeping: sealed?.keeping,
     isSettled: (ctimeNs) => earlier?.isSettled(ctimeNs) === true,
     source,
-    parent: parent?.run,
+    parent: linked?.run,
     knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
     checksum: options.checksum,
     tally,
@@ -158,19 +183,43 @@ export async function writeRun(
     manifestDigest: trailer.digest,
     ...(reason === undefined ? {} : { frozen: reason }),
   } as const;
-  const published = await publish(writer, {
-    manifest: () => draft.read(),
-    manifestSizeBytes,
-    receipt,
-    objects: objects.counts(),
-    reopen: ports.openAccount,
-  });
-  await noteContents({ catalogue, state, identity: identity ?? account.identity(), writer, parent });
-  const stored = published && {
-    sha256: published.manifestSha256,
-    sizeBytes: published.manifestSizeBytes,
-  };
-  await state.keepManifest(writer.run, draft.read(), { digest: trailer.digest, stored });
+  const reopen = ports.openAccount;
+  const counted = objects.counts();
+  let published: Published | undefined;
+  if (sealed === null) {
+    published = await publish(writer, {
+      manifest: () => draft.read(),
+      manifestSizeBytes,
+      receipt,
+      objects: counted,
+      reopen,
+    });
+  } else {
+    await using sealedDraft = await state.draft('sealed');
+    const stored = await collect(sealed.sealing.manifest(draft.read()), sealedDraft);
+    // without it, a run that was published in the moment of a kill could not be read by the next one
+    const kept = { digest: trailer.digest, stored, isPending: true };
+    await state.keepManifest(writer.run, draft.read(), kept);
+    published = await publish(writer, {
+      manifest: () => sealedDraft.read(),
+      manifestSizeBytes: stored.sizeBytes,
+      receipt: { ...receipt, ...sealedFigures(counted, tally), ...digestsOf(stored) },
+      objects: counted,
+      isSealed: true,
+      reopen,
+    });
+  }
+  await noteContents({ catalogue, state, identity: contents(), writer, parent: linked });
+  if (sealed === null) {
+    const stored = published && {
+      sha256: published.manifestSha256,
+      sizeBytes: published.manifestSizeBytes,
+    };
+    await state.keepManifest(writer.run, draft.read(), { digest: trailer.digest, stored });
+  } else {
+    await state.keepOnly(writer.run);
+    await sealed.published();
+  }
   const frozenThere = published?.frozen;
   if (frozenThere && reason === undefined) {
     onWarning(
@@ -220,6 +269,30 @@ async function verify(parent: Parent | undefined): Promise<void> {
       throw new ParentDamaged(parent.run, error);
     throw error;
   }
+}
+
+async function collect(bytes: AsyncIterable<Uint8Array>, draft: ManifestDraft): Promise<StoredManifest> {
+  const hash = createHash('sha256');
+  let sizeBytes = 0;
+  for await (const piece of bytes) {
+    hash.update(piece);
+    sizeBytes += piece.length;
+    await draft.write(piece);
+  }
+  return { sizeBytes, sha256: hash.digest('hex') };
+}
+
+/** A receipt lies open: of a sealed run it says what the storage can count itself. */
+function sealedFigures(
+  { files, bytes }: ObjectCounts,
+  tally: Tally,
+): Pick<Receipt, 'files' | 'sourceBytes' | 'addedBytes'> {
+  return { files, sourceBytes: bytes, addedBytes: tally.sealedBytes };
+}
+
+/** The digest in the trailer is made of names and contents, and stays inside. */
+function digestsOf({ sha256 }: StoredManifest): Pick<Receipt, 'manifestSha256' | 'manifestDigest'> {
+  return { manifestSha256: sha256, manifestDigest: sha256 };
 }
 
 /** A connection that is cut just after the storage renamed the run must not make a second run of it. */
@@ -289,8 +362,10 @@ function makeHeader(from: {
   run: RunName;
   startedAtMs: number;
   plan: ScanPlan;
+  naming: Naming | undefined;
 }): ManifestHeader {
-  const { options, survey, run, startedAtMs, plan } = from;
+  const { options, survey, run, startedAtMs, plan, naming } = from;
+  const recipients = options.encryption?.recipients;
   return {
     run,
     parent: options.parent?.run ?? null,
@@ -300,6 +375,8 @@ function makeHeader(from: {
     startedAtMs,
     sources: plan.sources.map(({ path }) => path),
     filesystems: survey.filesystems,
+    ...(recipients === undefined ? {} : { recipients }),
+    ...(naming?.nameKey === undefined ? {} : { nameKey: naming.nameKey }),
   };
 }
 

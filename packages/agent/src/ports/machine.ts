@@ -24,6 +24,13 @@ export interface Machine {
   runtime(): { version: string; isCarried: boolean };
   /** Whether ssh2's crypto binding is built for this Node.js. */
   hasNativeCrypto(): boolean;
+  /** An absolute path, or a name in the PATH: a file that can be run. */
+  hasProgram(program: string): Promise<boolean>;
+  hasUser(name: string): Promise<boolean>;
+  /** Undefined where systemd does not run the machine. */
+  isUnitEnabled(unit: string): Promise<boolean | undefined>;
+  /** Resolves if an HTTP server answers there, whatever it says. @throws Error saying why not */
+  reach(origin: string): Promise<void>;
   /** How many SFTP channels one connection takes, up to `wanted`. @throws as `StorageAccount` does */
   countChannels(config: Config, wanted: number): Promise<number>;
 }

@@ -99,6 +99,8 @@ export interface SourceTree {
   readWhole(entry: Entry): WholeFile;
   /** Takes back the content of a `WholeFile` that nobody looks at any more, for the next one. */
   recycle(content: Buffer): void;
+  /** Whether there is a folder at this path (relative to `/`) now. */
+  hasFolder(path: Buffer): boolean;
   /** @throws the errno error */
   openFile(entry: Entry): OpenSourceFile;
 }

@@ -35,6 +35,8 @@ export interface KnownContent {
   readonly folder: string;
   readonly path: Buffer;
   readonly sha256: Buffer;
+  /** Bytes that it has there, if it lies sealed. */
+  readonly sealedBytes?: number | undefined;
 }
 
 /** What is known of content in the account, by size and hash, and by the inode it was read from. On disk, bounded memory. */
@@ -81,11 +83,48 @@ export interface StateFolder {
   saveLastRuns(last: LastRuns): Promise<void>;
   /** Emptied when `accountId` is not the one that it was filled for. */
   catalogue(accountId: string): Promise<Catalogue>;
-  draft(): Promise<ManifestDraft>;
+  /** @param kind - there is one of each at a time */
+  draft(kind?: 'clear' | 'sealed'): Promise<ManifestDraft>;
   /** The clear manifest of a run that this server wrote or checked; undefined if not kept. */
   keptManifest(run: RunName): Promise<KeptManifest | undefined>;
+  /** Runs whose manifests are kept. */
+  keptRuns(): Promise<readonly RunName[]>;
   /** Keeps `bytes` as the manifest of `run`, and drops those of other runs. */
   keepManifest(run: RunName, bytes: AsyncIterable<Uint8Array>, about: KeepOptions): Promise<void>;
+  /** Drops what is kept of all runs but this one. */
+  keepOnly(run: RunName): Promise<void>;
+  /** What this server knows of an account that it seals; undefined if nothing, or of another account. */
+  sealedAccount(accountId: string): Promise<SealedAccountMemory | undefined>;
+  /** Root-only, on the disk when this resolves. */
+  saveSealedAccount(accountId: string, memory: SealedAccountMemory): Promise<void>;
+  /** An empty table on disk, gone when it is disposed of. */
+  scratch(): Promise<Scratch>;
+}
+
+/** What a server must not forget of an account that it seals. */
+export interface SealedAccountMemory {
+  /** The first sealed run: no later one is clear. */
+  readonly since: RunName | undefined;
+  /** 32 bytes; undefined while names were never hidden. */
+  readonly nameKey: Buffer | undefined;
+}
+
+/** More than memory should hold, for one run. */
+export interface Scratch extends Disposable {
+  /** Folders of the parent, to be found by their inode. */
+  addFolder(folder: ParentFolder): void;
+  folderByInode(filesystem: Buffer, inode: bigint): ParentFolder | undefined;
+  /** Paths, to be taken out in the order of paths. */
+  addPath(path: Buffer): void;
+  paths(): IterableIterator<Buffer>;
+}
+
+export interface ParentFolder {
+  /** Identity of the file system: its mount point. */
+  readonly filesystem: Buffer;
+  readonly inode: bigint;
+  readonly path: Buffer;
+  readonly nameId: Buffer;
 }
 
 export interface KeepOptions {
@@ -93,6 +132,8 @@ export interface KeepOptions {
   readonly digest: string;
   /** The storage's copy, if it compressed the same text itself; without it, the bytes are the same. */
   readonly stored?: StoredManifest | undefined;
+  /** The run may still fail to be published: what is kept of others stays. */
+  readonly isPending?: boolean;
 }
 
 /** The file `RUN.impl` on the storage. */

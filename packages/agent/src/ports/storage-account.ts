@@ -111,6 +111,8 @@ export interface PublishOptions {
   readonly receipt: Omit<Receipt, 'token'>;
   /** What the run's folder must hold. */
   readonly objects: ObjectCounts;
+  /** The storage can't read the manifest: it goes as it is, whatever the follower was told. */
+  readonly isSealed?: boolean;
 }
 
 /** What the storage says of a run that it published itself. */
@@ -156,6 +158,8 @@ export interface RunWriter extends AsyncDisposable {
   readonly parent?: ConfirmedParent;
   /** There if the storage has a parent to keep from. Objects that are kept need no other call. */
   readonly keeper?: Keeper;
+  /** Whether the storage tells the SHA-256 of what it stored, so that a large file's is worth computing. */
+  readonly tellsHashes?: boolean;
   /** There if the manifest may be told as it is written, as differences from the parent's. */
   readonly manifestFollower?: ManifestFollower;
   /** Undefined when there is room for more requests; else resolves when there is. Asked before every few entries. */
@@ -163,7 +167,7 @@ export interface RunWriter extends AsyncDisposable {
   directory(path: Buffer): Promise<void>;
   /** False where the storage has no symlinks: the manifest alone has it then. */
   symlink(path: Buffer, target: Buffer): Promise<boolean>;
-  /** `sizeBytes` is what the content must have; checked where an unfinished run's file is linked. */
+  /** `sizeBytes` is what the stored file must have; checked where an unfinished run's file is linked. */
   link(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome>;
   file(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
   openFile(path: Buffer, about: NewFile): Promise<FileSink>;
@@ -222,6 +226,8 @@ export interface StorageAccount extends AsyncDisposable {
    * The bytes of `RUN.impl`; `expectedBytes` if a listing told them. @throws AgentError MANIFEST_DAMAGED if it is missing
    */
   manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer>;
+  /** There where `manifest` and the contents are opened on the way: the bytes of `RUN.impl` as they lie there. */
+  storedManifest?(run: RunName): AsyncGenerator<Buffer>;
   /** A small file whole. Rejects with MissingFromStorage if it is not there or not a file. */
   readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer>;
   /** A large file's extents in order, in pieces. Rejects like `readFile`; short content ends early. */
@@ -262,6 +268,11 @@ export class ParentChanged extends Error {
 /** What lies in the run's folder is not what the agent counted. */
 export class RunDiffers extends Error {
   override readonly name = 'RunDiffers';
+}
+
+/** What is stored is sealed, and does not open: it was damaged, altered or exchanged. The message says how. */
+export class SealBroken extends Error {
+  override readonly name = 'SealBroken';
 }
 
 /** The storage stored other bytes than were sent. */

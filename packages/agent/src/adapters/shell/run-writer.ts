@@ -34,6 +34,7 @@ export class ShellRunWriter implements RunWriter {
   readonly folder: string;
   readonly carriedFolders: readonly string[];
   readonly maxPathBytes: number;
+  readonly tellsHashes = true;
   readonly parent?: ConfirmedParent;
   readonly keeper?: Keeper;
   readonly manifestFollower?: ManifestFollower;
@@ -129,7 +130,7 @@ export class ShellRunWriter implements RunWriter {
   }
 
   async publish(options: PublishOptions): Promise<Published> {
-    if (this.manifestFollower) {
+    if (this.manifestFollower && options.isSealed !== true) {
       await Promise.all([this.#tree.finish(), this.#uplink.finish()]);
       if (!this.#uplink.isRefused) {
         try {

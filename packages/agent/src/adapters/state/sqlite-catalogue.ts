@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import type { Catalogue, InodeKey, KnownContent } from '../../ports/state-folder.ts';
 
 /** Raised when the tables change: an older file is emptied, it can always be filled again. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 /** Rows that wait for one commit, and for how long at most: what a kill can lose, which only costs sending it again. */
 const ROWS_A_TRANSACTION = 2000;
 const COMMIT_AFTER_MS = 250;
@@ -65,9 +65,13 @@ export class SqliteCatalogue implements Catalogue {
     if (this.#maybe && !this.#maybe.has(sha256)) return undefined;
     this.#index();
     const row = this.#statements.byContent.get(keyOf(sha256), sha256);
-    return row?.size === sizeBytes
-      ? { folder: this.#folders.name(row.folder), path: row.path, sha256 }
-      : undefined;
+    if (row?.size !== sizeBytes) return undefined;
+    return {
+      folder: this.#folders.name(row.folder),
+      path: row.path,
+      sha256,
+      sealedBytes: row.sealed ?? undefined,
+    };
   }
 
   byInode(key: InodeKey): KnownContent | undefined {
@@ -81,7 +85,9 @@ export class SqliteCatalogue implements Catalogue {
       key.sizeBytes,
       asSigned(key.mtimeNs),
     );
-    return row && { folder: this.#folders.name(row.folder), path: row.path, sha256: row.sha256 };
+    if (row === undefined) return undefined;
+    const { folder, path, sha256, sealed } = row;
+    return { folder: this.#folders.name(folder), path, sha256, sealedBytes: sealed ?? undefined };
   }
 
   add(content: KnownContent & InodeKey): void {
@@ -96,6 +102,7 @@ export class SqliteCatalogue implements Catalogue {
       this.#filesystemId(content.filesystem.toString('latin1')),
       asSigned(content.inode),
       asSigned(content.mtimeNs),
+      content.sealedBytes ?? null,
     );
     this.#maybe?.add(sha256);
     if (sizeBytes > ASKED_BY_SIZE_BYTES) this.#noteSize(sizeBytes);
@@ -196,7 +203,8 @@ export class SqliteCatalogue implements Catalogue {
       CREATE TABLE content (
         id INTEGER PRIMARY KEY, key INTEGER NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,
         folder INTEGER NOT NULL, path BLOB NOT NULL,
-        filesystem INTEGER NOT NULL, inode INTEGER NOT NULL, mtimeNs INTEGER NOT NULL
+        filesystem INTEGER NOT NULL, inode INTEGER NOT NULL, mtimeNs INTEGER NOT NULL,
+        sealed INTEGER
       );
       PRAGMA user_version = ${SCHEMA_VERSION};`);
   }
@@ -274,6 +282,7 @@ function asSigned(value: bigint): bigint {
 interface Place {
   readonly folder: number;
   readonly path: Buffer;
+  readonly sealed: number | null;
 }
 
 type Statements = ReturnType<typeof prepare>;
@@ -294,15 +303,15 @@ function prepare(database: Database.Database) {
       'SELECT DISTINCT size FROM content WHERE size > ? LIMIT ?',
     ),
     byContent: database.prepare<[number, Buffer], Place & { size: number }>(
-      'SELECT folder, path, size FROM content WHERE key = ? AND sha256 = ? ORDER BY id DESC LIMIT 1',
+      'SELECT folder, path, sealed, size FROM content WHERE key = ? AND sha256 = ? ORDER BY id DESC LIMIT 1',
     ),
     byInode: database.prepare<[bigint, number, number, bigint], Place & { sha256: Buffer }>(
-      `SELECT folder, path, sha256 FROM content
+      `SELECT folder, path, sealed, sha256 FROM content
         WHERE inode = ? AND filesystem = ? AND size = ? AND mtimeNs = ? ORDER BY id DESC LIMIT 1`,
     ),
-    add: database.prepare<[number, Buffer, number, number, Buffer, number, bigint, bigint]>(
-      `INSERT INTO content (key, sha256, size, folder, path, filesystem, inode, mtimeNs)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    add: database.prepare<[number, Buffer, number, number, Buffer, number, bigint, bigint, number | null]>(
+      `INSERT INTO content (key, sha256, size, folder, path, filesystem, inode, mtimeNs, sealed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     forget: database.prepare<[number, Buffer]>('DELETE FROM content WHERE key = ? AND sha256 = ?'),
   };

@@ -1,0 +1,34 @@
+import { parseRunName } from '@bakker/impl-format';
+import type { SealedAccountMemory } from '../../ports/state-folder.ts';
+
+const NAME_KEY_BYTES = 32;
+
+/** One JSON object. It holds the name key: for root's eyes only. */
+export function encodeSealedAccount(account: string, { since, nameKey }: SealedAccountMemory): string {
+  const value = { account, since: since ?? null, nameKey: nameKey?.toString('base64') ?? null };
+  return `${JSON.stringify(value, undefined, 2)}\n`;
+}
+
+/** Undefined for another account; what is missing or damaged counts as never known. */
+export function decodeSealedAccount(
+  text: string | undefined,
+  account: string,
+): SealedAccountMemory | undefined {
+  const value = parse(text);
+  if (value['account'] !== account) return undefined;
+  const { since, nameKey } = value;
+  const key = typeof nameKey === 'string' ? Buffer.from(nameKey, 'base64') : undefined;
+  return {
+    since: typeof since === 'string' ? parseRunName(since) : undefined,
+    nameKey: key?.length === NAME_KEY_BYTES ? key : undefined,
+  };
+}
+
+function parse(text: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text ?? '{}');
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}

@@ -1,0 +1,28 @@
+import type { ManifestHeader } from '@bakker/impl-format';
+
+/**
+ * Why no file of the parent may be a file of this run, in words; undefined if it may. All files of a run are sealed to
+ * the same keys, or none is: else a key that opens the run would not open all of it.
+ *
+ * @param recipients - ids of the keys that this run is sealed to; undefined for a clear one
+ */
+export function whyNotLinked(
+  { run, recipients: theirs }: ManifestHeader,
+  recipients: readonly string[] | undefined,
+): string | undefined {
+  if (recipients === undefined) {
+    if (theirs === undefined) return undefined;
+    return `run ${run} is sealed, and the configuration does not say encrypt: everything is sent anew, and can be read there`;
+  }
+  if (theirs === undefined) {
+    return `run ${run} is not sealed: everything is sealed and sent anew; the runs that are there stay as they are`;
+  }
+  if (theirs.length === recipients.length && theirs.every((id, index) => id === recipients[index]))
+    return undefined;
+  return `run ${run} is not sealed to the same keys as new runs are: everything is sealed and sent anew`;
+}
+
+/** What content is remembered under: what may be linked to each other has one name. */
+export function linkableName(accountId: string, recipients: readonly string[] | undefined): string {
+  return recipients === undefined ? accountId : `${accountId} sealed to ${recipients.join(' ')}`;
+}

@@ -1,0 +1,64 @@
+import { newNameKey } from '@bakker/impl-format/sealed';
+import type { PublicKey } from '@bakker/impl-format/sealed';
+import type { StateFolder } from '../ports/state-folder.ts';
+import { clearNaming } from './clear-naming.ts';
+import type { SealedRun, SealedRunOptions } from './encryption.ts';
+import { HiddenNaming } from './hidden-naming.ts';
+import { KeepingHidden } from './keeping-hidden.ts';
+import { sealRun } from './seal-run.ts';
+
+/** @param keys - 1 to 32, no two alike */
+export async function beginSealedRun(
+  keys: { readonly recipients: readonly PublicKey[]; readonly hidesNames: boolean },
+  options: SealedRunOptions,
+): Promise<SealedRun> {
+  const sealing = sealRun(keys.recipients);
+  const { writer, state, accountId, parent, dryRun } = options;
+  const published = async (): Promise<void> => {
+    const memory = await state.sealedAccount(accountId);
+    if (memory?.since !== undefined) return;
+    await state.saveSealedAccount(accountId, { since: writer.run, nameKey: memory?.nameKey });
+  };
+  const wasHidden = parent?.header.nameKey !== undefined;
+  if (!keys.hidesNames) {
+    return {
+      sealing,
+      naming: clearNaming(writer.maxPathBytes),
+      keeping: undefined,
+      mayKeep: !wasHidden,
+      published,
+      [Symbol.dispose]: () => undefined,
+    };
+  }
+  const nameKey = await nameKeyOf(state, { accountId, known: parent?.header.nameKey, isKept: !dryRun });
+  const scratch = await state.scratch();
+  const { keeper, maxPathBytes } = writer;
+  const naming = new HiddenNaming({
+    nameKey,
+    maxPathBytes,
+    parent: wasHidden ? () => parent.manifest() : undefined,
+    filesystems: options.filesystems,
+    scratch,
+    hasFolder: (path) => options.source.hasFolder(path),
+  });
+  return {
+    sealing,
+    naming,
+    keeping: keeper && new KeepingHidden(keeper, scratch),
+    mayKeep: wasHidden,
+    published,
+    [Symbol.dispose]: () => scratch[Symbol.dispose](),
+  };
+}
+
+/** The parent's, else the one that is remembered; drawn once for an account, and on the disk before it names anything. */
+async function nameKeyOf(
+  state: StateFolder,
+  { accountId, known, isKept }: { accountId: string; known: Buffer | undefined; isKept: boolean },
+): Promise<Buffer> {
+  const memory = await state.sealedAccount(accountId);
+  const nameKey = known ?? memory?.nameKey ?? newNameKey();
+  if (isKept && memory?.nameKey?.equals(nameKey) !== true)
+    await state.saveSealedAccount(accountId, { since: memory?.since, nameKey });
+  return nameKey;
+}

@@ -1,0 +1,19 @@
+import type { Entry } from '@bakker/impl-format';
+import { chooseStored } from '../backup/stored-place.ts';
+import type { Naming, PlacedEntry } from './sealing.ts';
+
+const MANIFEST = { kind: 'manifest' } as const;
+
+/** Names as they are. Where a symlink leads is told by the manifest alone. */
+export function clearNaming(maxPathBytes: number): Naming {
+  return {
+    nameKey: undefined,
+    prepare: () => undefined,
+    place: (now): PlacedEntry => ({ entry: placed(now, maxPathBytes), isAsBefore: true }),
+  };
+}
+
+function placed(now: Entry, maxPathBytes: number): Entry {
+  const stored = now.type === 'symlink' ? MANIFEST : chooseStored(now, maxPathBytes);
+  return stored === now.stored ? now : { ...now, stored };
+}

@@ -1,0 +1,191 @@
+import { looksSealed, manifestName } from '@bakker/impl-format';
+import type { Extent, RunName } from '@bakker/impl-format';
+import type { Keyring } from '@bakker/impl-format/sealed';
+import { createHash } from 'node:crypto';
+import { AgentError } from '../errors.ts';
+import type {
+  Abilities,
+  BeginOptions,
+  Receipt,
+  RunWriter,
+  Space,
+  StorageAccount,
+  StorageSide,
+  StoredItem,
+  StoredRun,
+} from '../ports/storage-account.ts';
+
+export interface OpeningOptions {
+  /** Asked once, when something sealed is met. @throws AgentError KEY_MISSING, KEY_DAMAGED, PASSPHRASE_WRONG */
+  readonly keyring: () => Promise<Keyring>;
+  /** SHA-256 (hex) of what this server stored as the manifest of a run; undefined if it does not remember. */
+  readonly knownSha256: (run: RunName) => Promise<string | undefined>;
+  /** Asked before anything of a run that is not sealed is used. @throws AgentError MANIFEST_DAMAGED if it should be */
+  readonly checkClear: (run: RunName) => Promise<void>;
+}
+
+/** An account whose sealed manifests and contents come out in the clear. What is not sealed passes as it is. */
+export class OpeningAccount implements StorageAccount {
+  readonly address: string;
+  readonly side?: StorageSide;
+  readonly #inner: StorageAccount;
+  readonly #options: OpeningOptions;
+  readonly #isSealed = new Map<RunName, boolean>();
+  #keyring: Promise<Keyring> | undefined;
+
+  constructor(inner: StorageAccount, options: OpeningOptions) {
+    this.#inner = inner;
+    this.#options = options;
+    this.address = inner.address;
+    if (inner.side) this.side = inner.side;
+  }
+
+  async *manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer> {
+    const stored = this.#checked(run, this.#inner.manifest(run, expectedBytes));
+    const first = await stored.next();
+    const isSealed = first.done !== true && looksSealed(first.value);
+    this.#isSealed.set(run, isSealed);
+    const all = from(first, stored);
+    if (isSealed) {
+      const { openManifestBytes } = await import('./open-manifest-bytes.ts');
+      const keyring = await this.#keys().catch(async (error: unknown) => {
+        await all.return(undefined);
+        throw error;
+      });
+      yield* openManifestBytes(all, { keyring, what: manifestName(run) });
+      return;
+    }
+    await this.#options.checkClear(run);
+    yield* all;
+  }
+
+  storedManifest(run: RunName): AsyncGenerator<Buffer> {
+    return this.#inner.manifest(run);
+  }
+
+  async readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer> {
+    if (!(await this.#holdsSealed(run))) return this.#inner.readFile(run, path, sizeBytes);
+    const { mostStoredBytes, openWhole } = await import('./open-content.ts');
+    const stored = await this.#inner.readFile(run, path, mostStoredBytes(sizeBytes));
+    const content = openWhole(stored, { keyring: await this.#keys(), sizeBytes });
+    if (content !== undefined) return content;
+    const pieces: Buffer[] = [];
+    const extents = [{ offsetBytes: 0, lengthBytes: sizeBytes }];
+    for await (const { bytes } of this.readExtents(run, path, extents)) pieces.push(bytes);
+    return Buffer.concat(pieces);
+  }
+
+  async *readExtents(
+    run: RunName,
+    path: Buffer,
+    extents: readonly Extent[],
+  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+    const read = (wanted: readonly Extent[]) => this.#inner.readExtents(run, path, wanted);
+    if (extents.length === 0 || !(await this.#holdsSealed(run))) {
+      yield* read(extents);
+      return;
+    }
+    const { openExtents } = await import('./open-content.ts');
+    yield* openExtents(read, extents, await this.#keys());
+  }
+
+  agentConfig(): Promise<string | undefined> {
+    return this.#inner.agentConfig();
+  }
+
+  identity(): Promise<string> {
+    return this.#inner.identity();
+  }
+
+  probe(): Promise<Abilities> {
+    return this.#inner.probe();
+  }
+
+  listRuns(): Promise<readonly StoredRun[]> {
+    return this.#inner.listRuns();
+  }
+
+  latest(): Promise<RunName | undefined> {
+    return this.#inner.latest();
+  }
+
+  receipt(run: RunName): Promise<Receipt | undefined> {
+    return this.#inner.receipt(run);
+  }
+
+  listFolder(run: RunName, path: Buffer): Promise<readonly StoredItem[]> {
+    return this.#inner.listFolder(run, path);
+  }
+
+  begin(options: BeginOptions): Promise<RunWriter> {
+    return this.#inner.begin(options);
+  }
+
+  removeRun(run: RunName, options: { signal: AbortSignal }): Promise<void> {
+    return this.#inner.removeRun(run, options);
+  }
+
+  emptyTrash(options: { signal: AbortSignal }): Promise<void> {
+    return this.#inner.emptyTrash(options);
+  }
+
+  space(): Promise<Space | undefined> {
+    return this.#inner.space();
+  }
+
+  [Symbol.asyncDispose](): PromiseLike<void> {
+    return this.#inner[Symbol.asyncDispose]();
+  }
+
+  #keys(): Promise<Keyring> {
+    return (this.#keyring ??= this.#options.keyring());
+  }
+
+  /** If the manifest is sealed, so is every file. */
+  async #holdsSealed(run: RunName): Promise<boolean> {
+    const known = this.#isSealed.get(run);
+    if (known !== undefined) return known;
+    let isSealed = false;
+    for await (const piece of this.#inner.manifest(run)) {
+      isSealed = looksSealed(piece);
+      break;
+    }
+    this.#isSealed.set(run, isSealed);
+    return isSealed;
+  }
+
+  /** The bytes, of which the last is given out only if all are what this server had stored. */
+  async *#checked(run: RunName, stored: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+    const known = await this.#options.knownSha256(run);
+    if (known === undefined) {
+      yield* stored;
+      return;
+    }
+    const hash = createHash('sha256');
+    let last: Buffer | undefined;
+    for await (const piece of stored) {
+      hash.update(piece);
+      if (last !== undefined) yield last;
+      last = piece;
+    }
+    if (hash.digest('hex') !== known) {
+      throw new AgentError('MANIFEST_DAMAGED', `${manifestName(run)} is not what this server had stored`, {
+        hint: 'it was damaged or exchanged on the storage; choose another run: bakker list',
+      });
+    }
+    if (last !== undefined) yield last;
+  }
+}
+
+async function* from(
+  first: IteratorResult<Buffer, unknown>,
+  rest: AsyncGenerator<Buffer>,
+): AsyncGenerator<Buffer> {
+  try {
+    if (first.done === true) return;
+    yield first.value;
+    yield* rest;
+  } finally {
+    await rest.return(undefined);
+  }
+}

@@ -1,0 +1,31 @@
+import { formatKeyId, Sealer, STRIDED_FROM_BYTES } from '@bakker/impl-format/sealed';
+import type { PublicKey } from '@bakker/impl-format/sealed';
+import { PackedFile } from './packed-file.ts';
+import type { Sealing } from './sealing.ts';
+import { StridedFile } from './strided-file.ts';
+
+/** What one request takes, on every storage. */
+const REQUEST_BYTES = 255 * 1024;
+
+/**
+ * Draws the key of a run, and seals with it. Milliseconds.
+ *
+ * @param recipients - 1 to 32, no two alike
+ */
+export function sealRun(recipients: readonly PublicKey[]): Sealing {
+  const sealer = new Sealer(recipients);
+  return {
+    recipients: recipients.map(formatKeyId).sort(),
+    wholeBytes: 2 * REQUEST_BYTES - sealer.packedSizeBytes(REQUEST_BYTES),
+    whole: (content) => sealer.sealSmall(content),
+    file: (sink, { sizeBytes, isHashed }) =>
+      sizeBytes < STRIDED_FROM_BYTES
+        ? new PackedFile(sealer, sink, { sizeBytes, isHashed })
+        : new StridedFile(sealer.strided(sizeBytes), sink, { sizeBytes, isHashed }),
+    async *manifest(clear) {
+      const stream = sealer.sealStream();
+      for await (const piece of clear) yield* stream.push(piece);
+      yield* stream.finish();
+    },
+  };
+}
