@@ -9,7 +9,8 @@ import {
   unlinkAt,
 } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
-import { randomBytes } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { readNames } from '../runs/read-names.ts';
 import type { AccountFolders } from './steps.ts';
 import { isTemporary } from './steps.ts';
@@ -21,6 +22,9 @@ import { isTemporary } from './steps.ts';
 const NOTE_FORM = /^(.+)\.token-([0-9a-f]{32})$/;
 const CARRIED_NAME = Buffer.from(CARRIED.slice(PRIVATE_FOLDER.length + 1));
 const FOLDER_MODE = 0o700;
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+const TOKEN_DIGITS = 32;
+const BOOT_DIGITS = 16;
 
 /** Notes a new token for a run that is about to be written. Done before its folder is made. @throws LibcError */
 export function issueToken(hidden: FolderHandle, run: RunName): string {
@@ -72,6 +76,15 @@ export function adoptUnfinished(
   return [...before, ...adopted].filter(isToken);
 }
 
+/**
+ * Whether the content under a token may have been cut short or gone stale when this machine lost its power: names and
+ * attributes of files that nobody flushed can be on the disk without what is in them. Only content of this boot can't.
+ */
+export function isFromAnotherBoot(token: string): boolean {
+  const boot = thisBoot();
+  return boot === undefined || !token.startsWith(boot);
+}
+
 /** The folder of all that is carried; undefined if there is none. @throws LibcError */
 export function openCarried(hidden: FolderHandle): FolderHandle | undefined {
   try {
@@ -86,8 +99,19 @@ function noteOf(run: RunName, token: string): Buffer {
   return Buffer.from(`${run}.token-${token}`);
 }
 
+/** Half of it says during which boot it was issued: so the token itself tells whether what is under it can be trusted. */
 function newToken(): string {
-  return randomBytes(16).toString('hex');
+  const boot = thisBoot() ?? randomBytes(BOOT_DIGITS / 2).toString('hex');
+  return boot + randomBytes((TOKEN_DIGITS - BOOT_DIGITS) / 2).toString('hex');
+}
+
+/** Undefined where the kernel does not tell: then nothing is of this boot. */
+function thisBoot(): string | undefined {
+  try {
+    return hash('sha256', readFileSync(BOOT_ID), 'hex').slice(0, BOOT_DIGITS);
+  } catch {
+    return undefined;
+  }
 }
 
 /** All names in a small folder. */

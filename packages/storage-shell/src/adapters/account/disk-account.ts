@@ -18,7 +18,7 @@ import type { Account, AccountReader, NewRun } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { parseObject } from '../../retain/stored-receipt.ts';
 import { mendNames } from '../runs/remove-run.ts';
-import { RemovalFolders } from '../runs/trash-folder.ts';
+import { RemovalFolders, lookAtTrash } from '../runs/trash-folder.ts';
 import { adoptUnfinished, issueToken } from './carried.ts';
 import { DiskFreeze } from './disk-freeze.ts';
 import { DiskReader } from './disk-reader.ts';
@@ -270,7 +270,9 @@ async function startRun(
   const newest = complete.at(-1);
   if (newest !== undefined && latestTarget(account) !== newest) pointLatestAt(folders, newest);
   const carried = adoptUnfinished(folders, incomplete);
-  const run = nextRunName(complete, nowMs);
+  // Names in the trash are taken, too: else what lies there could not be brought back.
+  const { entries } = lookAtTrash(removal.trash);
+  const run = nextRunName([...complete, ...entries.map((trashed) => trashed.run)], nowMs);
   const token = issueToken(hidden, run);
   const name = Buffer.from(incompleteName(run));
   if (!makeFolderAt({ folder: account, name }, FOLDER_MODE)) {

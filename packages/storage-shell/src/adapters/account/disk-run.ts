@@ -16,8 +16,9 @@ import { StorageError } from '../../errors.ts';
 import type { NewFile, NewLargeFile, NewRun } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { removeTree } from '../runs/remove-tree.ts';
+import type { Trust } from '../tree/link-maker.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
-import { dropToken, openCarried } from './carried.ts';
+import { dropToken, isFromAnotherBoot, openCarried } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
 import { LargeFile } from './large-file.ts';
 import { lockNames } from './locks.ts';
@@ -69,6 +70,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       runFolders: this.#folders,
       parent: options.parent?.folder,
       resolveFolder: (name) => this.#resolve(name),
+      trust: (name) => this.#trust(name),
       hurtInodes: options.hurtInodes,
       beforeCopy: (sizeBytes) => {
         options.space.check(sizeBytes);
@@ -278,6 +280,11 @@ export class DiskRun implements NewRun, AsyncDisposable {
     }
     this.#others.set(name, opened);
     return opened;
+  }
+
+  #trust(name: string): Trust {
+    if (!this.begun.carried.includes(name)) return 'complete';
+    return isFromAnotherBoot(name) ? 'doubtful' : 'unfinished';
   }
 
   #openOther(name: string): FolderHandle | undefined {

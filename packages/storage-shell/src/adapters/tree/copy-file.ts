@@ -42,8 +42,9 @@ export async function copyFile(
     try {
       await copyContent(source, target, Number(stat.size));
       copyHash(source, target);
-      fchmodSync(target, Number(stat.mode) & 0o777);
       setMtimeOf(target, stat.mtimeNs);
+      // Last of all: a file that may not be written to is known to be whole.
+      fchmodSync(target, Number(stat.mode) & 0o555);
     } catch (error) {
       unlinkAt(reopen());
       throw error;

@@ -14,6 +14,7 @@ import { StorageError } from '../../errors.ts';
 import type { RunFolders } from '../account/run-folders.ts';
 import { statAt, type FoundName } from './stat-at.ts';
 import type { FullInodes } from './full-inodes.ts';
+import { isStoredWhole } from './stored-whole.ts';
 
 /** What became of a link: what was made, or why nothing. */
 export type LinkResult =
@@ -24,9 +25,20 @@ export interface LinkMakerOptions {
   readonly runFolders: RunFolders;
   /** The folder of a complete run, or of a token; empty for the parent. */
   readonly resolveFolder: (name: string) => FolderHandle | undefined;
+  /** How far the files of a folder can be taken for what was stored; see `Trust`. */
+  readonly trust: (name: string) => Trust;
   readonly hurtInodes: ReadonlySet<bigint>;
   readonly fullInodes: FullInodes;
+  /** Throws when nobody waits for a link any more. */
+  readonly check: () => void;
 }
+
+/**
+ * `complete`: of a run that was published, or of this session: all of it was stored. `unfinished`: of a session that was cut
+ * off, while it stored or copied something; that can still be written to. `doubtful`: the machine was started anew since,
+ * and what was not flushed may have been lost: only a file's own hash tells.
+ */
+export type Trust = 'complete' | 'unfinished' | 'doubtful';
 
 /** Makes single links, from anywhere in the account. Keeps the folder of the last one open. */
 export class LinkMaker implements Disposable {
@@ -47,6 +59,8 @@ export class LinkMaker implements Disposable {
       if (found === undefined) return nothing('absent');
       if (found.type !== DIRENT.FILE && found.type !== DIRENT.SYMLINK) return nothing('refused');
       if (this.#options.hurtInodes.has(found.inode)) return nothing('hurt');
+      if (found.type === DIRENT.FILE && !(await this.#isWhole(folder, source, found)))
+        return nothing('absent');
       return await this.#make({ source, found, path, root, from });
     } catch (error) {
       const reason = reasonOf(error);
@@ -58,6 +72,13 @@ export class LinkMaker implements Disposable {
   [Symbol.dispose](): void {
     this.#last?.handle[Symbol.dispose]();
     this.#last = undefined;
+  }
+
+  async #isWhole(folder: string, source: Place, { isWritable }: FoundName): Promise<boolean> {
+    const trust = this.#options.trust(folder);
+    if (trust === 'complete') return true;
+    if (isWritable) return false;
+    return trust === 'unfinished' || (await isStoredWhole(source, this.#options.check));
   }
 
   async #make(link: {

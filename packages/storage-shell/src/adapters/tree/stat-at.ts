@@ -6,15 +6,18 @@ export interface FoundName {
   readonly type: number;
   readonly sizeBytes: number;
   readonly inode: bigint;
+  /** A file that may still be written to: what was stored wholly may not, by nobody. */
+  readonly isWritable: boolean;
 }
 
 /** Looks at a name (with NUL) of an open folder, a symlink itself; undefined if it is not there. @throws LibcError */
 export function statAt(fd: number, cName: Buffer): FoundName | undefined {
-  if (!statxAt(fd, cName, STATX_TYPE | STATX_INO | STATX_SIZE)) return undefined;
+  if (!statxAt(fd, cName, STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE)) return undefined;
   return {
     type: (buffer.readUInt16LE(MODE_AT) & S_IFMT) >> 12,
     sizeBytes: sizeFound(),
     inode: buffer.readBigUInt64LE(INODE_AT),
+    isWritable: (buffer.readUInt16LE(MODE_AT) & S_IWANY) !== 0,
   };
 }
 
@@ -25,9 +28,11 @@ export function sizeAt(fd: number, cName: Buffer): number | undefined {
 
 const AT_NO_AUTOMOUNT = 0x800;
 const STATX_TYPE = 0x1;
+const STATX_MODE = 0x2;
 const STATX_INO = 0x100;
 const STATX_SIZE = 0x200;
 const S_IFMT = 0o170000;
+const S_IWANY = 0o222;
 const ENOENT = 2;
 /** Places in `struct statx`. */
 const MODE_AT = 28;

@@ -16,7 +16,7 @@ import type { RunFolders } from '../account/run-folders.ts';
 import type { FolderJob, FolderTotals, FullFile } from './folder-job.ts';
 import { below, copyOf } from './folder-walk.ts';
 import { FullInodes } from './full-inodes.ts';
-import { LinkMaker } from './link-maker.ts';
+import { LinkMaker, type Trust } from './link-maker.ts';
 import { ParentCursor, type NameRange } from './parent-cursor.ts';
 import { ScriptGroup } from './script-group.ts';
 import { TreeThreads } from './tree-threads.ts';
@@ -31,6 +31,8 @@ export interface TreeClonerOptions {
   readonly parent: FolderHandle | undefined;
   /** The folder of a complete run, of this run's token, or of a carried one; undefined if there is none. Stays the caller's. */
   readonly resolveFolder: (name: string) => FolderHandle | undefined;
+  /** How far the files of such a folder can be trusted; all of them if left out. */
+  readonly trust?: (name: string) => Trust;
   /** Inodes whose stored bytes are known to be damaged. */
   readonly hurtInodes: ReadonlySet<bigint>;
   /** Told the size of a file that is about to be copied, as it takes no more links; may throw to refuse. */
@@ -65,14 +67,17 @@ export class TreeCloner implements AsyncDisposable {
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: TreeClonerOptions) {
-    const { parent, runFolders, resolveFolder, hurtInodes, beforeCopy = () => undefined } = options;
+    const { parent, runFolders, resolveFolder, hurtInodes } = options;
+    const { beforeCopy = () => undefined, trust = () => 'complete' } = options;
     this.#options = options;
     this.#fullInodes = new FullInodes(runFolders, beforeCopy);
     this.#links = new LinkMaker({
       runFolders,
       resolveFolder: (name) => (name === '' ? parent : resolveFolder(name)),
+      trust,
       hurtInodes,
       fullInodes: this.#fullInodes,
+      check: () => this.#check(),
     });
     if (parent === undefined) return;
     this.#cursor = new ParentCursor(parent, {
