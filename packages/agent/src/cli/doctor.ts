@@ -3,7 +3,11 @@ import type { Command } from './command.ts';
 
 const WORDS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
 
-export const doctor: Command<Record<string, never>, readonly Finding[]> = {
+interface DoctorArgs {
+  readonly online: boolean;
+}
+
+export const doctor: Command<DoctorArgs, readonly Finding[]> = {
   usage: 'doctor',
   summary: 'Look at everything that a backup depends on, and say what to do',
   examples: [
@@ -11,8 +15,10 @@ export const doctor: Command<Record<string, never>, readonly Finding[]> = {
     ['bakker doctor --json', 'the same for a script; the exit status is that of the first failure'],
   ],
   positionals: {},
-  flags: {},
-  run: async (context) => {
+  flags: {
+    online: { type: 'boolean', describe: 'also ask the servers that notify: names whether they answer' },
+  },
+  run: async (context, { online }) => {
     const { diagnose } = await import('../doctor/diagnose.ts');
     const machine = await context.machine();
     return diagnose({
@@ -25,6 +31,12 @@ export const doctor: Command<Record<string, never>, readonly Finding[]> = {
       config: () => context.config(),
       account: () => context.account(),
       state: () => context.state(),
+      pending: async () => {
+        // opening the journal would make one
+        if ((await machine.inspect(`${context.stateDir}/undo.sqlite`)) === undefined) return undefined;
+        return (await context.undoing()).journal.pending();
+      },
+      isOnline: online,
     });
   },
   json: (findings) => findings.map(({ exitStatus: _exitStatus, ...finding }) => finding),

@@ -5,12 +5,16 @@ import type { Machine } from '../ports/machine.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
+import type { PendingUndo } from '../ports/undo-journal.ts';
 import { failed, ok, type Finding } from './finding.ts';
 import { checkChannels, checkHostKey, checkIdentity, checkNativeCrypto } from './ssh-checks.ts';
 import { checkConfigFile, checkRuntime, checkSources, checkStateFolder } from './server-checks.ts';
 import { checkAbilitiesAndClock, checkRuns, checkSpace } from './storage-checks.ts';
 import { checkStorageConfig } from './storage-config-check.ts';
 import { checkLastRun } from './last-run-check.ts';
+import { checkNotify } from './notify-checks.ts';
+import { checkServices } from './service-checks.ts';
+import { checkPending, checkTimer } from './unattended-checks.ts';
 
 export interface DoctorTools {
   readonly configFile: string;
@@ -22,6 +26,10 @@ export interface DoctorTools {
   config(): Promise<Config>;
   account(): Promise<StorageAccount>;
   state(): Promise<StateFolder>;
+  /** What runs have recorded to be undone; undefined if none ever did. */
+  pending?(): Promise<readonly PendingUndo[] | undefined>;
+  /** Also asks servers that are told of runs. */
+  readonly isOnline?: boolean;
 }
 
 /**
@@ -55,8 +63,15 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   await look('last run', async () =>
     checkLastRun(await (await tools.state()).lastRuns(), { config: known, clock: tools.clock }),
   );
+  await look('leftovers', async () => {
+    const pending = await tools.pending?.();
+    return pending === undefined ? [] : checkPending(pending);
+  });
   if (known === undefined) return findings;
 
+  await look('timer', () => checkTimer(known.file, machine));
+  await look('services', () => checkServices(known, machine));
+  await look('notifications', () => checkNotify(known, { machine, isOnline: tools.isOnline === true }));
   if (known.sources.length > 0) await look('sources', () => checkSources(known, machine));
   const isSsh = known.account.kind === 'ssh';
   if (isSsh) {

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import glob from 'fast-glob';
 import type { Machine } from '../../ports/machine.ts';
+import { hasProgram, hasUser, isUnitEnabled, reach } from './machine-programs.ts';
 import { countChannels } from './count-channels.ts';
 import { hasNativeCrypto } from './native-crypto.ts';
 
@@ -33,6 +34,10 @@ export function linuxMachine({ signal }: { signal: AbortSignal }): Machine {
       isCarried: /\/node_modules\/node-linux-[^/]+\/bin\/node$/.test(process.execPath),
     }),
     hasNativeCrypto,
+    hasProgram,
+    hasUser,
+    isUnitEnabled,
+    reach,
     countChannels: (config, wanted) => countChannels(config, { wanted, signal }),
   };
 }
