@@ -129,7 +129,7 @@ await t.test('logical volumes, thick and thin, are frozen, watched and let go', 
     for (const moment of ['plan', 'taken', 'root']) {
       const held = hold(machine, { paths: FOLDERS, lvmSize: half }, moment);
       await held.mounted;
-      await machine.must('pkill -9 -f hold-view.ts');
+      await machine.must('pkill -9 -f [h]old-view.ts');
       await held.ended;
       await machine.must('bakker recover');
       t.equal(await leftovers(machine), '', `killed after it said "${moment}"`);

@@ -1,6 +1,6 @@
 /**
- * Freezes sources and dies of SIGKILL at one moment: `node freeze-and-die.ts STATE VIEWS PATH MOMENT SOURCE…`. Moments are before
- * and after each record, before, while and after each command, and before each mount. Without that many, it ends well.
+ * Freezes sources and dies of SIGKILL at one moment: `node freeze-and-die.ts STATE VIEWS PATH MOMENT SOURCE…`. Moments are
+ * after each record, while and after each command that changes something, before each mount and after each undoing. Without that many, it ends well.
  */
 import { SqliteUndoJournal } from '../../src/adapters/undo/sqlite-undo-journal.ts';
 import { commandsFrom, type RunCommand } from '../../src/adapters/volumes/commands.ts';
@@ -21,7 +21,6 @@ const run = commandsFrom(path);
 const command: RunCommand = async (argv, options) => {
   const changes = /create|snapshot$|remove|delete/.test(argv.slice(0, 3).join(' '));
   if (!changes) return run(argv, options);
-  moment();
   const running = run(argv, options);
   moment(); // it is started, and goes on without us
   const end = await running;
@@ -31,7 +30,6 @@ const command: RunCommand = async (argv, options) => {
 const real = new SqliteUndoJournal(stateDir, { nowMs: () => Date.now() });
 const journal: UndoJournal = {
   record: (step) => {
-    moment();
     const id = real.record(step);
     moment();
     return id;

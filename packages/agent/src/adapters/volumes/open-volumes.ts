@@ -1,4 +1,4 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, realpathSync } from 'node:fs';
 import { isPseudo, readMounts } from '@bakker/linux';
 import type { Mount } from '@bakker/linux';
 import type { SnapshotSettings } from '../../config/snapshot-settings.ts';
@@ -39,8 +39,11 @@ export function openVolumes(options: VolumesOptions = {}): Volumes {
   const viewsDir = options.viewsDir ?? VIEWS_DIR;
   const parts = new WeakMap<FreezePlan, PlanParts>();
   return {
-    plan: async (sources) => {
-      const made = await makePlan(sources, command);
+    plan: async (sources, { live = [] } = {}) => {
+      const made = await makePlan(sources, {
+        live: live.map((folder) => realpathSync.native(folder, 'buffer')),
+        command,
+      });
       parts.set(made.plan, made.parts);
       return made.plan;
     },
@@ -60,7 +63,7 @@ export function openVolumes(options: VolumesOptions = {}): Volumes {
 /** `systeminformation` and findmnt read the same file; the kernel's own is quicker and has names as bytes. */
 async function makePlan(
   sources: readonly SourceToFreeze[],
-  command: RunCommand,
+  { live: shownLive, command }: { live: readonly Buffer[]; command: RunCommand },
 ): Promise<{ plan: FreezePlan; parts: PlanParts }> {
   const providers = new Map<string, Provider>(
     [
@@ -73,7 +76,7 @@ async function makePlan(
   );
   const isRoot = process.getuid?.() === 0;
   const mounts = await mountsWithNested(sources, { command, isRoot });
-  const { volumes, others, leftOut } = planMounts(mounts, sources);
+  const { volumes, others, leftOut } = planMounts(mounts, sources, shownLive);
   const found: { volume: SourceVolume; choice: Choice; job?: Job; provider?: Provider }[] = [];
   for (const [index, volume] of volumes.entries()) {
     const settings = volume.sources.map(({ snapshot }) => snapshot);
@@ -103,6 +106,7 @@ async function makePlan(
     ...others,
     ...found.filter(({ job }) => job === undefined).flatMap(({ volume }) => volume.mounts),
   ].filter(({ isNested }) => !isNested);
+  for (const folder of shownLive) live.push(...shownAlone(folder, mounts, live));
   const isLive = jobs.length === 0;
   const warnings = [
     ...leftCopies(found),
@@ -110,6 +114,18 @@ async function makePlan(
     ...leftOutWords(found, leftOut),
   ];
   return { plan: { volumes: planned, warnings, isLive }, parts: { jobs, live, warnings } };
+}
+
+/** A folder that is shown live where what is around it is frozen. */
+function shownAlone(
+  folder: Buffer,
+  mounts: readonly VolumeMount[],
+  live: readonly VolumeMount[],
+): VolumeMount[] {
+  const around = mounts
+    .filter(({ mountPoint }) => isAtOrBelow(folder, mountPoint))
+    .reduce((best, next) => (next.mountPoint.length >= best.mountPoint.length ? next : best));
+  return live.includes(around) ? [] : [{ ...around, mountPoint: folder, isNested: false }];
 }
 
 async function choose(
@@ -176,10 +192,14 @@ function leftCopies(found: readonly { volume: SourceVolume; choice: Choice }[]):
   });
 }
 
-/** Live beside frozen: not of one moment. */
+/** Live beside frozen: not of one moment. Whoever says `none` knows. */
 function readLive(found: readonly { volume: SourceVolume; choice: Choice; job?: Job }[]): string[] {
+  const isAsked = ({ sources }: SourceVolume): boolean =>
+    sources.some(({ snapshot }) => snapshot.provider !== 'none');
   return found.flatMap(({ volume, choice, job }) =>
-    job === undefined ? [`${showPath(volume.primary.mountPoint)} is not frozen: ${choice.why}`] : [],
+    job === undefined && isAsked(volume)
+      ? [`${showPath(volume.primary.mountPoint)} is not frozen: ${choice.why}`]
+      : [],
   );
 }
 

@@ -23,6 +23,8 @@ const PREFIX = 'view-';
 /** Somebody who looks around, or a scan that was killed, may be in there for a moment. */
 const PATIENCE_MS = 5_000;
 const RETRY_MS = 100;
+/** More can't help: something else hides what is to be unmounted. */
+const MOST_LAZY_ROUNDS = 3;
 
 /** A folder of its own in which snapshots are mounted: `volumes/N` each by itself, `root/` put together. */
 export interface ViewFolder {
@@ -63,17 +65,21 @@ export function showReadOnly(from: Buffer, at: Buffer): void {
  */
 export async function unmountBelow(folder: string, signal: AbortSignal): Promise<void> {
   const from = Date.now();
-  for (;;) {
+  for (let lazyRounds = 0; lazyRounds <= MOST_LAZY_ROUNDS;) {
     const mounts = readMounts();
     const inside = mounts.filter(({ mountPoint }) => isAtOrBelow(mountPoint, Buffer.from(folder)));
     if (inside.length === 0) return;
     cutOff(inside, mounts);
     const isLazy = Date.now() - from > PATIENCE_MS || signal.aborted;
+    if (isLazy) lazyRounds++;
     let isBusy = false;
     // A mount is never below one that came after it, so a busy one keeps only those under it.
     for (const { mountPoint } of inside.toReversed()) isBusy = !tryUnmount(mountPoint, isLazy) || isBusy;
     if (isBusy) await delay(RETRY_MS);
   }
+  throw new AgentError('SNAPSHOT_FAILED', `what is mounted below ${folder} can't be unmounted`, {
+    hint: `see findmnt --submounts, unmount it, then run bakker recover`,
+  });
 }
 
 /** Removes the folders of a view. Never what is in them: a mount that is still there keeps them all. Idempotent. */
