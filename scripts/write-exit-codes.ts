@@ -41,9 +41,10 @@ Codes are names inside the program; they are never reused for something else.
 - Standard error has progress, warnings and failures. A failure is a line \`bakker: …\` that names the object and the
   cause, and mostly a second, indented line with the next move. It is for people, with \`--json\` too: a script decides
   by the exit status, and when a command fails, standard output stays empty.
-- Four commands answer a question by their exit status and print their result nevertheless, as JSON too:
+- Five commands answer a question by their exit status and print their result nevertheless, as JSON too:
   \`backup\` exits 3 when the run is published without some files, \`status\` exits 1 when the last success is too old,
-  \`verify\` exits 15 when it found damage, and \`recover\` exits 14 when something could not be undone.
+  \`verify\` exits 15 when it found damage, \`recover\` exits 14 when something could not be undone, and \`notify\` exits 1
+  when somebody could not be told.
   \`doctor\` ends with the status of the first check that failed.
 - A reader that goes away (\`bakker ls … | head\`) is no failure: the command ends quietly.
 - The first SIGINT or SIGTERM stops in order, and the next run goes on where this one stopped; a second ends at once.
