@@ -14,7 +14,7 @@ import {
   parseUsageRequest,
   parentPath,
 } from '@bakker/impl-format';
-import type { HelloReply, Verb } from '@bakker/impl-format';
+import type { HelloReply, ListReply, Verb } from '@bakker/impl-format';
 import { STATUS } from '@bakker/sftp';
 import type { SftpReply } from '@bakker/sftp';
 import { StorageError } from '../errors.ts';
@@ -86,7 +86,7 @@ export class Verbs {
       case VERB.cleanUp:
         return this.#cleanUp(body);
       case VERB.list:
-        return json(this.#context.account.list(parseListRequest(jsonIn(body))));
+        return json(this.#list(body));
       case VERB.get:
         return this.#get(body);
       case VERB.space:
@@ -207,8 +207,15 @@ export class Verbs {
       return json(reply);
     } catch (error) {
       this.#stage = 'open';
-      throw error;
+      throw this.#withoutFigures(error);
     }
+  }
+
+  /** Who may not read is not told how much of the past a script named: the figures would say it of each name. */
+  #withoutFigures(error: unknown): unknown {
+    const mayTell = this.#context.rights.mayRead;
+    if (mayTell || !(error instanceof StorageError && error.code === 'COUNTS_DIFFER')) return error;
+    return new StorageError('COUNTS_DIFFER', 'the run does not hold what was counted');
   }
 
   async #abandon(body: Buffer): Promise<SftpReply> {
@@ -230,6 +237,13 @@ export class Verbs {
     this.#stage = 'none';
     this.#run = undefined;
     return json({});
+  }
+
+  /** Receipts tell counts, sizes and digests: nothing for a key that may not read. */
+  #list(body: Buffer): ListReply {
+    const { account, rights } = this.#context;
+    const asked = parseListRequest(jsonIn(body));
+    return account.list(rights.mayRead ? asked : { ...asked, receipts: false });
   }
 
   #get(body: Buffer): SftpReply {

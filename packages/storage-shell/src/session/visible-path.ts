@@ -1,6 +1,9 @@
 import { LATEST, PRIVATE_FOLDER, RECEIPTS, classifyName } from '@bakker/impl-format';
+import { StorageError } from '../errors.ts';
 
 const SLASH = 0x2f;
+/** Twice PATH_MAX: with detours. */
+const LONGEST_PATH_BYTES = 8192;
 
 /**
  * The namespace that a session reads: runs, manifests and `latest` at the top, and of `.bakker` only the receipts. All
@@ -12,8 +15,13 @@ export interface VisiblePath {
   readonly components: readonly Buffer[];
 }
 
-/** Takes `.`, `..` and empty components out, as seen from `/`; above it there is nothing. */
+/**
+ * Takes `.`, `..` and empty components out, as seen from `/`; above it there is nothing.
+ *
+ * @throws StorageError FAILED for a path that no kernel would take
+ */
 export function normalise(path: Buffer): VisiblePath {
+  if (path.length > LONGEST_PATH_BYTES) throw new StorageError('FAILED', 'the path is too long');
   const components: Buffer[] = [];
   let start = 0;
   while (start <= path.length) {

@@ -93,6 +93,7 @@ export class DiskReader implements AccountReader {
 
 const MAX_TARGET_BYTES = 4096;
 const MAX_NAME_BYTES = 255;
+const READING_BYTES = 4096;
 const ENOENT = 2;
 
 class DiskFile implements OpenFile {
@@ -127,7 +128,7 @@ class DiskFile implements OpenFile {
   }
 }
 
-/** Holds the names of one reading of the folder: 64 KiB of them. */
+/** Holds the names of one reading of the folder: few, for a session may have a thousand folders open. */
 class DiskFolder implements OpenFolder {
   readonly #folder: FolderHandle;
   #items: readonly FolderItem[] = [];
@@ -151,7 +152,7 @@ class DiskFolder implements OpenFolder {
     while (named.length < count && !this.#isAtEnd) {
       const item = this.#items[this.#next++];
       if (item === undefined) {
-        const items = readNames(this.#folder);
+        const items = readNames(this.#folder, READING_BYTES);
         this.#isAtEnd = items === undefined;
         this.#items = items ?? [];
         this.#next = 0;

@@ -11,7 +11,7 @@ import {
 } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';
-import { fsyncSync } from 'node:fs';
+import { fstatSync, fsyncSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { NewFile, NewLargeFile, NewRun } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
@@ -63,9 +63,19 @@ export class DiskRun implements NewRun, AsyncDisposable {
   constructor(options: DiskRunOptions) {
     this.#options = options;
     this.begun = options.begun;
-    this.#folders = new RunFolders(options.root);
+    const { space } = options;
+    // What an empty folder takes: nothing on some file systems.
+    const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
+    this.#folders = new RunFolders(options.root, {
+      before: () => space.check(folderBytes),
+      after: () => space.used(folderBytes),
+    });
     const { run, parent } = options.begun;
-    this.#manifest = new NewManifest({ folders: options.folders, run, parent: parent?.run });
+    const storing = (bytes: number): void => {
+      if (bytes > 0) space.checkEnding(bytes);
+      space.used(bytes, 0);
+    };
+    this.#manifest = new NewManifest({ folders: options.folders, run, parent: parent?.run, storing });
     this.#cloner = new TreeCloner({
       runFolders: this.#folders,
       parent: options.parent?.folder,
@@ -73,8 +83,13 @@ export class DiskRun implements NewRun, AsyncDisposable {
       trust: (name) => this.#trust(name),
       hurtInodes: options.hurtInodes,
       beforeCopy: (sizeBytes) => {
-        options.space.check(sizeBytes);
-        options.space.used(sizeBytes);
+        space.check(sizeBytes);
+        space.used(sizeBytes);
+      },
+      made: ({ directories, symlinks }) => {
+        if (directories + symlinks === 0) return;
+        space.used(directories * folderBytes, directories + symlinks);
+        space.check(0);
       },
     });
     options.signal.addEventListener('abort', this.#stop);
@@ -112,7 +127,6 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   async manifest(kind: number, content: Buffer): Promise<void> {
     this.#checkOpen();
-    this.#options.space.checkEnding(content.length);
     await this.#manifest.piece(kind, content);
   }
 
@@ -308,6 +322,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
 const SLASH = 0x2f;
 const BLOCK_BYTES = 4096;
+/** Of `st_blocks`, on every file system. */
+const BLOCK_UNIT_BYTES = 512;
 /** Handles of other runs that are kept open for links. */
 const MAX_OTHERS = 64;
 const TRASH_NAME = Buffer.from('trash');

@@ -35,7 +35,7 @@ export class DiskSpace implements SpaceGuard {
   /** Bytes that may be stored before the file system is asked again. */
   #allowance = 0;
   #unsaved = { bytes: 0, inodes: 0 };
-  #limit: { readonly bytes: number | null; usedBytes: number } | undefined;
+  #limit: Limit | undefined;
 
   constructor(options: DiskSpaceOptions) {
     this.#options = options;
@@ -45,8 +45,15 @@ export class DiskSpace implements SpaceGuard {
     const limit = (this.#limit ??= this.#readLimit());
     if (limit.bytes !== null && limit.usedBytes + bytes > limit.bytes) {
       throw new StorageError('QUOTA', `the account's limit of ${limit.bytes} bytes is reached`, {
-        hint: 'ask for more with bakker status --request-space, or have old runs removed',
+        hint: MORE,
       });
+    }
+    if (limit.bytes !== null && limit.usedInodes >= mostInodes(limit.bytes)) {
+      throw new StorageError(
+        'QUOTA',
+        `the account's limit of ${mostInodes(limit.bytes)} files and folders is reached`,
+        { hint: MORE },
+      );
     }
     if (bytes > this.#allowance) this.#ask(bytes);
   }
@@ -55,7 +62,9 @@ export class DiskSpace implements SpaceGuard {
     this.#allowance -= bytes;
     this.#unsaved.bytes += bytes;
     this.#unsaved.inodes += inodes;
-    if (this.#limit !== undefined) this.#limit.usedBytes += bytes;
+    if (this.#limit === undefined) return;
+    this.#limit.usedBytes += bytes;
+    this.#limit.usedInodes += inodes;
   }
 
   figures(): SpaceFigures {
@@ -91,7 +100,7 @@ export class DiskSpace implements SpaceGuard {
 
   save(): void {
     const { hidden, account } = this.#options;
-    if (hidden === undefined || this.#unsaved.inodes === 0) return;
+    if (hidden === undefined || (this.#unsaved.inodes === 0 && this.#unsaved.bytes === 0)) return;
     using _names = lockNamesSync(account);
     addUsage({ account, hidden }, this.#unsaved);
     this.#unsaved = { bytes: 0, inodes: 0 };
@@ -110,6 +119,9 @@ export class DiskSpace implements SpaceGuard {
   checkEnding(bytes: number): void {
     const { free, reserve } = this.#look();
     if (free + reserve - bytes < reserve / 4) throw full();
+    const limit = (this.#limit ??= this.#readLimit());
+    if (limit.bytes === null || limit.usedBytes + bytes <= limit.bytes + reserve) return;
+    throw new StorageError('QUOTA', `the account's limit of ${limit.bytes} bytes is reached`, { hint: MORE });
   }
 
   #ask(bytes: number): void {
@@ -127,14 +139,16 @@ export class DiskSpace implements SpaceGuard {
     return { free: bavail * bsize - reserve, reserve, freeInodes: files === 0 ? Infinity : ffree };
   }
 
-  #readLimit(): { bytes: number | null; usedBytes: number } {
+  #readLimit(): Limit {
     const { limitBytes, ceilingBytes } = this.#options.rules();
-    if (limitBytes === undefined) return { bytes: null, usedBytes: 0 };
+    if (limitBytes === undefined) return { bytes: null, usedBytes: 0, usedInodes: 0 };
     // The ceiling may have been lowered since.
     const granted = Math.min(this.#wish()?.grantedBytes ?? 0, ceilingBytes ?? 0);
+    const counted = readUsage(this.#options.account);
     return {
       bytes: Math.max(limitBytes, granted),
-      usedBytes: (readUsage(this.#options.account)?.usedBytes ?? 0) + this.#unsaved.bytes,
+      usedBytes: (counted?.usedBytes ?? 0) + this.#unsaved.bytes,
+      usedInodes: (counted?.inodes ?? 0) + this.#unsaved.inodes,
     };
   }
 
@@ -146,12 +160,26 @@ export class DiskSpace implements SpaceGuard {
   }
 }
 
+interface Limit {
+  readonly bytes: number | null;
+  usedBytes: number;
+  usedInodes: number;
+}
+
+const MORE = 'ask for more with bakker status --request-space, or have old runs removed';
+/** Whoever fills his space with files of a block each meets no other limit; empty ones must not take the inodes of all. */
+const BYTES_AN_INODE = 4096;
+const LEAST_INODES = 1024;
 const ITSELF = Buffer.from('.');
 const WISH = 'space-request.json';
 const MAX_FILE_BYTES = 4096;
 const ALLOWANCE_BYTES = 8 * 1024 * 1024;
 /** For the folders and small files of a publish. */
 const RESERVE_INODES = 64;
+
+function mostInodes(limitBytes: number): number {
+  return Math.max(LEAST_INODES, Math.floor(limitBytes / BYTES_AN_INODE));
+}
 
 function full(): StorageError {
   return new StorageError('FULL', 'the file system is full but for the reserve that publishing needs', {

@@ -1,6 +1,14 @@
 import { constants, fstatSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FolderHandle, fail, hasCode, libc, openBeneath, openFolderBeneath } from '@bakker/linux';
+import {
+  FolderHandle,
+  fail,
+  hasCode,
+  libc,
+  openBeneath,
+  openFolderBeneath,
+  tryLockByte,
+} from '@bakker/linux';
 import { PRIVATE_FOLDER } from '@bakker/impl-format';
 import { StorageError } from '../../errors.ts';
 
@@ -26,6 +34,29 @@ export function trySessionLock(account: FolderHandle): HeldLock | undefined {
     openBeneath(account, SESSION_LOCK, { flags: SESSION_LOCK_FLAGS, mode: 0o600 }),
     LOCK_EX | LOCK_NB,
   );
+}
+
+/**
+ * Takes one of the account's seats: so many sessions at once and no more, or the memory of one account's sessions would be
+ * that of the whole storage. A seat is a byte of the lock's file, which is another lock than the file's own.
+ *
+ * @param mayMake - whether the file is made; where it is not there, nobody ever wrote, and there is nothing to read
+ * @returns undefined if all are taken
+ * @throws LibcError
+ */
+export function trySeat(account: FolderHandle, { mayMake }: { mayMake: boolean }): HeldLock | undefined {
+  let fd: number;
+  try {
+    const flags = mayMake ? SESSION_LOCK_FLAGS : constants.O_RDWR;
+    fd = openBeneath(account, SESSION_LOCK, { flags, mode: 0o600 });
+  } catch (error) {
+    if (!mayMake && hasCode(error, 'ENOENT')) return { [Symbol.dispose]: () => undefined };
+    throw error;
+  }
+  const handle = new FolderHandle(fd);
+  for (let seat = 0; seat < SEATS; seat++) if (tryLockByte(fd, seat)) return handle;
+  handle[Symbol.dispose]();
+  return undefined;
 }
 
 /**
@@ -83,6 +114,8 @@ export function claimRunForRemoval(account: FolderHandle, run: string): HeldRun 
   }
 }
 
+/** Two restores with as many channels as bakker opens at most. */
+export const SEATS = 32;
 const SESSION_LOCK = Buffer.from('.bakker/lock');
 const SESSION_LOCK_FLAGS = constants.O_RDWR | constants.O_CREAT;
 const PRIVATE = Buffer.from(PRIVATE_FOLDER);

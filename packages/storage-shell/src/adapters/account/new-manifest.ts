@@ -13,6 +13,8 @@ export interface NewManifestOptions {
   readonly run: RunName;
   /** Whose lines differences refer to. */
   readonly parent: RunName | undefined;
+  /** As ManifestComposer's. */
+  readonly storing: (bytes: number) => void;
 }
 
 /** The manifest of a run that is not published: in a temporary file of `.bakker`, until it gets its name. */
@@ -76,11 +78,12 @@ export class NewManifest implements AsyncDisposable {
   }
 
   #compose(): ManifestComposer {
-    const { folders, run, parent } = this.#options;
+    const { folders, run, parent, storing } = this.#options;
     return new ManifestComposer({
       account: folders.account,
       run,
       temporary: Buffer.from(`${PRIVATE_FOLDER}/${this.#name.toString()}`),
+      storing,
       parentManifest: parent === undefined ? undefined : Buffer.from(manifestName(parent)),
     });
   }

@@ -7,6 +7,11 @@ const MAX_OPEN_FOLDERS = 64;
 const FOLDER_MODE = 0o700;
 const SLASH = 0x2f;
 
+export interface FolderMaking {
+  before(): void;
+  after(): void;
+}
+
 /**
  * The folders of one run that is being written. All who make something in the run ask here for the folder it lies in, so
  * that each folder is opened once for many entries, and counted once, whoever made it.
@@ -16,13 +21,18 @@ export class RunFolders implements Disposable {
   readonly root: FolderHandle;
   /** The most recently used last. Keys are paths, each byte one character. */
   readonly #open = new Map<string, FolderHandle>();
+  readonly #makes: FolderMaking;
   #directories = 0;
   #lastPath = Buffer.alloc(0);
   #last: FolderHandle;
 
-  /** @param root - stays the caller's */
-  constructor(root: FolderHandle) {
+  /**
+   * @param root - stays the caller's
+   * @param makes - told before each folder that may have to be made, and may throw; and after each that was
+   */
+  constructor(root: FolderHandle, makes: FolderMaking = { before: () => undefined, after: () => undefined }) {
     this.root = root;
+    this.#makes = makes;
     this.#last = root;
   }
 
@@ -92,7 +102,11 @@ export class RunFolders implements Disposable {
       const slash = path.indexOf(SLASH, from);
       const end = slash < 0 ? path.length : slash;
       const name = path.subarray(from, end);
-      if (makeFolderAt({ folder, name }, FOLDER_MODE)) this.#directories++;
+      this.#makes.before();
+      if (makeFolderAt({ folder, name }, FOLDER_MODE)) {
+        this.#directories++;
+        this.#makes.after();
+      }
       try {
         const fd = openAt({ folder, name }, { flags: constants.O_RDONLY | constants.O_DIRECTORY });
         folder = this.#keep(path.subarray(0, end), new FolderHandle(fd));

@@ -11,6 +11,7 @@ import type { AccountPolicy } from '../../policy/account-policy.ts';
 import type { SessionOptions, ShellSession } from '../../ports/shell-session.ts';
 import { Session } from '../../session/session.ts';
 import { DiskAccount } from './disk-account.ts';
+import { SEATS, trySeat } from './locks.ts';
 import { readSmallFile } from './steps.ts';
 
 /** Serves the standard streams of this process. */
@@ -33,6 +34,7 @@ export const shellSession: ShellSession = {
       nowMs: () => Date.now(),
       signal: gone.signal,
     });
+    using _seat = takeSeat(folder, { name, mayMake: role === 'backup' });
     using session = new Session({
       account,
       rights: { role, mayRead },
@@ -73,6 +75,19 @@ export const shellSession: ShellSession = {
     }
   },
 };
+
+/** @throws StorageError LOCKED */
+function takeSeat(account: FolderHandle, { name, mayMake }: { name: string; mayMake: boolean }): Disposable {
+  const seat = trySeat(account, { mayMake });
+  if (seat !== undefined) return seat;
+  throw new StorageError(
+    'LOCKED',
+    `${SEATS} sessions are open in the account ${name}, and no more are served`,
+    {
+      hint: 'wait until one has ended',
+    },
+  );
+}
 
 /** Sockets, for process.stdout blocks on a pipe while the client does not read. Files and /dev/null can't be sockets. */
 function openInput(): Readable {

@@ -13,12 +13,13 @@ export interface FolderItem {
  * Reads on in an open folder: some of its names, in the file system's own order, `.` and `..` left out. Undefined at the
  * end. The names stay good. Unlike `listDirectory` it holds one reading at a time, however many names there are.
  *
+ * @param maxBytes - of one reading, as the kernel writes it; in memory it takes about six times as much
  * @throws LibcError
  */
-export function readNames(folder: FolderHandle): FolderItem[] | undefined {
+export function readNames(folder: FolderHandle, maxBytes: number = scratch.length): FolderItem[] | undefined {
   const number = GETDENTS64[process.arch];
   if (number === undefined) throw new Error(`getdents64 has no number on ${process.arch}`);
-  const lengthBytes = libc().getdents64(number, folder.fd, scratch, scratch.length);
+  const lengthBytes = libc().getdents64(number, folder.fd, scratch, Math.min(maxBytes, scratch.length));
   if (lengthBytes < 0) fail('getdents64');
   if (lengthBytes === 0) return undefined;
   // One copy for all the names of this reading; each is a window on it.

@@ -9,7 +9,7 @@ import {
 import { StorageError } from '../../errors.ts';
 
 const NEWLINE = 0x0a;
-/** Text is handed to the compressor in pieces of at least this size: streams cost by the piece. */
+/** Text is handed to the compressor in pieces of about this size: streams cost by the piece. */
 const PIECE_BYTES = 256 * 1024;
 
 /**
@@ -21,8 +21,8 @@ export class ComposedText implements Disposable {
   readonly #write: (compressed: Uint8Array) => void;
   readonly #hash = createHash('sha256');
   #header: Buffer | undefined;
-  #pieces: Buffer[] = [];
-  #pieceBytes = 0;
+  #gathered: Buffer | undefined;
+  #gatheredBytes = 0;
   /** The last line, in the first `#lineBytes` bytes: one buffer, since a line may come in millions of pieces. */
   #line = Buffer.alloc(0);
   #lineBytes = 0;
@@ -40,9 +40,14 @@ export class ComposedText implements Disposable {
   async add(text: Buffer): Promise<void> {
     if (text.length === 0) return;
     this.#digest(text);
-    this.#pieces.push(text);
-    this.#pieceBytes += text.length;
-    if (this.#pieceBytes >= PIECE_BYTES) await this.#compress();
+    if (this.#gatheredBytes + text.length > PIECE_BYTES) await this.#compress();
+    if (text.length > PIECE_BYTES) {
+      await this.#compressor.write(text);
+      this.#flush();
+      return;
+    }
+    this.#gathered ??= Buffer.allocUnsafeSlow(PIECE_BYTES);
+    this.#gatheredBytes += text.copy(this.#gathered, this.#gatheredBytes);
   }
 
   /**
@@ -95,9 +100,10 @@ export class ComposedText implements Disposable {
   }
 
   async #compress(): Promise<void> {
-    const piece = this.#pieces.length === 1 ? this.#pieces[0]! : Buffer.concat(this.#pieces);
-    this.#pieces = [];
-    this.#pieceBytes = 0;
+    if (this.#gathered === undefined) return;
+    const piece = this.#gathered.subarray(0, this.#gatheredBytes);
+    this.#gathered = undefined;
+    this.#gatheredBytes = 0;
     await this.#compressor.write(piece);
     this.#flush();
   }

@@ -22,6 +22,8 @@ export interface ManifestComposerOptions {
   readonly temporary: Buffer;
   /** Path in the account of the parent's manifest; undefined for a first run. */
   readonly parentManifest: Buffer | undefined;
+  /** Told how many bytes are about to be stored, or, below zero, were removed; may throw to refuse. */
+  readonly storing?: (bytes: number) => void;
 }
 
 export interface ComposedManifest {
@@ -130,7 +132,10 @@ export class ManifestComposer implements AsyncDisposable {
   async #startOver(): Promise<void> {
     if (this.#isFinished) return;
     await this.#release();
-    this.#file?.empty();
+    if (this.#file !== undefined) {
+      this.#options.storing?.(-this.#file.sizeBytes);
+      this.#file.empty();
+    }
     this.#kind = undefined;
     this.#lastFrom = undefined;
     this.#restarts = 0;
@@ -153,14 +158,19 @@ export class ManifestComposer implements AsyncDisposable {
       throw new StorageError('OUT_OF_ORDER', 'a manifest is sent in pieces of one kind');
     const file = (this.#file ??= new ManifestFile(this.#options.account, this.#options.temporary));
     if (kind === MANIFEST_PIECE.FILE) {
-      file.write(content);
+      this.#store(file, content);
       return;
     }
-    const text = (this.#text ??= new ComposedText((compressed) => file.write(compressed)));
+    const text = (this.#text ??= new ComposedText((compressed) => this.#store(file, compressed)));
     for (const operation of decodeManifestDelta(content)) {
       await this.#perform(operation, text);
       this.#check(); // the session may have ended meanwhile
     }
+  }
+
+  #store(file: ManifestFile, bytes: Uint8Array): void {
+    this.#options.storing?.(bytes.length);
+    file.write(bytes);
   }
 
   async #perform(operation: ManifestDeltaOperation, text: ComposedText): Promise<void> {

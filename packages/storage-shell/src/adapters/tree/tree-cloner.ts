@@ -37,6 +37,8 @@ export interface TreeClonerOptions {
   readonly hurtInodes: ReadonlySet<bigint>;
   /** Told the size of a file that is about to be copied, as it takes no more links; may throw to refuse. */
   readonly beforeCopy?: (sizeBytes: number) => void;
+  /** Told of folders and symlinks that were made; may throw, and then nothing more is done. */
+  readonly made?: (made: { readonly directories: number; readonly symlinks: number }) => void;
 }
 
 /** What the scripts made. Folders that `RunFolders` made are counted there, not here. */
@@ -231,6 +233,7 @@ export class TreeCloner implements AsyncDisposable {
     const folder = this.#options.runFolders.ensure(parentPath(path));
     makeSymlinkAt({ folder, name: baseName(path) }, target);
     this.#counts.symlinks++;
+    this.#options.made?.({ directories: 0, symlinks: 1 });
   }
 
   #submit(kind: FolderJob['kind'], { folder, listing, from, to }: NameRange): void {
@@ -247,6 +250,12 @@ export class TreeCloner implements AsyncDisposable {
     this.#counts.bytes += totals.bytes;
     this.#counts.keptFiles += totals.files;
     this.#counts.parentFiles += totals.seenFiles;
+    try {
+      // Symlinks that were kept are further names of the parent's.
+      this.#options.made?.({ directories: totals.directories, symlinks: 0 });
+    } catch (error) {
+      this.#fail(error);
+    }
     this.#groups.get(group)?.ended();
   }
 
