@@ -50,6 +50,10 @@ function createContext({ globals, running, progress, opened }: Session): Command
     const { openAccount } = await import('./adapters/open-account.ts');
     return openAccount(await config(), { signal, progress });
   };
+  const undoing = once(async () => {
+    const { openUndoing } = await import('./adapters/undo/open-undoing.ts');
+    return opened.use(openUndoing(stateDir, systemClock));
+  });
   return {
     configFile,
     stateDir,
@@ -84,10 +88,14 @@ function createContext({ globals, running, progress, opened }: Session): Command
       return other;
     },
     state: once(async () => (await import('./adapters/state-folder.ts')).openStateFolder(stateDir)),
-    undoing: once(async () => {
-      const { openUndoing } = await import('./adapters/undo/open-undoing.ts');
-      return opened.use(openUndoing(stateDir, systemClock));
-    }),
+    undoing,
+    freezing: {
+      mayHaveLeft: async () => (await import('./adapters/undo/journal-file.ts')).hasJournal(stateDir),
+      open: once(async () => {
+        const { openFreezeTools } = await import('./adapters/freeze-tools.ts');
+        return openFreezeTools(await undoing(), stateDir);
+      }),
+    },
     notifying: once(async () => {
       const { linuxNotifier } = await import('./adapters/notify/linux-notifier.ts');
       const { fileMemory } = await import('./adapters/notify/memory.ts');

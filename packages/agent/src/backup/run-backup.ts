@@ -8,7 +8,10 @@ import type { StorageAccount } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import { manifestName, parseRunName, readManifest } from '@bakker/impl-format';
 import type { Encryption } from '../sealed/encryption.ts';
+import { asksToFreeze } from '../config/freezing.ts';
+import type { Freezing } from '../ports/frozen-source.ts';
 import { chooseParent } from './choose-parent.ts';
+import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { Problems } from './problems.ts';
 import { ParentDamaged, writeRun } from './write-run.ts';
@@ -35,7 +38,10 @@ export interface BackupOptions {
 export interface BackupPorts {
   /** Opens the account anew at each call: after a cut the old connection is of no use. */
   readonly openAccount: () => Promise<StorageAccount>;
+  /** The live files. */
   readonly source: SourceTree;
+  /** Lets services stand still and freezes file systems, as configured. */
+  readonly freezing?: Freezing;
   readonly state: StateFolder;
   readonly clock: Clock;
   readonly progress: Progress;
@@ -50,25 +56,33 @@ export interface BackupPorts {
 const RECONNECT_AFTER_MS = [1_000, 5_000, 15_000, 30_000, 60_000];
 
 /**
- * Makes one run: `lock → parent → scan → compare → push → publish → clean up → report`. A cut connection is opened
- * again, and what had arrived is not sent again. A parent that turns out damaged is given up for an older one.
+ * Makes one run: `lock → recover → parent → freeze → scan → compare → push → publish → release → report`. A cut connection
+ * is opened again, and what had arrived is not sent again. A parent that turns out damaged is given up for an older one.
  *
  * @throws AgentError with the documented codes; nothing is published then
  */
 export async function runBackup(options: BackupOptions, ports: BackupPorts): Promise<BackupReport> {
   using _lock = await ports.state.lock(options.dryRun ? 'backup --dry-run' : 'backup');
   const startedAtMs = ports.clock.nowMs();
+  const freezing = new FreezingOfRun(ports);
   try {
-    const written = await untilUncut(options, ports);
+    if (!options.dryRun) await freezing.recover();
+    const written = await untilUncut(options, ports, freezing);
     if (!options.dryRun && written.report.run) await remember(ports, written, startedAtMs);
-    return written.report;
+    const left = await freezing.release();
+    return { ...written.report, warnings: [...written.report.warnings, ...left] };
   } catch (error) {
+    await freezing.release();
     if (!options.dryRun) await rememberFailure(ports, error, startedAtMs).catch(() => undefined);
     throw error;
   }
 }
 
-async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<WrittenRun> {
+async function untilUncut(
+  options: BackupOptions,
+  ports: BackupPorts,
+  freezing: FreezingOfRun,
+): Promise<WrittenRun> {
   const damaged = new Set<string>();
   const ways = WAYS.values();
   let way = ways.next().value ?? BY_KEEPING;
@@ -80,8 +94,9 @@ async function untilUncut(options: BackupOptions, ports: BackupPorts): Promise<W
   };
   for (let cuts = 0; ; cuts++) {
     try {
-      return await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin, way });
-    } catch (error) {
+      return await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin, way, freezing });
+    } catch (found) {
+      const error = await freezing.explain(found);
       if (error instanceof ParentDamaged && !damaged.has(error.run)) {
         damaged.add(error.run);
         cuts--;
@@ -139,9 +154,10 @@ async function attempt(
     damaged: ReadonlySet<string>;
     onBegin: () => void;
     way: Way;
+    freezing: FreezingOfRun;
   },
 ): Promise<WrittenRun> {
-  const { isFirst, damaged, onBegin, way } = conditions;
+  const { isFirst, damaged, onBegin, way, freezing } = conditions;
   const { source, state, clock, progress } = ports;
   const warnings: string[] = [];
   const onWarning = (text: string) => {
@@ -150,10 +166,12 @@ async function attempt(
   };
   progress.stage('connecting');
   const problems = new Problems(onWarning);
-  const preparing = prepareScan(options.config, { source, problems });
-  preparing.catch(() => undefined); // awaited below; the storage takes its time to log us in
+  // A dry run lets nothing stand still: it looks at the live files.
+  const freezes = (config: Config): boolean => !options.dryRun && asksToFreeze(config);
+  const preparing = freezes(options.config) ? undefined : prepareScan(options.config, { source, problems });
+  preparing?.catch(() => undefined); // awaited below; the storage takes its time to log us in
   await using account = await ports.openAccount();
-  const config = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
+  const asked = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
   const { encryption } = options;
@@ -161,7 +179,7 @@ async function attempt(
   await using before =
     parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
   const lastStartMs = before?.header.startedAtMs;
-  const isDue = lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= config.minIntervalMs;
+  const isDue = lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= asked.minIntervalMs;
   if (!isDue && !hasUnfinished && !options.force && !options.dryRun && isFirst) {
     return {
       report: skipped(parent?.run ?? null),
@@ -170,13 +188,19 @@ async function attempt(
       isRetiredByStorage: false,
     };
   }
+  if (freezes(asked)) onBegin();
+  const frozen = freezes(asked) ? await freezing.freeze(asked) : undefined;
+  for (const text of frozen?.warnings ?? []) onWarning(text);
+  for (const problem of frozen?.problems ?? []) problems.add(problem);
+  const config = frozen?.config ?? asked;
+  const tree = frozen?.source ?? source;
   const isOwn = config.sources === options.config.sources && config.excludes === options.config.excludes;
-  const scan = await (isOwn ? preparing : prepareScan(config, { source, problems }));
+  const scan = await ((isOwn && preparing) || prepareScan(config, { source: tree, problems }));
   onBegin();
   // Awaited here: the account must outlive the run.
   const written = await writeRun(
-    { ...options, ...way, config, runs, parent, before, warnings, onWarning, problems, ...scan },
-    { ...ports, account },
+    { ...options, ...way, config, runs, parent, before, warnings, onWarning, problems, frozen, ...scan },
+    { ...ports, source: tree, account },
   );
   if (!options.dryRun) await ports.onPublished?.(account);
   return written;

@@ -24,6 +24,8 @@ import { openCatalogue } from './catalogue-session.ts';
 import type { Parent } from './choose-parent.ts';
 import { dryRunWriter } from './dry-run-writer.ts';
 import { ParentEntries } from './earlier-entries.ts';
+import type { FrozenSource } from './freeze-source.ts';
+import { describeFrozen, withoutCopy } from './frozen-report.ts';
 import { SourceCounts, freezeReason, refuseLostMounts } from './guards.ts';
 import { KnownContents } from './known-content.ts';
 import { ObjectCounter } from './object-counter.ts';
@@ -42,6 +44,8 @@ export interface WriteRunOptions extends BackupOptions {
   readonly warnings: string[];
   readonly onWarning: (text: string) => void;
   readonly problems: Problems;
+  /** Undefined when live files are read. */
+  readonly frozen: FrozenSource | undefined;
   readonly plan: ScanPlan;
   readonly survey: SourceSurvey;
   /** Leave what is the same as in the parent to the storage, where it can do that; else link file by file. */
@@ -144,11 +148,13 @@ export async function writeRun(
   if (parent && !options.allowEmpty) counts.refuseEmptied(parent.run);
 
   await verify(parent);
+  await options.frozen?.check();
 
   const finishedAtMs = clock.nowMs();
   const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.storedBytes });
   await write(chunks);
-  const status = tally.files.unreadable > 0 ? 'partial' : 'complete';
+  const files = withoutCopy(tally.files, options.frozen);
+  const status = files.unreadable > 0 ? 'partial' : 'complete';
   const isRetiredByStorage = account.side !== undefined;
   const reason = parent && freezeReason(tally, config.freezeGoneShare);
   if (reason !== undefined) {
@@ -163,9 +169,10 @@ export async function writeRun(
     run: writer.run,
     status,
     parent: parent?.run ?? null,
-    files: tally.files,
+    files,
     bytes: tally.bytes,
     seconds: (clock.nowMs() - startedAtMs) / 1000,
+    ...describeFrozen(options.frozen),
     warnings,
   };
   if (options.dryRun) return { report, finishedAtMs, frozen: ownFreeze, isRetiredByStorage };

@@ -58,6 +58,7 @@ export const backup: Command<BackupArgs, Backup> = {
         {
           openAccount,
           source: await context.source(),
+          freezing: context.freezing,
           state: await context.state(),
           clock,
           progress,

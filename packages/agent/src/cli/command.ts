@@ -2,6 +2,7 @@ import type { CommandOf, ListedCommandOf } from '@bakker/command-line';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
+import type { Freezing } from '../ports/frozen-source.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Notifier, NotifyMemory } from '../ports/notifier.ts';
@@ -34,6 +35,8 @@ export interface CommandContext {
   state(): Promise<StateFolder>;
   /** What must be undone, and how. To be used under the run lock. */
   undoing(): Promise<{ readonly journal: UndoJournal; readonly undoers: Undoers }>;
+  /** For services that stand still and file systems that are frozen. */
+  readonly freezing: Freezing;
   /** To tell somebody of runs. */
   notifying(): Promise<{ readonly notifier: Notifier; readonly memory: NotifyMemory }>;
   source(): Promise<SourceTree>;

@@ -15,6 +15,7 @@ import {
   readString,
   readStrings,
 } from './read-values.ts';
+import { snapshotUnlessStated } from './freezing.ts';
 import { readServices, readWindow } from './parse-services.ts';
 import { readNotify } from './read-notify.ts';
 import { readSnapshot } from './read-snapshot.ts';
@@ -59,21 +60,23 @@ export function parseConfig(text: string, file: string): Config {
   if (problems.length > 0) throw listing(file, problems);
   const given: Given = root.entries(CONFIG_KEYS) ?? {};
   const account = readAccount(given, root);
-  const snapshot = readSnapshot(given.snapshot, DEFAULTS.snapshot);
+  const stated = given.snapshot && readSnapshot(given.snapshot, DEFAULTS.snapshot);
+  const sources = readOwnSources(given, { root, snapshot: stated ?? DEFAULTS.snapshot });
+  const services = readServices(given.services);
   const config: Config = {
     file,
     account: account ?? { kind: 'local', folder: '/' },
     ssh: readSsh(given),
-    sources: readOwnSources(given, { root, snapshot }),
+    sources,
     excludes: readStrings(given.exclude),
     minIntervalMs: readInterval(given.interval),
     retention: readRetention(given.retention),
     freezeGoneShare: readShare(given['freeze-when-gone']),
     storageConfig: readFlag(given['storage-config']) ?? false,
     stated: CONFIG_KEYS.filter((key) => given[key] !== undefined),
-    services: readServices(given.services),
+    services,
     windowMs: readWindow(given.window, DEFAULTS.window),
-    snapshot,
+    snapshot: stated ?? snapshotUnlessStated(DEFAULTS.snapshot, { services, sources }),
     notify: readNotify(given.notify),
   };
   if (problems.length > 0) throw listing(file, problems);

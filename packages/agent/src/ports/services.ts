@@ -28,3 +28,13 @@ export interface PreparedService {
   /** Absolute paths of the files that entering and leaving made: they belong into the run. */
   files(): readonly string[];
 }
+
+/** The configured services of this machine. */
+export interface OpenedServices {
+  /** In the configured order. */
+  readonly services: readonly Service[];
+  /** Where dumps are made: a source of the run, to be read as it is when all services are left, not from a snapshot. */
+  readonly dumpsFolder: string;
+  /** Whether any service makes files there. */
+  readonly hasDumps: boolean;
+}

@@ -39,6 +39,11 @@ export interface FreezePlan {
   readonly isLive: boolean;
 }
 
+export interface PlanOptions {
+  /** Folders that the view shows as they are when they are read, whatever is frozen around them. Absolute, and there. */
+  readonly live?: readonly Buffer[];
+}
+
 export interface FreezeOptions {
   readonly journal: UndoJournal;
   /** Interrupts freezing. What was made is undone by disposing. */
@@ -49,7 +54,7 @@ export interface FreezeOptions {
 
 export interface Volumes {
   /** Looks at what lies under the sources; changes nothing. @throws AgentError SNAPSHOT_FAILED if that can't be seen */
-  plan(sources: readonly SourceToFreeze[]): Promise<FreezePlan>;
+  plan(sources: readonly SourceToFreeze[], options?: PlanOptions): Promise<FreezePlan>;
   /**
    * Everything that can be done while services still run: room is checked, copies are brought near to what they copy.
    *

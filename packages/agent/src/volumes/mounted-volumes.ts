@@ -42,13 +42,17 @@ export interface MountPlan<Source extends PlacedSource> {
  * Finds what has to be mounted in a view, and what of it holds sources. Pure.
  *
  * @param mounts - in the order of mounting, nested subvolumes among them
+ * @param shown - what else the view must show
  */
 export function planMounts<Source extends PlacedSource>(
   mounts: readonly VolumeMount[],
   sources: readonly Source[],
+  shown: readonly Buffer[] = [],
 ): MountPlan<Source> {
-  const relevant = visible(mounts).filter(({ mountPoint }) =>
-    sources.some(({ path }) => isAtOrBelow(path, mountPoint) || isAtOrBelow(mountPoint, path)),
+  const relevant = visible(mounts).filter(
+    ({ mountPoint }) =>
+      sources.some(({ path }) => isAtOrBelow(path, mountPoint) || isAtOrBelow(mountPoint, path)) ||
+      shown.some((path) => isAtOrBelow(path, mountPoint)),
   );
   const holders = new Map<VolumeMount, Source[]>();
   for (const source of sources) {
@@ -68,8 +72,8 @@ export function planMounts<Source extends PlacedSource>(
     }
   }
   const frozen = volumes.filter(({ sources: held }) => held.length > 0);
-  const shown = new Set(frozen.flatMap(({ mounts: places }) => places));
-  const rest = relevant.filter((mount) => !shown.has(mount));
+  const inSnapshots = new Set(frozen.flatMap(({ mounts: places }) => places));
+  const rest = relevant.filter((mount) => !inSnapshots.has(mount));
   return {
     volumes: frozen,
     others: rest.filter(({ isNested }) => !isNested),

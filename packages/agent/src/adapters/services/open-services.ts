@@ -1,6 +1,7 @@
+import fs from 'node:fs';
 import path from 'node:path';
 import type { ServiceSettings } from '../../config/service-settings.ts';
-import type { PreparedService, Service, ServiceContext } from '../../ports/services.ts';
+import type { OpenedServices, PreparedService, ServiceContext } from '../../ports/services.ts';
 import { prepareCommand } from './command-service.ts';
 import { sweepDumps } from './dump-file.ts';
 import { prepareMariadbDump, preparePostgresqlDump } from './dumps.ts';
@@ -10,20 +11,13 @@ import { preparePostgresql } from './postgresql-service.ts';
 import { prepareRedis } from './redis-service.ts';
 import { prepareUnits } from './systemd-service.ts';
 
-export interface OpenedServices {
-  /** In the configured order. */
-  readonly services: readonly Service[];
-  /** Where dumps are made: a source of the run, to be read as it is when all services are left, not from a snapshot. */
-  readonly dumpsFolder: string;
-  /** Whether any service makes files there. */
-  readonly hasDumps: boolean;
-}
-
 /** The configured services of this machine. Dumps that no service makes any more are removed; nothing is entered yet. */
 export function openServices(settings: readonly ServiceSettings[], stateDir: string): OpenedServices {
   const dumpsFolder = path.join(stateDir, 'dumps');
   const names = settings.flatMap(dumpNames);
   sweepDumps(dumpsFolder, names);
+  // there before the snapshot, so that it can be shown in it
+  if (names.length > 0) fs.mkdirSync(dumpsFolder, { recursive: true, mode: 0o700 });
   const services = settings.map((service) => ({
     name: service.name,
     timeoutMs: service.timeoutMs,

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { AgentError } from '../../errors.ts';
 import type { Clock } from '../../ports/clock.ts';
 import type { JsonValue, PendingUndo, UndoId, UndoJournal, UndoStep } from '../../ports/undo-journal.ts';
+import { journalFile } from './journal-file.ts';
 
 const SCHEMA_VERSION = 1;
 /** Another process writes for a moment only: the run lock keeps two runs apart. */
@@ -20,7 +21,7 @@ export class SqliteUndoJournal implements UndoJournal, Disposable {
 
   /** @throws AgentError STATE_UNUSABLE */
   constructor(stateDir: string, clock: Clock) {
-    this.#file = path.join(stateDir, 'undo.sqlite');
+    this.#file = journalFile(stateDir);
     this.#clock = clock;
     this.#database = this.#guard(() => {
       const isNew = !fs.existsSync(this.#file);
