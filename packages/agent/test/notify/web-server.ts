@@ -14,7 +14,7 @@ export type Answer = number | 'hang';
 /** A real server on this machine that writes down what it gets. */
 export interface WebServer extends AsyncDisposable {
   readonly url: string;
-  readonly received: readonly Received[];
+  readonly received: Received[];
   /** One for each request; the last one goes on. */
   answers: Answer[];
 }
