@@ -117,11 +117,13 @@ async function takeInWindow(
     options.onStage('taking snapshots');
     await freeze.take();
   } catch (error) {
+    // What was given up because the window was over says so.
+    const cause: unknown = overdue.aborted ? overdue.reason : error;
     await entered.leaveAll().catch((failure: unknown) => {
-      if (failure === error) return;
+      if (failure === cause) return;
       options.onWarning(failure instanceof Error ? failure.message : String(failure));
     });
-    throw error;
+    throw cause;
   }
   return await entered.leaveAll();
 }

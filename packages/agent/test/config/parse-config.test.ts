@@ -36,9 +36,23 @@ t.test('what is left out has the documented default', (t) => {
     stated: ['account', 'sources'],
     services: [],
     windowMs: 60_000,
-    snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
+    snapshot: { provider: 'none', lvmSize: { share: 0.1 } },
     notify: NOBODY_TOLD,
   });
+  t.end();
+});
+
+t.test('file systems are frozen where a service or a source asks for it, if nothing else is said', (t) => {
+  const provider = (more: string): string => parseConfig(`${MINIMAL}${more}`, FILE).snapshot.provider;
+  t.equal(provider(''), 'none');
+  t.equal(provider('services: [{ name: a, redis: }]\n'), 'auto');
+  t.equal(provider('services: [{ name: a, mariadb-dump: }]\n'), 'none', 'a dump is whole without');
+  t.equal(provider('services: [{ name: a, redis: }]\nsnapshot: none\n'), 'none');
+  t.equal(provider('snapshot: { lvm-size: 2G }\n'), 'auto');
+  const bySource = parseConfig('account: /a\nsources: [/b, { path: /c, snapshot: btrfs }]\n', FILE);
+  t.equal(bySource.snapshot.provider, 'auto', 'so that sources on one file system agree');
+  const noneOfIt = parseConfig('account: /a\nsources: [/b, { path: /c, snapshot: none }]\n', FILE);
+  t.equal(noneOfIt.snapshot.provider, 'none');
   t.end();
 });
 

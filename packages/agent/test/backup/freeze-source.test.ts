@@ -1,0 +1,204 @@
+import t from 'tap';
+import type { Test } from 'tap';
+import { freezeSource } from '../../src/backup/freeze-source.ts';
+import type { FrozenSource } from '../../src/backup/freeze-source.ts';
+import { parseConfig } from '../../src/config/parse-config.ts';
+import type { FreezeTools } from '../../src/ports/frozen-source.ts';
+import type { SourceTree } from '../../src/ports/source-tree.ts';
+import type { Freeze, Volumes } from '../../src/ports/volumes.ts';
+import { recover } from '../../src/undo/recover.ts';
+import { FakeWorld } from '../quiesce/fake-world.ts';
+
+const CONFIG = parseConfig('account: /a\nsources: [/data]\nsnapshot: lvm\nwindow: 5s\n', 'bakker.yaml');
+
+/** Services, snapshots and mounts in memory; the `failAt`-th thing that is done fails. */
+class Machine extends FakeWorld {
+  readonly made = new Set<string>();
+  readonly abort = new AbortController();
+  takesForEver = false;
+  isLive = false;
+
+  readonly live: SourceTree = {
+    ...tree(),
+    expand: async () => [
+      { path: Buffer.from('/data'), excludes: [], oneFilesystem: true, honourMarkers: true },
+    ],
+  };
+
+  get tools(): FreezeTools {
+    const services = [this.service('web'), this.service('db')];
+    return {
+      journal: this.journal,
+      undoers: { ...this.undoers, remove: async () => this.made.clear() },
+      volumes: this.#volumes(),
+      stopwatch: this.clock,
+      openServices: () => ({ services, dumpsFolder: '/dumps', hasDumps: true }),
+      openView: () => {
+        this.effect('open view', () => this.made.add('descriptor'));
+        return { ...tree(), close: () => void this.made.delete('descriptor') };
+      },
+    };
+  }
+
+  freeze(): Promise<FrozenSource> {
+    return freezeSource(CONFIG, this.tools, {
+      live: this.live,
+      signal: this.abort.signal,
+      onStage: () => undefined,
+      onWarning: (text) => this.log.push(`warning ${text}`),
+    });
+  }
+
+  #volumes(): Volumes {
+    return {
+      plan: async () => {
+        this.effect('plan', () => undefined);
+        return { volumes: [], warnings: [], isLive: this.isLive };
+      },
+      prepare: async (_plan, { journal, signal }): Promise<Freeze> => {
+        this.effect('prepare', () => undefined);
+        const id = journal.record({ kind: 'remove', name: 'snapshot' });
+        return {
+          take: async () => {
+            if (this.takesForEver)
+              await new Promise((_resolve, reject) => signal.addEventListener('abort', reject));
+            signal.throwIfAborted();
+            this.effect('take', () => this.made.add('snapshot'));
+          },
+          mount: async () => {
+            this.effect('mount', () => this.made.add('mount'));
+            return {
+              root: Buffer.from('/view'),
+              warnings: [],
+              problems: [],
+              check: async () => this.effect('check', () => undefined),
+            };
+          },
+          [Symbol.asyncDispose]: async () => {
+            if (this.made.has('descriptor')) throw new Error('the view is in use');
+            this.made.clear();
+            journal.settle(id);
+          },
+        };
+      },
+    };
+  }
+
+  expectClean(t: Test, words: string): void {
+    t.strictSame([...this.standing], [], `${words}: no service stands still`);
+    t.strictSame([...this.made], [], `${words}: no snapshot, no mount`);
+  }
+}
+
+function tree(): SourceTree {
+  const absent = (): never => {
+    throw new Error('not used here');
+  };
+  return {
+    expand: absent,
+    survey: absent,
+    scan: absent,
+    readWhole: absent,
+    recycle: absent,
+    hasFolder: absent,
+    openFile: absent,
+  };
+}
+
+t.test('services are left before the snapshot is mounted, and the snapshot is taken between', async (t) => {
+  const machine = new Machine();
+  const frozen = await machine.freeze();
+  const order = ['enter web', 'enter db', 'take', 'leave db', 'leave web', 'mount', 'open view'];
+  t.strictSame(
+    machine.log.filter((words) => order.includes(words)),
+    order,
+  );
+  t.strictSame(
+    frozen.config.sources.map(({ path }) => path),
+    ['/data', '/dumps'],
+  );
+  t.equal(frozen.windowMs, 0);
+  await frozen[Symbol.asyncDispose]();
+  await frozen[Symbol.asyncDispose]();
+  machine.expectClean(t, 'disposed');
+  t.strictSame(machine.rows, []);
+});
+
+t.test('a fault at every effect leaves no service standing, no snapshot and no mount', async (t) => {
+  const { effects } = await whole();
+  t.ok(effects > 15, `${effects} effects`);
+  for (const failsAfter of [false, true]) {
+    for (let failAt = 1; failAt <= effects; failAt++) {
+      const machine = new Machine();
+      Object.assign(machine, { failAt, failsAfter });
+      const words = `effect ${failAt}${failsAfter ? ', done' : ''}`;
+      try {
+        await using frozen = await machine.freeze();
+        await frozen.check();
+        t.ok(machine.log.length > 0, words);
+      } catch (error) {
+        t.match(error, /injected/, words);
+      }
+      // What could not be left or settled is still recorded.
+      machine.failAt = 0;
+      const { failed } = await recover(machine.journal, machine.tools.undoers);
+      t.strictSame(failed, [], words);
+      t.strictSame(machine.rows, [], words);
+      machine.expectClean(t, words);
+    }
+  }
+});
+
+t.test(
+  'a snapshot that takes longer than the window is given up, and services were left in time',
+  async (t) => {
+    const machine = new Machine();
+    machine.takesForEver = true;
+    const config = { ...CONFIG, windowMs: 30 };
+    const freezing = freezeSource(config, machine.tools, {
+      live: machine.live,
+      signal: machine.abort.signal,
+      onStage: () => undefined,
+      onWarning: (text) => machine.log.push(text),
+    });
+    await t.rejects(freezing, { code: 'QUIESCE_FAILED' });
+    machine.expectClean(t, 'overdue');
+    t.strictSame(machine.rows, []);
+  },
+);
+
+t.test('interrupted while the snapshot is taken, everything is undone', async (t) => {
+  const machine = new Machine();
+  machine.takesForEver = true;
+  const freezing = machine.freeze();
+  setTimeout(() => machine.abort.abort(new Error('interrupted')), 10);
+  await t.rejects(freezing);
+  machine.expectClean(t, 'interrupted');
+  t.strictSame(machine.rows, []);
+});
+
+t.test(
+  'where nothing can be frozen the live tree is read, services are left, and that is said',
+  async (t) => {
+    const machine = new Machine();
+    machine.isLive = true;
+    const services = [{ kind: 'redis' }] as unknown as typeof CONFIG.services;
+    await using frozen = await freezeSource({ ...CONFIG, services }, machine.tools, {
+      live: machine.live,
+      signal: machine.abort.signal,
+      onStage: () => undefined,
+      onWarning: () => undefined,
+    });
+    t.equal(frozen.source, machine.live);
+    t.match(frozen.warnings, [/^no file system is frozen/]);
+    t.strictSame([...machine.standing], []);
+  },
+);
+
+async function whole(): Promise<Machine> {
+  const machine = new Machine();
+  const frozen = await machine.freeze();
+  await frozen.check();
+  await frozen[Symbol.asyncDispose]();
+  return machine;
+}
