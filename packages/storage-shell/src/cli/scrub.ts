@@ -1,6 +1,6 @@
 import { escapeText, formatBytes } from '@bakker/command-line';
-import { decodeByteText, toByteText } from '@bakker/impl-format';
-import type { ByteText } from '@bakker/impl-format';
+import { decodeByteText, toByteText } from '@bakker/impl-format/storage';
+import type { ByteText } from '@bakker/impl-format/storage';
 import { EXIT_STATUS, StorageError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { WHICH_FLAGS, eachAccount, statusOf } from './each-account.ts';

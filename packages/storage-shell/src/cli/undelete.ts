@@ -1,5 +1,5 @@
 import { escapeText } from '@bakker/command-line';
-import { parseRunName } from '@bakker/impl-format';
+import { parseRunName } from '@bakker/impl-format/storage';
 import { StorageError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { eachAccount, statusOf } from './each-account.ts';

@@ -1,5 +1,5 @@
 import { escapeText, formatBytes, tableLines } from '@bakker/command-line';
-import { parseRunName } from '@bakker/impl-format';
+import { parseRunName } from '@bakker/impl-format/storage';
 import { StorageError } from '../errors.ts';
 import type { FreedFigures } from '../retain/shared-use.ts';
 import type { Command } from './command.ts';

@@ -1,4 +1,4 @@
-import type { RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format/storage';
 import type { AccountPolicy } from '../policy/account-policy.ts';
 import type { FreedFigures } from '../retain/shared-use.ts';
 import type { StoredReceipt } from '../retain/stored-receipt.ts';

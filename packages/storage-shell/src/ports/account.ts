@@ -7,8 +7,8 @@ import type {
   PublishRequest,
   RunName,
   UsageReply,
-} from '@bakker/impl-format';
-import type { Attributes, FileSystemStatus, NamedItem } from '@bakker/sftp';
+} from '@bakker/impl-format/storage';
+import type { Attributes, FileSystemStatus, NamedItem } from '@bakker/sftp/server';
 import type { SpaceGuard } from './space-guard.ts';
 
 /**

@@ -1,4 +1,4 @@
-import type { Freeze, RunName } from '@bakker/impl-format';
+import type { Freeze, RunName } from '@bakker/impl-format/storage';
 
 /** What is known of a run that is about to be published. */
 export interface PublishedRun {

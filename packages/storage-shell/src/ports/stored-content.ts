@@ -1,4 +1,4 @@
-import type { RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format/storage';
 
 /** A stored file whose bytes are not what was stored. */
 export interface HurtContent {

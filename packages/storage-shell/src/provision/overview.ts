@@ -1,5 +1,5 @@
-import { classifyName, compareRunNames, receiptName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { classifyName, compareRunNames, receiptName } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import type { System } from '../ports/system.ts';
 import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';

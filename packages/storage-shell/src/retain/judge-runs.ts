@@ -1,4 +1,4 @@
-import type { RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format/storage';
 import { PolicyError, planRetention } from '@bakker/retention';
 import type { RetainedRun, Verdict } from '@bakker/retention';
 import { StorageError } from '../errors.ts';

@@ -1,4 +1,4 @@
-import type { RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format/storage';
 import type { Verdict } from '@bakker/retention';
 import { StorageError } from '../errors.ts';
 import type { AccountPolicy } from '../policy/account-policy.ts';

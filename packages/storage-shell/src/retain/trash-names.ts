@@ -1,5 +1,5 @@
-import { parseRunName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { parseRunName } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 
 /**
  * A removed run in `.bakker/trash`. What belongs to it lies beside its folder, under the same name with a suffix:

@@ -1,5 +1,5 @@
-import { decodeByteText, parseRunName, toByteText } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { decodeByteText, parseRunName, toByteText } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import type { HurtRecord } from '../ports/stored-content.ts';
 import { parseObject } from '../retain/stored-receipt.ts';
 

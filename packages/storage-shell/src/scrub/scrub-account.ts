@@ -1,4 +1,4 @@
-import type { RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format/storage';
 import type { CheckOutcome, HurtContent, HurtRecord, StoredContent } from '../ports/stored-content.ts';
 import { DONE, chooseDue, placeOf } from './choose-due.ts';
 

@@ -1,4 +1,4 @@
-import { FILE_FLAG, FormatProblem, checkPath } from '@bakker/impl-format';
+import { FILE_FLAG, FormatProblem, checkPath } from '@bakker/impl-format/storage';
 
 /** What `put`, `create` and `finish` say of a file in their flags. */
 export interface FileFlags {

@@ -1,7 +1,7 @@
-import { VERB } from '@bakker/impl-format';
-import type { Role, Verb } from '@bakker/impl-format';
-import { OPEN } from '@bakker/sftp';
-import type { SftpRequest } from '@bakker/sftp';
+import { VERB } from '@bakker/impl-format/storage';
+import type { Role, Verb } from '@bakker/impl-format/storage';
+import { OPEN } from '@bakker/sftp/server';
+import type { SftpRequest } from '@bakker/sftp/server';
 
 /** What a session may do, by its forced command. */
 export interface Rights {

@@ -1,5 +1,5 @@
-import { STATUS } from '@bakker/sftp';
-import type { SftpReply, SftpRequest } from '@bakker/sftp';
+import { STATUS } from '@bakker/sftp/server';
+import type { SftpReply, SftpRequest } from '@bakker/sftp/server';
 import { StorageError } from '../errors.ts';
 import type { AccountReader } from '../ports/account.ts';
 import { MAX_HANDLES } from './handles.ts';

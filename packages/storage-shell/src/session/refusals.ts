@@ -1,5 +1,5 @@
-import { FormatProblem, REFUSAL } from '@bakker/impl-format';
-import { SftpRefusal } from '@bakker/sftp';
+import { FormatProblem, REFUSAL } from '@bakker/impl-format/storage';
+import { SftpRefusal } from '@bakker/sftp/server';
 import { StorageError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
 

@@ -1,7 +1,7 @@
-import { REFUSAL, VERB } from '@bakker/impl-format';
-import type { Verb } from '@bakker/impl-format';
-import { SftpRefusal } from '@bakker/sftp';
-import type { SftpReply, SftpRequest, SftpService } from '@bakker/sftp';
+import { REFUSAL, VERB } from '@bakker/impl-format/storage';
+import type { Verb } from '@bakker/impl-format/storage';
+import { SftpRefusal } from '@bakker/sftp/server';
+import type { SftpReply, SftpRequest, SftpService } from '@bakker/sftp/server';
 import { Handles } from './handles.ts';
 import { operationOf, ruleFor } from './permissions.ts';
 import type { Operation } from './permissions.ts';

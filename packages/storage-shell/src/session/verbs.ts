@@ -13,10 +13,10 @@ import {
   parseSpaceRequest,
   parseUsageRequest,
   parentPath,
-} from '@bakker/impl-format';
-import type { HelloReply, ListReply, Verb } from '@bakker/impl-format';
-import { STATUS } from '@bakker/sftp';
-import type { SftpReply } from '@bakker/sftp';
+} from '@bakker/impl-format/storage';
+import type { HelloReply, ListReply, Verb } from '@bakker/impl-format/storage';
+import { STATUS } from '@bakker/sftp/server';
+import type { SftpReply } from '@bakker/sftp/server';
 import { StorageError } from '../errors.ts';
 import type { Account, NewRun } from '../ports/account.ts';
 import { BodyReader } from './body-reader.ts';

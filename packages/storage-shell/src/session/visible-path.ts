@@ -1,4 +1,4 @@
-import { LATEST, PRIVATE_FOLDER, RECEIPTS, classifyName } from '@bakker/impl-format';
+import { LATEST, PRIVATE_FOLDER, RECEIPTS, classifyName } from '@bakker/impl-format/storage';
 import { StorageError } from '../errors.ts';
 
 const SLASH = 0x2f;

@@ -1,5 +1,5 @@
-import { CARRIED, PRIVATE_FOLDER, incompleteName, isToken } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { CARRIED, PRIVATE_FOLDER, incompleteName, isToken } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import {
   hasCode,
   makeFolderAt,

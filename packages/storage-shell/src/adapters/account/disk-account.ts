@@ -6,8 +6,15 @@ import {
   isToken,
   manifestName,
   nextRunName,
-} from '@bakker/impl-format';
-import type { BeginReply, Freeze, ListReply, ListRequest, RunName, UsageReply } from '@bakker/impl-format';
+} from '@bakker/impl-format/storage';
+import type {
+  BeginReply,
+  Freeze,
+  ListReply,
+  ListRequest,
+  RunName,
+  UsageReply,
+} from '@bakker/impl-format/storage';
 import { hasCode, makeFolderAt, openBeneath, openFolderBeneath, unlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { createHash, randomBytes } from 'node:crypto';

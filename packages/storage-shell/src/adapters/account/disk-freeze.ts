@@ -1,5 +1,5 @@
-import { nextRunName, parseRunName } from '@bakker/impl-format';
-import type { Freeze, RunName } from '@bakker/impl-format';
+import { nextRunName, parseRunName } from '@bakker/impl-format/storage';
+import type { Freeze, RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import type { FreezeRules } from '../../policy/account-policy.ts';
 import type { FreezeJudge, PublishedRun } from '../../ports/freeze-judge.ts';

@@ -1,7 +1,7 @@
-import type { RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import { O_PATH, cString, fail, libc, openBeneath, openFolderBeneath } from '@bakker/linux';
-import type { Attributes, FileSystemStatus, NamedItem } from '@bakker/sftp';
+import type { Attributes, FileSystemStatus, NamedItem } from '@bakker/sftp/server';
 import { closeSync, constants, fstatSync, lstatSync, statfsSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { StorageError } from '../../errors.ts';

@@ -1,5 +1,16 @@
-import { compareRunNames, encodeTreeOutcome, incompleteName, parseRunName } from '@bakker/impl-format';
-import type { BeginReply, ObjectCounts, PublishReply, PublishRequest, RunName } from '@bakker/impl-format';
+import {
+  compareRunNames,
+  encodeTreeOutcome,
+  incompleteName,
+  parseRunName,
+} from '@bakker/impl-format/storage';
+import type {
+  BeginReply,
+  ObjectCounts,
+  PublishReply,
+  PublishRequest,
+  RunName,
+} from '@bakker/impl-format/storage';
 import {
   hasCode,
   makeSymlinkAt,

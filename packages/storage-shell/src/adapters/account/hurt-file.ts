@@ -1,4 +1,4 @@
-import type { HurtFile, RunName } from '@bakker/impl-format';
+import type { HurtFile, RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import { parseHurt } from '../../scrub/hurt-text.ts';

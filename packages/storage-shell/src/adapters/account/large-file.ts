@@ -1,6 +1,6 @@
 import { openAt, unlinkAt } from '@bakker/linux';
 import type { Place } from '@bakker/linux';
-import type { Attributes } from '@bakker/sftp';
+import type { Attributes } from '@bakker/sftp/server';
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -9,7 +9,7 @@ import {
   openFolderBeneath,
   tryLockByte,
 } from '@bakker/linux';
-import { PRIVATE_FOLDER } from '@bakker/impl-format';
+import { PRIVATE_FOLDER } from '@bakker/impl-format/storage';
 import { StorageError } from '../../errors.ts';
 
 /*

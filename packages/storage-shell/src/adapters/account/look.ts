@@ -1,5 +1,11 @@
-import { LATEST, classifyName, compareRunNames, manifestName, parseRunName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import {
+  LATEST,
+  classifyName,
+  compareRunNames,
+  manifestName,
+  parseRunName,
+} from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import { openFolderBeneath, readSymlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { lstatSync } from 'node:fs';

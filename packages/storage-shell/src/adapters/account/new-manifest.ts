@@ -1,5 +1,5 @@
-import { MANIFEST_PIECE, PRIVATE_FOLDER, manifestName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { MANIFEST_PIECE, PRIVATE_FOLDER, manifestName } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import { openAt, renameOverAt, unlinkAt } from '@bakker/linux';
 import { closeSync, constants, fchmodSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';

@@ -1,6 +1,6 @@
-import { PROTOCOL_EXTENSION, PROTOCOL_VERSIONS } from '@bakker/impl-format';
+import { PROTOCOL_EXTENSION, PROTOCOL_VERSIONS } from '@bakker/impl-format/storage';
 import { FolderHandle, O_PATH, hasCode, hasHungUp, openFolderBeneath } from '@bakker/linux';
-import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp';
+import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp/server';
 import { constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';

@@ -1,5 +1,5 @@
-import { LATEST } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { LATEST } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import { hasCode, makeSymlinkAt, openAt, openBeneath, renameOverAt, unlinkAt } from '@bakker/linux';
 import type { FolderHandle, Place } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';

@@ -1,5 +1,5 @@
-import { manifestName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { manifestName } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import { hasCode, openBeneath, openFolderBeneath } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';

@@ -1,4 +1,4 @@
-import type { RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format/storage';
 import { cString, hasCode, unlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { lstatSync, statfsSync } from 'node:fs';

@@ -1,5 +1,5 @@
-import { diffName, manifestName, receiptName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { diffName, manifestName, receiptName } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import { cString, hasCode, openFolderBeneath } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';

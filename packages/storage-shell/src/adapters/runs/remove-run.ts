@@ -1,5 +1,5 @@
-import { diffName, incompleteName, manifestName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { diffName, incompleteName, manifestName } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import { hasCode, linkAt, renameNewAt, unlinkAt } from '@bakker/linux';
 import type { FolderHandle, Place } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';

@@ -1,5 +1,5 @@
-import { receiptName } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { receiptName } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import { lstatSync } from 'node:fs';
 import type { StoredRun } from '../../ports/account-keeper.ts';

@@ -1,5 +1,5 @@
-import { RECEIPTS, TRASH } from '@bakker/impl-format';
-import type { RunName } from '@bakker/impl-format';
+import { RECEIPTS, TRASH } from '@bakker/impl-format/storage';
+import type { RunName } from '@bakker/impl-format/storage';
 import { hasCode, makeFolderAt, openFolderBeneath } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { lstatSync } from 'node:fs';

@@ -5,7 +5,7 @@ import {
   FormatProblem,
   MAX_LINE_BYTES,
   ZstdCompressor,
-} from '@bakker/impl-format';
+} from '@bakker/impl-format/storage';
 import { StorageError } from '../../errors.ts';
 
 const NEWLINE = 0x0a;

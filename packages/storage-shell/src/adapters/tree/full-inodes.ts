@@ -1,5 +1,5 @@
 import { type FolderHandle, hasCode, linkAt, openFolderBeneath, type Place } from '@bakker/linux';
-import { baseName, parentPath } from '@bakker/impl-format';
+import { baseName, parentPath } from '@bakker/impl-format/storage';
 import type { RunFolders } from '../account/run-folders.ts';
 import { copyFile } from './copy-file.ts';
 

@@ -1,4 +1,4 @@
-import { baseName, parentPath, type TreeFailureReason, type TreeLink } from '@bakker/impl-format';
+import { baseName, parentPath, type TreeFailureReason, type TreeLink } from '@bakker/impl-format/storage';
 import {
   cString,
   DIRENT,

@@ -5,7 +5,7 @@ import {
   MANIFEST_PIECE,
   MAX_MANIFEST_RESTARTS,
   type ManifestDeltaOperation,
-} from '@bakker/impl-format';
+} from '@bakker/impl-format/storage';
 import { openBeneath, type FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import { ComposedText } from './composed-text.ts';

@@ -1,6 +1,6 @@
 import { closeSync, constants, ftruncateSync, writeSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { baseName, parentPath } from '@bakker/impl-format';
+import { baseName, parentPath } from '@bakker/impl-format/storage';
 import { openAt, openFolderBeneath, unlinkAt, type FolderHandle } from '@bakker/linux';
 
 const FILE_MODE = 0o600;

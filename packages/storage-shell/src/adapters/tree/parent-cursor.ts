@@ -1,4 +1,4 @@
-import { comparePaths } from '@bakker/impl-format';
+import { comparePaths } from '@bakker/impl-format/storage';
 import { DIRENT, type DirectoryListing, type FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import { below } from './folder-walk.ts';

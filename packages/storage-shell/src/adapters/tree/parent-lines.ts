@@ -1,4 +1,4 @@
-import { decompressZstd, encodeByteText, lineBlocks } from '@bakker/impl-format';
+import { decompressZstd, encodeByteText, lineBlocks } from '@bakker/impl-format/storage';
 import { StorageError } from '../../errors.ts';
 
 const NEWLINE = 0x0a;

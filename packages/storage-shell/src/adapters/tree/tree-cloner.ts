@@ -9,7 +9,7 @@ import {
   type TreeOperation,
   type TreeOutcome,
   type TreeScript,
-} from '@bakker/impl-format';
+} from '@bakker/impl-format/storage';
 import { hasCode, makeSymlinkAt, type FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import type { RunFolders } from '../account/run-folders.ts';
