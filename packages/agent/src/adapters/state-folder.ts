@@ -72,12 +72,17 @@ class DiskStateFolder implements StateFolder {
   async catalogue(accountId: string): Promise<Catalogue> {
     const { SqliteCatalogue } = await import('./state/sqlite-catalogue.ts');
     const file = this.#file('catalogue.sqlite');
-    try {
+    const open = () => {
+      // names and hashes are for root's eyes, whatever the folder's mode
+      fs.closeSync(fs.openSync(file, 'a', 0o600));
       return new SqliteCatalogue(file, accountId);
+    };
+    try {
+      return open();
     } catch {
       // damaged: it only saves work, and is filled again from the manifests
       for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
-      return new SqliteCatalogue(file, accountId);
+      return open();
     }
   }
 

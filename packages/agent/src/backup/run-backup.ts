@@ -30,7 +30,7 @@ export interface BackupOptions {
   /** This server's name, for the manifest. */
   readonly host: string;
   /** How runs are sealed; undefined for clear ones. */
-  readonly encryption?: Encryption | undefined;
+  readonly encryption?: (() => Promise<Encryption>) | undefined;
   /** The configuration with what the storage's administrator adds to it. @throws AgentError CONFIG_INVALID */
   readonly withStorageConfig?: (config: Config, storageText: string | undefined) => Config;
 }
@@ -164,6 +164,7 @@ async function attempt(
     warnings.push(text);
     progress.warning(text);
   };
+  const encryption = await options.encryption?.();
   progress.stage('connecting');
   const problems = new Problems(onWarning);
   // A dry run lets nothing stand still: it looks at the live files.
@@ -174,7 +175,6 @@ async function attempt(
   const asked = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
-  const { encryption } = options;
   const parent = await chooseParent({ runs, account, state, damaged, encryption, onWarning });
   await using before =
     parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
@@ -199,7 +199,12 @@ async function attempt(
   onBegin();
   // Awaited here: the account must outlive the run.
   const written = await writeRun(
-    { ...options, ...way, config, runs, parent, before, warnings, onWarning, problems, frozen, ...scan },
+    {
+      ...options,
+      ...way,
+      ...{ config, encryption, runs, parent, before, warnings, onWarning, problems, frozen },
+      ...scan,
+    },
     { ...ports, source: tree, account },
   );
   if (!options.dryRun) await ports.onPublished?.(account);

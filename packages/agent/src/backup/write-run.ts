@@ -18,6 +18,7 @@ import type {
   StoredRun,
 } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
+import type { Encryption } from '../sealed/encryption.ts';
 import type { Naming } from '../sealed/sealing.ts';
 import { AgentError } from '../errors.ts';
 import { openCatalogue } from './catalogue-session.ts';
@@ -36,7 +37,8 @@ import type { BackupOptions, BackupPorts } from './run-backup.ts';
 import { linkableName, whyNotLinked } from './same-seal.ts';
 import { Tally } from './tally.ts';
 
-export interface WriteRunOptions extends BackupOptions {
+export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
+  readonly encryption: Encryption | undefined;
   readonly runs: readonly StoredRun[];
   readonly parent: Parent | undefined;
   /** The parent's manifest, its header read. */

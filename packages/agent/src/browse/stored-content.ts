@@ -1,6 +1,6 @@
 import type { Entry, Extent } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
-import { MissingFromStorage } from '../ports/storage-account.ts';
+import { MissingFromStorage, SealBroken } from '../ports/storage-account.ts';
 
 /** Files up to this are read whole, by one request and its answers. */
 export const SMALL_BYTES = 1024 * 1024;
@@ -19,6 +19,7 @@ export function dataExtents({ extents, sizeBytes }: Entry): readonly Extent[] {
  */
 export function damageOf(error: unknown): string {
   if (error instanceof MissingFromStorage) return 'it is missing from the storage';
+  if (error instanceof SealBroken) return error.message;
   if (error instanceof AgentError && error.code === 'STORAGE_REFUSED') return error.message;
   throw error;
 }

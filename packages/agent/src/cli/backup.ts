@@ -7,11 +7,14 @@ import {
 } from '@bakker/command-line';
 import type { BackupReport } from '../backup/report.ts';
 import type { Config } from '../config/config.ts';
+import type { EncryptSettings } from '../config/read-encrypt.ts';
 import { tellsAnybody } from '../config/notify-settings.ts';
 import { EXIT_STATUS } from '../errors.ts';
+import { formatWindow } from '../quiesce/format-window.ts';
 import type { RunWatch } from '../notify/telling.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
-import type { Command } from './command.ts';
+import type { Encryption } from '../sealed/encryption.ts';
+import type { Command, CommandContext } from './command.ts';
 import { BAKKER } from './program.ts';
 import { VERSION } from './version.ts';
 
@@ -20,6 +23,7 @@ interface BackupArgs {
   readonly force: boolean;
   readonly checksum: boolean;
   readonly allowEmpty: boolean;
+  readonly identityKey?: string;
 }
 
 interface Backup {
@@ -41,6 +45,12 @@ export const backup: Command<BackupArgs, Backup> = {
     force: { type: 'boolean', describe: 'make a run even if the last one is younger than "interval"' },
     checksum: { type: 'boolean', describe: 'read every file instead of trusting size, times and inode' },
     'allow-empty': { type: 'boolean', describe: 'accept sources that are empty where they were not' },
+    'identity-key': {
+      type: 'string',
+      requiresArg: true,
+      describe:
+        'private key that opens the last sealed run, if this server has lost its own copy of what is in it',
+    },
   },
   async run(context, args) {
     const { runBackup } = await import('../backup/run-backup.ts');
@@ -52,9 +62,21 @@ export const backup: Command<BackupArgs, Backup> = {
         .config;
     const { host, clock, progress, signal } = context;
     const config = await context.config();
+    const { encrypt } = config;
+    const encryption = encrypt && (() => encryptionOf(context, encrypt, args.identityKey));
     const makeRun = async (watch?: RunWatch): Promise<BackupReport> =>
       runBackup(
-        { config, dryRun, force, checksum, allowEmpty, version: VERSION, host, withStorageConfig },
+        {
+          config,
+          encryption,
+          dryRun,
+          force,
+          checksum,
+          allowEmpty,
+          version: VERSION,
+          host,
+          withStorageConfig,
+        },
         {
           openAccount,
           source: await context.source(),
@@ -89,6 +111,25 @@ export const backup: Command<BackupArgs, Backup> = {
   exitStatus: ({ report }) => exitStatusOf(report),
 };
 
+async function encryptionOf(
+  context: CommandContext,
+  { hidesNames }: EncryptSettings,
+  identityFile: string | undefined,
+): Promise<Encryption> {
+  const { prepareEncryption } = await import('../sealed/prepare-encryption.ts');
+  const { keptKeyFile, recipientsFile } = await import('../keys/key-places.ts');
+  const { configFile, progress } = context;
+  return prepareEncryption(
+    {
+      hidesNames,
+      identityFile,
+      recipientsFile: recipientsFile(configFile),
+      keptFile: keptKeyFile(configFile),
+    },
+    { keys: await context.keys(), warn: (text) => progress.warning(text) },
+  );
+}
+
 /** The closing words: one line that says what is safe now. */
 export function summarise(report: BackupReport, isDryRun: boolean): string {
   const { files, bytes, status } = report;
@@ -107,7 +148,10 @@ export function summarise(report: BackupReport, isDryRun: boolean): string {
   const list = told.length === 0 ? whole : `${whole}; ${told.join(', ')}`;
   const time = formatDuration(report.seconds * 1000);
   if (isDryRun) return `A run would hold ${list}. Looking took ${time}; nothing was sent.`;
-  const sent = `Sent ${formatBytes(bytes.sent)} in ${time}.`;
+  const { windowSeconds } = report;
+  const stood =
+    windowSeconds === undefined ? '' : ` Services stood still for ${formatWindow(windowSeconds * 1000)}.`;
+  const sent = `Sent ${formatBytes(bytes.sent)} in ${time}.${stood}`;
   if (status === 'complete') return `Run ${report.run ?? ''} is complete: ${list}. ${sent}`;
   return `Run ${report.run ?? ''} is published without ${formatCounted(files.unreadable, 'file')} that could not be read: ${list}. ${sent}`;
 }

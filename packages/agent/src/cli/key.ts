@@ -137,7 +137,8 @@ async function generate(context: CommandContext, args: KeyArgs): Promise<KeyResu
 
 async function check(context: CommandContext, args: KeyArgs): Promise<KeyResult> {
   const { findIdentity } = await import('../keys/find-identity.ts');
-  const { keptKeyFile, loadRecipients, recipientsFile } = await import('../keys/change-recipients.ts');
+  const { loadRecipients } = await import('../keys/change-recipients.ts');
+  const { keptKeyFile, recipientsFile } = await import('../keys/key-places.ts');
   const keys = await context.keys();
   const recipients = await loadRecipients(recipientsFile(context.configFile), keys);
   const { id, source } = await findIdentity(
@@ -162,8 +163,8 @@ async function changeRecipients(
   { action, name = '' }: KeyArgs,
   words: readonly string[],
 ): Promise<KeyResult> {
-  const { addKey, loadRecipients, recipientsFile, removeKey, rotateKey } =
-    await import('../keys/change-recipients.ts');
+  const { addKey, loadRecipients, removeKey, rotateKey } = await import('../keys/change-recipients.ts');
+  const { recipientsFile } = await import('../keys/key-places.ts');
   const keys = await context.keys();
   const file = recipientsFile(context.configFile);
   const [word = '', newWord = ''] = words;

@@ -9,13 +9,35 @@ export const ACCOUNT_FLAG = {
     requiresArg: true,
     describe: 'read another account on the same storage, which this server was granted: its NAME or address',
   },
+  'identity-key': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'file with the private key that opens what is sealed',
+  },
 } as const satisfies Record<string, Options>;
 
 export interface ReadingArgs {
   readonly account?: string;
+  readonly identityKey?: string;
 }
 
-/** The account of the configuration, or the other one that was named. */
-export function accountOf(context: CommandContext, { account }: ReadingArgs): Promise<StorageAccount> {
-  return account === undefined ? context.account() : context.otherAccount(account);
+/** The account of the configuration, or the other one that was named. What is sealed comes out of it in the clear. */
+export async function accountOf(
+  context: CommandContext,
+  { account: other, identityKey }: ReadingArgs,
+): Promise<StorageAccount> {
+  const { OpeningAccount } = await import('../sealed/opening-account.ts');
+  const { readingOptions } = await import('../sealed/reading-options.ts');
+  const { keptKeyFile } = await import('../keys/key-places.ts');
+  const account = await (other === undefined ? context.account() : context.otherAccount(other));
+  const options = readingOptions({
+    account,
+    isOwnAndSealed: other === undefined && (await context.config()).encrypt !== undefined,
+    identityFile: identityKey,
+    keptFile: keptKeyFile(context.configFile),
+    keys: () => context.keys(),
+    state: () => context.state(),
+    warn: (text) => context.progress.warning(text),
+  });
+  return new OpeningAccount(account, options);
 }

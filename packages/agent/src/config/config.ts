@@ -1,4 +1,5 @@
 import type { NotifySettings } from './notify-settings.ts';
+import type { EncryptSettings } from './read-encrypt.ts';
 import type { ServiceSettings } from './service-settings.ts';
 import type { SnapshotSettings } from './snapshot-settings.ts';
 
@@ -60,6 +61,8 @@ export interface Config {
   readonly storageConfig: boolean;
   /** The keys that the file has: what it says wins over what the storage supplies. */
   readonly stated: readonly string[];
+  /** Undefined for runs that are not sealed. */
+  readonly encrypt: EncryptSettings | undefined;
   /** What stands still during the snapshot, in order. */
   readonly services: readonly ServiceSettings[];
   /** How long they may stand still. */

@@ -17,6 +17,7 @@ import {
 } from './read-values.ts';
 import { snapshotUnlessStated } from './freezing.ts';
 import { readServices, readWindow } from './parse-services.ts';
+import { readEncrypt } from './read-encrypt.ts';
 import { readNotify } from './read-notify.ts';
 import { readSnapshot } from './read-snapshot.ts';
 import type { SnapshotSettings } from './snapshot-settings.ts';
@@ -39,6 +40,7 @@ export const CONFIG_KEYS = [
   'retention',
   'freeze-when-gone',
   'storage-config',
+  'encrypt',
   'services',
   'window',
   'snapshot',
@@ -73,6 +75,7 @@ export function parseConfig(text: string, file: string): Config {
     retention: readRetention(given.retention),
     freezeGoneShare: readShare(given['freeze-when-gone']),
     storageConfig: readFlag(given['storage-config']) ?? false,
+    encrypt: readEncrypt(given.encrypt),
     stated: CONFIG_KEYS.filter((key) => given[key] !== undefined),
     services,
     windowMs: readWindow(given.window, DEFAULTS.window),

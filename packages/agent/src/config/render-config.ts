@@ -1,6 +1,7 @@
 import { formatAccountAddress } from './account-address.ts';
 import type { AccountAddress } from './config.ts';
 import { DEFAULTS } from './defaults.ts';
+import type { EncryptSettings } from './read-encrypt.ts';
 
 /** What `bakker init` found out. */
 export interface InitialSettings {
@@ -11,11 +12,12 @@ export interface InitialSettings {
   /** Empty if the storage says them. */
   readonly sources: readonly string[];
   readonly storageConfig: boolean;
+  readonly encrypt?: EncryptSettings | undefined;
 }
 
 /** Writes a commented configuration file; `parseConfig` reads the same settings from it. */
 export function renderConfig(options: InitialSettings): string {
-  const { account, identityFile, hostKey, transport, sources, storageConfig } = options;
+  const { account, identityFile, hostKey, transport, sources, storageConfig, encrypt } = options;
   const { retention } = DEFAULTS;
   return `# What bakker backs up, and where to. docs/configuration.md describes every key.
 # A line that starts with "#" shows what holds without it.
@@ -57,6 +59,9 @@ ${sources.length === 0 ? '#sources: [/etc]' : `sources:\n${sources.map(renderSou
 # Take sources, exclude, interval and retention from the storage, as far as this file says nothing of them.
 ${storageConfig ? 'storage-config: true' : '#storage-config: false'}
 
+# Seal everything before it leaves this server, to the keys in the file recipients beside this one; hide names, too.
+${renderEncrypt(encrypt)}
+
 # What stands still while a snapshot is made, in this order, and for how long at most. docs/quiesce.md has recipes.
 #services: []
 #window: ${DEFAULTS.window}
@@ -67,6 +72,11 @@ ${storageConfig ? 'storage-config: true' : '#storage-config: false'}
 # Who is told of runs: hooks, ping, mail, ntfy, prometheus. docs/notifications.md.
 #notify: {}
 `;
+}
+
+function renderEncrypt(encrypt: EncryptSettings | undefined): string {
+  if (encrypt === undefined) return '#encrypt: { hide-names: false }';
+  return encrypt.hidesNames ? 'encrypt: { hide-names: true }' : 'encrypt: true';
 }
 
 function renderSource(source: string): string {

@@ -1,6 +1,5 @@
 import { parsePublicKey } from '@bakker/impl-format/sealed';
 import type { PublicKey } from '@bakker/impl-format/sealed';
-import { dirname, join } from 'node:path';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import { explainKeyText } from './explain-key.ts';
@@ -12,16 +11,6 @@ import {
   rotateRecipient,
 } from './recipients.ts';
 import type { Recipient } from './recipients.ts';
-
-/** Beside the configuration; it holds nothing secret. */
-export function recipientsFile(configFile: string): string {
-  return join(dirname(configFile), 'recipients');
-}
-
-/** A private key that the owner chose to keep on the server. */
-export function keptKeyFile(configFile: string): string {
-  return join(dirname(configFile), 'identity.key');
-}
 
 /** Whom this server seals to; none if there is no file. @throws AgentError KEY_DAMAGED, KEY_MISSING if unreadable */
 export async function loadRecipients(file: string, keys: KeyFiles): Promise<Recipient[]> {

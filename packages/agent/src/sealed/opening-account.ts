@@ -22,6 +22,8 @@ export interface OpeningOptions {
   readonly knownSha256: (run: RunName) => Promise<string | undefined>;
   /** Asked before anything of a run that is not sealed is used. @throws AgentError MANIFEST_DAMAGED if it should be */
   readonly checkClear: (run: RunName) => Promise<void>;
+  /** Told of the runs that are there, once. */
+  readonly checkRuns: (runs: readonly StoredRun[]) => Promise<void>;
 }
 
 /** An account whose sealed manifests and contents come out in the clear. What is not sealed passes as it is. */
@@ -32,6 +34,7 @@ export class OpeningAccount implements StorageAccount {
   readonly #options: OpeningOptions;
   readonly #isSealed = new Map<RunName, boolean>();
   #keyring: Promise<Keyring> | undefined;
+  #wereRunsChecked = false;
 
   constructor(inner: StorageAccount, options: OpeningOptions) {
     this.#inner = inner;
@@ -41,22 +44,23 @@ export class OpeningAccount implements StorageAccount {
   }
 
   async *manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer> {
-    const stored = this.#checked(run, this.#inner.manifest(run, expectedBytes));
-    const first = await stored.next();
-    const isSealed = first.done !== true && looksSealed(first.value);
-    this.#isSealed.set(run, isSealed);
-    const all = from(first, stored);
-    if (isSealed) {
+    const stored = this.#inner.manifest(run, expectedBytes);
+    try {
+      const first = await stored.next();
+      const isSealed = first.done !== true && looksSealed(first.value);
+      this.#isSealed.set(run, isSealed);
+      const all = from(first, stored);
+      if (!isSealed) {
+        await this.#options.checkClear(run);
+        yield* all;
+        return;
+      }
       const { openManifestBytes } = await import('./open-manifest-bytes.ts');
-      const keyring = await this.#keys().catch(async (error: unknown) => {
-        await all.return(undefined);
-        throw error;
-      });
-      yield* openManifestBytes(all, { keyring, what: manifestName(run) });
-      return;
+      const keyring = await this.#keys();
+      yield* openManifestBytes(this.#checked(run, all), { keyring, what: manifestName(run) });
+    } finally {
+      await stored.return(undefined);
     }
-    await this.#options.checkClear(run);
-    yield* all;
   }
 
   storedManifest(run: RunName): AsyncGenerator<Buffer> {
@@ -101,8 +105,11 @@ export class OpeningAccount implements StorageAccount {
     return this.#inner.probe();
   }
 
-  listRuns(): Promise<readonly StoredRun[]> {
-    return this.#inner.listRuns();
+  async listRuns(): Promise<readonly StoredRun[]> {
+    const runs = await this.#inner.listRuns();
+    if (!this.#wereRunsChecked) await this.#options.checkRuns(runs);
+    this.#wereRunsChecked = true;
+    return runs;
   }
 
   latest(): Promise<RunName | undefined> {
@@ -181,11 +188,7 @@ async function* from(
   first: IteratorResult<Buffer, unknown>,
   rest: AsyncGenerator<Buffer>,
 ): AsyncGenerator<Buffer> {
-  try {
-    if (first.done === true) return;
-    yield first.value;
-    yield* rest;
-  } finally {
-    await rest.return(undefined);
-  }
+  if (first.done === true) return;
+  yield first.value;
+  yield* rest;
 }

@@ -1,4 +1,5 @@
 import { baseName, parentPath, type Entry, type RunName } from '@bakker/impl-format';
+import { storedPath } from '../backup/stored-place.ts';
 import { openManifest } from '../browse/open-manifest.ts';
 import { AgentError } from '../errors.ts';
 import type { Progress } from '../ports/progress.ts';
@@ -111,7 +112,7 @@ class RunCheck {
   async add({ entry, listing }: ListedEntry): Promise<void> {
     if (this.#ports.signal.aborted) throw new AgentError('INTERRUPTED', 'the verification was interrupted');
     const frame = await this.#descendTo(parentPath(entry.path));
-    const name = baseName(entry.path).toString('latin1');
+    const name = baseName(storedPath(entry) ?? entry.path).toString('latin1');
     this.checked++;
     const { problem, inode } = await this.#compare(entry, { frame, name });
     if (problem === undefined) await this.#readContent(entry, inode);
@@ -148,8 +149,9 @@ class RunCheck {
     if (item === undefined) return 'it is missing from the storage';
     if (item.type !== entry.type) return `it is a ${item.type} on the storage instead of a ${entry.type}`;
     if (entry.type !== 'file') return undefined;
-    if (item.sizeBytes !== entry.sizeBytes)
-      return `it has ${item.sizeBytes} bytes on the storage instead of ${entry.sizeBytes}`;
+    const storedBytes = entry.sealedBytes ?? entry.sizeBytes;
+    if (item.sizeBytes !== storedBytes)
+      return `it has ${item.sizeBytes} bytes on the storage instead of ${storedBytes}`;
     return this.#links.add(entry, item);
   }
 

@@ -33,6 +33,7 @@ t.test('what is left out has the documented default', (t) => {
     retention: { days: 14, instances: 7, months: 12, years: 4 },
     freezeGoneShare: 0.5,
     storageConfig: false,
+    encrypt: undefined,
     stated: ['account', 'sources'],
     services: [],
     windowMs: 60_000,
@@ -78,6 +79,7 @@ interval: 90m
 retention: { days: 3, years: 0 }
 freeze-when-gone: 12.5%
 storage-config: true
+encrypt: { hide-names: true }
 services: [{ name: web, systemd: { units: [nginx] } }]
 window: 5m
 snapshot: { provider: lvm, lvm-size: 2G }
@@ -110,6 +112,7 @@ notify: { prometheus: /var/lib/bakker.prom }
     retention: { days: 3, instances: 7, months: 12, years: 0 },
     freezeGoneShare: 0.125,
     storageConfig: true,
+    encrypt: { hidesNames: true },
     stated: [...CONFIG_KEYS],
     services: [{ name: 'web', timeoutMs: 90_000, kind: 'systemd', units: ['nginx.service'], by: 'stop' }],
     windowMs: 300_000,
@@ -280,6 +283,32 @@ t.test('what init writes is read back as the same settings', (t) => {
     { numRuns: 300 },
   );
   t.pass('300 settings');
+  t.end();
+});
+
+t.test('encrypt is a flag or a map, and is written as it is read', (t) => {
+  for (const [text, encrypt] of [
+    ['encrypt: true', { hidesNames: false }],
+    ['encrypt: false', undefined],
+    ['encrypt: { hide-names: false }', { hidesNames: false }],
+    ['encrypt: { hide-names: true }', { hidesNames: true }],
+  ] as const) {
+    t.same(parseConfig(`${MINIMAL}${text}\n`, FILE).encrypt, encrypt, text);
+    const settings = {
+      account: { kind: 'local', folder: '/mnt/b' },
+      transport: 'ssh2',
+      sources: ['/etc'],
+    } as const;
+    const written = renderConfig({ ...settings, storageConfig: false, encrypt });
+    t.same(parseConfig(written, FILE).encrypt, encrypt, `${text}, written`);
+  }
+  for (const text of [
+    'encrypt: yes',
+    'encrypt: { hide-names: names }',
+    'encrypt: { hidden: true }',
+    'encrypt: []',
+  ])
+    t.throws(() => parseConfig(`${MINIMAL}${text}\n`, FILE), { code: 'CONFIG_INVALID' }, text);
   t.end();
 });
 

@@ -4,14 +4,17 @@ import type { ParentFolder, Scratch } from '../../ports/state-folder.ts';
 
 const SLASH = 0x2f;
 
-/** Tables that no run needs after its end: nothing is flushed, and the file has no name while it is used. */
+/** Tables that no run needs after its end: nothing is flushed, and what a killed process leaves is removed by the next. */
 export class SqliteScratch implements Scratch {
+  readonly #file: string;
   readonly #database: Database.Database;
   readonly #statements: ReturnType<typeof prepare>;
 
   /** @param file - a place for it; what is there goes */
   constructor(file: string) {
+    this.#file = file;
     fs.rmSync(file, { force: true });
+    fs.closeSync(fs.openSync(file, 'wx', 0o600));
     this.#database = new Database(file);
     this.#database.pragma('journal_mode = OFF');
     this.#database.pragma('synchronous = OFF');
@@ -19,7 +22,6 @@ export class SqliteScratch implements Scratch {
       CREATE TABLE folder (filesystem BLOB, inode INTEGER, path BLOB, nameId BLOB, PRIMARY KEY (inode, filesystem)) WITHOUT ROWID;
       CREATE TABLE path (key BLOB PRIMARY KEY) WITHOUT ROWID;
       BEGIN;`);
-    fs.rmSync(file, { force: true });
     this.#statements = prepare(this.#database);
   }
 
@@ -41,7 +43,9 @@ export class SqliteScratch implements Scratch {
   }
 
   [Symbol.dispose](): void {
-    if (this.#database.open) this.#database.close();
+    if (!this.#database.open) return;
+    this.#database.close();
+    fs.rmSync(this.#file, { force: true });
   }
 }
 

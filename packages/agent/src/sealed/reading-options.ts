@@ -1,0 +1,79 @@
+import { compareRunNames } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
+import { warnOfHistory } from '../backup/warn-of-history.ts';
+import { AgentError } from '../errors.ts';
+import type { KeyFiles } from '../ports/key-files.ts';
+import type { SealedAccountMemory, StateFolder } from '../ports/state-folder.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
+import type { OpeningOptions } from './opening-account.ts';
+
+export interface ReadingSource {
+  readonly account: StorageAccount;
+  /** Whether this server seals what it backs up to this account, by its configuration. */
+  readonly isOwnAndSealed: boolean;
+  /** What `--identity-key` says. */
+  readonly identityFile: string | undefined;
+  /** A private key that this server keeps for itself. */
+  readonly keptFile: string;
+  readonly keys: () => Promise<KeyFiles>;
+  readonly state: () => Promise<StateFolder>;
+  readonly warn: (text: string) => void;
+}
+
+/** Where keys come from, and what this server remembers, for commands that read. */
+export function readingOptions(source: ReadingSource): OpeningOptions {
+  const { identityFile, keptFile, isOwnAndSealed, warn } = source;
+  let remembered: Promise<Remembered | undefined> | undefined;
+  const memory = () => (remembered ??= isOwnAndSealed ? remember(source) : Promise.resolve(undefined));
+  let hasWarned = false;
+  return {
+    keyring: async () => {
+      const [{ Keyring }, { findIdentity }] = await Promise.all([
+        import('@bakker/impl-format/sealed'),
+        import('../keys/find-identity.ts'),
+      ]);
+      const found = await findIdentity({ file: identityFile, keptFile }, { keys: await source.keys(), warn });
+      return new Keyring([found.privateKey]);
+    },
+    knownSha256: async (run) => (await (await memory())?.state.keptManifest(run))?.stored.sha256,
+    checkClear: async (run) => {
+      if (!isOwnAndSealed) return;
+      refuseClear(run, (await memory())?.account.since);
+      if (hasWarned || (await memory()) !== undefined) return;
+      hasWarned = true;
+      warn(`${run} is not sealed: this server does not remember whether it should be`);
+    },
+    checkRuns: async (runs) => {
+      const known = await memory();
+      if (known === undefined) return;
+      const complete = runs.filter(({ state }) => state === 'complete');
+      warnOfHistory(complete, { kept: await known.state.keptRuns(), onWarning: warn });
+    },
+  };
+}
+
+interface Remembered {
+  readonly state: StateFolder;
+  readonly account: SealedAccountMemory;
+}
+
+/** Undefined where this machine has no memory of the account: it is lost, for another account, or not for this user's eyes. */
+async function remember({ account, state: open }: ReadingSource): Promise<Remembered | undefined> {
+  try {
+    const state = await open();
+    const memory = await state.sealedAccount(await account.identity());
+    return memory && { state, account: memory };
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'STATE_UNUSABLE') return undefined;
+    throw error;
+  }
+}
+
+function refuseClear(run: RunName, since: RunName | undefined): void {
+  if (since === undefined || compareRunNames(run, since) < 0) return;
+  throw new AgentError(
+    'MANIFEST_DAMAGED',
+    `${run} is not sealed, and this server has sealed every run since ${since}: it did not make this one so`,
+    { hint: 'somebody exchanged it on the storage; choose another run: bakker list' },
+  );
+}
