@@ -91,6 +91,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
     undoing,
     freezing: {
       mayHaveLeft: async () => (await import('./adapters/undo/journal-file.ts')).hasJournal(stateDir),
+      volumes: once(async () => (await import('./adapters/volumes/open-volumes.ts')).openVolumes()),
       open: once(async () => {
         const { openFreezeTools } = await import('./adapters/freeze-tools.ts');
         return openFreezeTools(await undoing(), stateDir);

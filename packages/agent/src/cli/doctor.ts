@@ -31,6 +31,8 @@ export const doctor: Command<DoctorArgs, readonly Finding[]> = {
       config: () => context.config(),
       account: () => context.account(),
       state: () => context.state(),
+      source: () => context.source(),
+      volumes: () => context.freezing.volumes(),
       pending: async () => {
         // opening the journal would make one
         if ((await machine.inspect(`${context.stateDir}/undo.sqlite`)) === undefined) return undefined;

@@ -1,4 +1,5 @@
 import { escapeText, formatBytes, formatDate, formatDuration } from '@bakker/command-line';
+import { formatWindow } from '../quiesce/format-window.ts';
 import { parseDurationMs } from '../config/durations.ts';
 import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
@@ -72,7 +73,12 @@ export const status: Command<StatusArgs, Status> = {
       lastSuccess:
         lastSuccess === undefined
           ? null
-          : { run: lastSuccess.run, status: lastSuccess.status, ...isoTimes(lastSuccess) },
+          : {
+              run: lastSuccess.run,
+              status: lastSuccess.status,
+              ...isoTimes(lastSuccess),
+              ...(lastSuccess.windowMs === undefined ? {} : { windowSeconds: lastSuccess.windowMs / 1000 }),
+            },
       lastAttempt:
         lastAttempt === undefined
           ? null
@@ -91,6 +97,8 @@ export const status: Command<StatusArgs, Status> = {
       screen.line(
         `Last success: run ${lastSuccess.run}, ${lastSuccess.status}, ${formatDate(lastSuccess.finishedAtMs)}${age}.`,
       );
+      if (lastSuccess.windowMs !== undefined)
+        screen.line(`Services stood still for ${formatWindow(lastSuccess.windowMs)} in it.`);
     }
     if (health === 'late') screen.line(`That is longer ago than ${formatDuration(maxAgeMs)}.`);
     if (lastAttempt !== undefined && lastAttempt.exitStatus !== 0) {

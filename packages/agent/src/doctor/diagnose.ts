@@ -4,8 +4,10 @@ import type { Clock } from '../ports/clock.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
+import type { SourceTree } from '../ports/source-tree.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { PendingUndo } from '../ports/undo-journal.ts';
+import type { Volumes } from '../ports/volumes.ts';
 import { failed, ok, type Finding } from './finding.ts';
 import { checkChannels, checkHostKey, checkIdentity, checkNativeCrypto } from './ssh-checks.ts';
 import { checkConfigFile, checkRuntime, checkSources, checkStateFolder } from './server-checks.ts';
@@ -14,6 +16,7 @@ import { checkStorageConfig } from './storage-config-check.ts';
 import { checkLastRun } from './last-run-check.ts';
 import { checkNotify } from './notify-checks.ts';
 import { checkServices } from './service-checks.ts';
+import { checkSnapshots } from './snapshot-checks.ts';
 import { checkPending, checkTimer } from './unattended-checks.ts';
 
 export interface DoctorTools {
@@ -26,6 +29,8 @@ export interface DoctorTools {
   config(): Promise<Config>;
   account(): Promise<StorageAccount>;
   state(): Promise<StateFolder>;
+  source(): Promise<SourceTree>;
+  volumes(): Promise<Volumes>;
   /** What runs have recorded to be undone; undefined if none ever did. */
   pending?(): Promise<readonly PendingUndo[] | undefined>;
   /** Also asks servers that are told of runs. */
@@ -72,7 +77,15 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   await look('timer', () => checkTimer(known.file, machine));
   await look('services', () => checkServices(known, machine));
   await look('notifications', () => checkNotify(known, { machine, isOnline: tools.isOnline === true }));
-  if (known.sources.length > 0) await look('sources', () => checkSources(known, machine));
+  if (known.sources.length > 0) {
+    await look('sources', () => checkSources(known, machine));
+    const areThere = findings.at(-1)?.result === 'ok';
+    if (areThere) {
+      await look('snapshots', async () =>
+        checkSnapshots(known, { volumes: await tools.volumes(), live: await tools.source() }),
+      );
+    }
+  }
   const isSsh = known.account.kind === 'ssh';
   if (isSsh) {
     await look('key', () => checkIdentity(known.ssh, machine));

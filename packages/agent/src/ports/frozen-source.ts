@@ -9,6 +9,8 @@ import type { Volumes } from './volumes.ts';
 export interface Freezing {
   /** Whether an earlier run may have left something to undo. Quick, and loads nothing. */
   mayHaveLeft(): Promise<boolean>;
+  /** To see what would be frozen. */
+  volumes(): Promise<Volumes>;
   /** To be used under the run lock. @throws AgentError STATE_UNUSABLE */
   open(): Promise<FreezeTools>;
 }

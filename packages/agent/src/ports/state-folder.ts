@@ -9,6 +9,8 @@ export interface LastRuns {
         readonly status: 'complete' | 'partial';
         readonly startedAtMs: number;
         readonly finishedAtMs: number;
+        /** How long services stood still; undefined where none did. */
+        readonly windowMs?: number;
       }
     | undefined;
   readonly lastAttempt:

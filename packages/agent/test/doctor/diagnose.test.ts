@@ -1,6 +1,7 @@
 import { chmod, mkdir, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import {
   startSshd,
   type SshAccount,
@@ -8,8 +9,10 @@ import {
   type SshServer,
 } from '../../../../test/harness/sshd.ts';
 import { openAccount } from '../../src/adapters/open-account.ts';
+import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import { linuxMachine } from '../../src/adapters/ssh/machine.ts';
 import { openStateFolder } from '../../src/adapters/state-folder.ts';
+import { openVolumes } from '../../src/adapters/volumes/open-volumes.ts';
 import { doctor } from '../../src/cli/doctor.ts';
 import { parseConfig } from '../../src/config/parse-config.ts';
 import { diagnose } from '../../src/doctor/diagnose.ts';
@@ -33,6 +36,7 @@ class Patient implements AsyncDisposable {
   readonly account: SshAccount;
   readonly folder: string;
   extraConfig = '';
+  readonly moreSources: string[] = [];
   stateDir: string;
   #opened: StorageAccount | undefined;
 
@@ -69,7 +73,7 @@ class Patient implements AsyncDisposable {
       `account: ${this.account.address}`,
       `identity: ${this.account.identityFile}`,
       `host-key: ${this.server.hostKeyFingerprint}`,
-      `sources: [${join(this.folder, 'source')}]`,
+      `sources: [${[join(this.folder, 'source'), ...this.moreSources].join(', ')}]`,
       this.extraConfig,
     ].join('\n');
     await writeFile(file, text, { mode: 0o600 });
@@ -84,6 +88,8 @@ class Patient implements AsyncDisposable {
       config,
       account: async () => (this.#opened = await openAccount(await config(), { signal, progress: QUIET })),
       state: () => openStateFolder(this.stateDir),
+      source: async () => openSourceTree(),
+      volumes: async () => openVolumes(),
     });
   }
 
@@ -224,4 +230,25 @@ t.test('an interrupt ends it with its reason', async (t) => {
     }),
     reason,
   );
+});
+
+t.test('how each source is frozen is said, and why; what can not be is a failure', async (t) => {
+  await using patient = await Patient.admit(t);
+  t.match(about(await patient.diagnose(), 'snapshots'), [
+    { result: 'ok', detail: /^none: files are read live/ },
+  ]);
+  await using disk = await mountLoopFilesystem({ type: 'btrfs', sizeBytes: 128 * 2 ** 20 });
+  patient.moreSources.push(disk.folder);
+  t.match(about(await patient.diagnose(), 'snapshots'), [
+    { result: 'ok', detail: /"snapshot: auto" would use .*btrfs at \/var\/lib/ },
+  ]);
+  patient.extraConfig = 'services: [{ name: app, redis: }]';
+  const found = about(await patient.diagnose(), 'snapshots');
+  const frozen = found.find(({ detail }) => detail.startsWith('btrfs'));
+  t.match(frozen, {
+    result: 'ok',
+    detail: `btrfs at ${disk.folder} for ${disk.folder}: the btrfs subvolume /`,
+  });
+  patient.extraConfig = 'snapshot: zfs';
+  t.match(about(await patient.diagnose(), 'snapshots').at(-1), { result: 'fail', exitStatus: 14 });
 });

@@ -12,11 +12,12 @@ export function decodeLastRuns(text: string | undefined): LastRuns {
 }
 
 function decodeSuccess(value: Readonly<Record<string, unknown>>): LastRuns['lastSuccess'] {
-  const { run, status, startedAtMs, finishedAtMs } = value;
+  const { run, status, startedAtMs, finishedAtMs, windowMs } = value;
   const name = typeof run === 'string' ? parseRunName(run) : undefined;
   if (!name || (status !== 'complete' && status !== 'partial')) return undefined;
   if (typeof startedAtMs !== 'number' || typeof finishedAtMs !== 'number') return undefined;
-  return { run: name, status, startedAtMs, finishedAtMs };
+  const times = { startedAtMs, finishedAtMs, ...(typeof windowMs === 'number' ? { windowMs } : {}) };
+  return { run: name, status, ...times };
 }
 
 function decodeAttempt(value: Readonly<Record<string, unknown>>): LastRuns['lastAttempt'] {
