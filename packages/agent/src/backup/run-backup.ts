@@ -239,8 +239,10 @@ async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: nu
   if (!run || report.status === 'skipped')
     throw new Error(`a report of an unknown run ${String(report.run)}`);
   const before = await ports.state.lastRuns();
+  const { windowSeconds } = report;
+  const window = windowSeconds === undefined ? {} : { windowMs: windowSeconds * 1000 };
   const last: LastRuns = {
-    lastSuccess: { run, status: report.status, startedAtMs, finishedAtMs },
+    lastSuccess: { run, status: report.status, startedAtMs, finishedAtMs, ...window },
     lastAttempt: {
       startedAtMs,
       finishedAtMs,

@@ -66,7 +66,7 @@ ${renderEncrypt(encrypt)}
 #services: []
 #window: ${DEFAULTS.window}
 
-# How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. docs/snapshots.md.
+# How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. Without services, none. docs/snapshots.md.
 #snapshot: { provider: ${DEFAULTS.snapshot.provider}, lvm-size: ${DEFAULTS.snapshot.lvmSize.share * 100}% }
 
 # Who is told of runs: hooks, ping, mail, ntfy, prometheus. docs/notifications.md.
