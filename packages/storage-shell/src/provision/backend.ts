@@ -13,6 +13,8 @@ export interface Space {
   readonly usedBytes: number | undefined;
   /** Until the limit, or until the file system is full. */
   readonly freeBytes: number | undefined;
+  /** The whole file system, whoever else has a part in it. */
+  readonly volumeBytes: number;
 }
 
 /** Gives accounts their space, and takes it back. */

@@ -16,7 +16,8 @@ export function dirSpace({ system, record }: BackendParts): SpaceBackend {
       if (volume === undefined) return undefined;
       const { limitBytes } = (await readPolicy(system, record)).space;
       // How much of the shared file system is the account's own is what its sessions have counted.
-      return { limitBytes, usedBytes: undefined, freeBytes: volume.freeBytes };
+      const { freeBytes, totalBytes } = volume;
+      return { limitBytes, usedBytes: undefined, freeBytes, volumeBytes: totalBytes };
     },
   };
 }

@@ -270,6 +270,7 @@ export function lvmSpace(parts: BackendParts, { vg, fs }: Extract<Backend, { kin
         limitBytes: found.sizeBytes,
         usedBytes: facts.totalBytes - facts.freeBytes,
         freeBytes: facts.freeBytes,
+        volumeBytes: facts.totalBytes,
       };
     },
   };

@@ -1,5 +1,7 @@
 import { classifyName, compareRunNames, receiptName } from '@bakker/impl-format/storage';
 import type { RunName } from '@bakker/impl-format/storage';
+import { DEFAULT_POLICY } from '../policy/account-policy.ts';
+import { reserveBytesOf } from '../policy/reserve.ts';
 import type { System } from '../ports/system.ts';
 import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
@@ -79,7 +81,12 @@ async function look(
   const shellFree =
     limitBytes === undefined || usedBytes === undefined ? Infinity : Math.max(0, limitBytes - usedBytes);
   const freeBytes = space?.freeBytes === undefined ? undefined : Math.min(space.freeBytes, shellFree);
-  const reserveBytes = policy?.space.reserveBytes ?? 0;
+  // As sessions see it: they leave the reserve alone, and refuse what does not fit beside it.
+  const reserveBytes =
+    space === undefined ? 0 : reserveBytesOf(policy?.space ?? DEFAULT_POLICY.space, space.volumeBytes);
+  const isFull =
+    (space?.freeBytes !== undefined && space.freeBytes < reserveBytes + SMALL_FILE_BYTES) ||
+    shellFree < SMALL_FILE_BYTES;
   const states: AccountState[] = [
     ...(record.state === 'closed' ? (['closed'] as const) : []),
     ...(record.state === 'unfinished' ? (['unfinished'] as const) : []),
@@ -87,7 +94,7 @@ async function look(
     ...(policy === undefined ? (['unreadable'] as const) : []),
     ...(notes.isHurt ? (['hurt'] as const) : []),
     ...(notes.isFrozen ? (['frozen'] as const) : []),
-    ...(freeBytes !== undefined && freeBytes <= reserveBytes ? (['full'] as const) : []),
+    ...(isFull ? (['full'] as const) : []),
     ...(isAsking ? (['space requested'] as const) : []),
     ...(about.hasStaleKeys ? (['keys out of date'] as const) : []),
   ];
@@ -111,6 +118,9 @@ async function look(
     ),
   };
 }
+
+/** The most that comes in one piece: with less than that, backups are refused. */
+const SMALL_FILE_BYTES = 255 * 1024;
 
 async function receivedAt(system: System, file: string): Promise<number | null> {
   try {

@@ -117,7 +117,7 @@ export function xfsQuotaSpace({ system, record }: BackendParts): SpaceBackend {
         limitBytes === undefined
           ? facts.freeBytes
           : Math.min(facts.freeBytes, Math.max(0, limitBytes - usedBytes));
-      return { usedBytes, limitBytes, freeBytes };
+      return { usedBytes, limitBytes, freeBytes, volumeBytes: facts.totalBytes };
     },
   };
 }
