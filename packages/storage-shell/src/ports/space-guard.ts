@@ -16,7 +16,11 @@ export interface SpaceGuard {
    * @throws StorageError FULL if only the reserve would be left, QUOTA beyond the account's limit
    */
   check(bytes: number): void;
-  /** The same for what ends a run, its manifest: it may use the reserve, but not all of it. @throws StorageError FULL, QUOTA */
+  /**
+   * The same for what takes little and completes a run, its folders and its manifest: it may use the reserve, but not all.
+   *
+   * @throws StorageError FULL, QUOTA
+   */
   checkEnding(bytes: number): void;
   /** Notes that so many bytes were stored, in one new inode unless told otherwise. */
   used(bytes: number, inodes?: number): void;

@@ -1,5 +1,5 @@
 import { VERB, parseSpaceGrant, parseSpaceReply } from '@bakker/impl-format';
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { Shell, publishRun, statusOf, string, temporaryRoot } from './shell-client.ts';
@@ -33,6 +33,24 @@ for (const type of ['ext4', 'xfs'] as const) {
         t.equal(await statusOf(writeLarge(shell)), 14, 'nor is there room for a large file');
         await shell.publish({ files: stored, directories: 1, bytes: stored * PIECE.length });
         t.ok(existsSync(`${account}/${begun.run}.impl`), 'what fits but for the reserve is published');
+        await shell.cleanUp();
+        await shell.end();
+        await using unchanged = await Shell.open({ root });
+        const { run } = await unchanged.begin(begun.run);
+        let more = 0;
+        let refusedNow: unknown;
+        for (; typeof refusedNow !== 'number' && more < 500; more++)
+          refusedNow = await statusOf(unchanged.put(`new-${more}`, PIECE));
+        more--; // XFS gives a little back when files are closed
+        t.equal(refusedNow, 14);
+        t.same(
+          await unchanged.tree((script) => script.keepRest()),
+          [],
+          'links need no more than the reserve',
+        );
+        const bytes = (stored + more) * PIECE.length;
+        await unchanged.publish({ files: stored + more, directories: 1, bytes });
+        t.ok(existsSync(`${account}/${run}/big/file-0`), 'a run of which nothing changed is published');
       }
       const cut = await Shell.open({ root });
       const { token } = await cut.begin(first);
@@ -50,14 +68,26 @@ for (const type of ['ext4', 'xfs'] as const) {
         },
         { code: 'ENOSPC' },
       );
-      await using shell = await Shell.open({ root });
-      const again = await statusOf(shell.begin(first));
-      if (typeof again === 'number') {
-        t.equal(again, 14, 'not even a folder finds room');
-        return;
+      {
+        await using shell = await Shell.open({ root });
+        const again = await statusOf(shell.begin(first));
+        if (typeof again === 'number') t.equal(again, 14, 'not even a folder finds room');
+        else {
+          t.same((again as { carried: string[] }).carried, [token], 'what arrived is not lost');
+          t.equal(await statusOf(shell.put('one', PIECE)), 14);
+        }
       }
-      t.same((again as { carried: string[] }).carried, [token], 'what arrived is not lost');
-      t.equal(await statusOf(shell.put('one', PIECE)), 14);
+      // Room again: the filler is gone, and so are the runs that filled the volume.
+      const gone = readdirSync(account).filter((name) => /^\d/.test(name) && !name.startsWith(first));
+      for (const name of gone.filter((name) => !name.includes('incomplete')))
+        rmSync(`${account}/${name}`, { recursive: true });
+      for (const name of readdirSync(root).filter((name) => name.startsWith('filler')))
+        rmSync(`${root}/${name}`);
+      await using later = await Shell.open({ root });
+      const resumed = await later.begin(first);
+      t.ok(resumed.carried.includes(token), 'it is resumed');
+      await later.put('more/0', PIECE);
+      await later.publish({ files: 1, directories: 1, bytes: PIECE.length });
     },
   );
 }

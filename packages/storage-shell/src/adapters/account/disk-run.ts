@@ -78,7 +78,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
     this.#folders = new RunFolders(options.root, {
-      before: () => space.check(folderBytes),
+      // Folders, symlinks and links may use the reserve: a run of which nothing changed needs nothing else.
+      before: () => space.checkEnding(folderBytes),
       after: () => space.used(folderBytes),
     });
     const { run, parent } = options.begun;
@@ -100,7 +101,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       made: ({ directories, symlinks }) => {
         if (directories + symlinks === 0) return;
         space.used(directories * folderBytes, directories + symlinks);
-        space.check(0);
+        space.checkEnding(0);
       },
     });
     options.signal.addEventListener('abort', this.#stop);
@@ -119,7 +120,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   create(path: Buffer, expectedBytes: number): NewLargeFile {
     this.#checkOpen();
     const { space, signal } = this.#options;
-    // Holes may be in it: what it will take is not known, but a file that can't fit is refused before it is sent.
+    // Holes may be in it, so what it will take is not known: each write is looked at, and here whether there is any room.
     space.check(Math.min(expectedBytes, BLOCK_BYTES));
     space.used(0);
     return new LargeFile({
@@ -132,7 +133,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   async tree(script: Buffer): Promise<Buffer> {
     this.#checkOpen();
-    this.#options.space.check(BLOCK_BYTES);
+    this.#options.space.checkEnding(BLOCK_BYTES);
     return encodeTreeOutcome(await this.#cloner.apply(script));
   }
 

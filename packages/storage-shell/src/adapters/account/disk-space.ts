@@ -120,7 +120,9 @@ export class DiskSpace implements SpaceGuard {
     const { free, reserve } = this.#look();
     if (free + reserve - bytes < reserve / 4) throw full();
     const limit = (this.#limit ??= this.#readLimit());
-    if (limit.bytes === null || limit.usedBytes + bytes <= limit.bytes + reserve) return;
+    if (limit.bytes === null) return;
+    const most = limit.bytes + reserve;
+    if (limit.usedBytes + bytes <= most && limit.usedInodes < mostInodes(most)) return;
     throw new StorageError('QUOTA', `the account's limit of ${limit.bytes} bytes is reached`, { hint: MORE });
   }
 
