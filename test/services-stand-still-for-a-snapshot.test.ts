@@ -122,6 +122,10 @@ t.test('a run has what was there while the service stood still', async (t) => {
   t.equal(stateInRun(machine), 'steady', 'though it was released before it was read');
   t.equal(fs.readFileSync(`${machine.data}/state`, 'utf8').trim(), 'unsteady');
   t.ok(report.windowSeconds > 0);
+  const status = (await world.expect(['status', '--json'])).json<{
+    lastSuccess: { windowSeconds: number };
+  }>();
+  t.ok(status.lastSuccess.windowSeconds > 0, 'status remembers it');
   t.strictSame(report.snapshots, [
     { source: machine.data, filesystem: machine.disk.folder, provider: 'btrfs' },
   ]);
