@@ -227,6 +227,8 @@ t.test('an interrupt ends it with its reason', async (t) => {
       config: never,
       account: never,
       state: never,
+      source: never,
+      volumes: never,
     }),
     reason,
   );

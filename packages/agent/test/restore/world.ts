@@ -121,6 +121,7 @@ export class World implements AsyncDisposable {
       windowMs: 60_000,
       snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
       notify: NOBODY_TOLD,
+      encrypt: undefined,
       stated: ['account', 'sources'],
     };
   }
