@@ -5,7 +5,15 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { formatPaperKey, formatPrivateKey, generatePrivateKey, protectKey, publicKeyOf, readStridedHeader, Sealer } from '@bakker/impl-format/sealed';
+import {
+  formatPaperKey,
+  formatPrivateKey,
+  generatePrivateKey,
+  protectKey,
+  publicKeyOf,
+  readStridedHeader,
+  Sealer,
+} from '@bakker/impl-format/sealed';
 
 const FOLDER = new URL('../packages/impl-format/test/sealed/vectors/', import.meta.url);
 const CHUNK_BYTES = 65_536;

@@ -24,8 +24,8 @@ t.test(
     const shown = bytes(`${folder.path}/shown`);
     for (const path of [at, shown]) fs.mkdirSync(path);
     await tmpfs(at, 'size=1m');
-  // As systemd has it: else nothing would be passed on in any case.
-  execFileSync('bash', ['-c', `mount --make-shared ${folder.path}/*live`]);
+    // As systemd has it: else nothing would be passed on in any case.
+    execFileSync('bash', ['-c', `mount --make-shared ${folder.path}/*live`]);
     fs.mkdirSync(Buffer.concat([at, bytes('/inner')]));
     fs.writeFileSync(Buffer.concat([at, bytes('/file')]), 'kept');
     bindMount(at, shown);
