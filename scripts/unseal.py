@@ -245,23 +245,26 @@ def open_run(opener, account, run, out):
         path = as_bytes(entry["path"])
         parent, _, name = path.rpartition(b"/")
         need(path[:1] != b"/" and parent in directory_ids and name not in (b"", b".", b"..") and b"\0" not in name, "a path leaves its place")
-        to = os.path.join(out, path)
         if entry["type"] == "directory":
-            os.mkdir(to)
             directory_ids[path] = bytes.fromhex(entry["nameId"]) if name_key else b""
-        elif entry["type"] == "symlink" and "target" in entry:
-            os.symlink(as_bytes(entry["target"]), to)
-        elif entry["type"] == "file" and "unreadable" not in entry:
-            stored = entry.get("stored")
-            at = as_bytes(stored["at"]) if stored else hidden(name_key, directory_ids, path) if name_key else path
-            try:
-                restore_file(opener, os.path.join(account, run, at), to, entry)
-            except (Refused, OSError) as error:
-                problems.append("%s: %s" % (path.decode("utf-8", "backslashreplace"), error))
+        try:
+            restore_entry(opener, os.path.join(account, run), os.path.join(out, path), entry, lambda: hidden(name_key, directory_ids, path))
+        except (Refused, OSError) as error:
+            problems.append("%s: %s" % (path.decode("utf-8", "backslashreplace"), error))
+
+
+def restore_entry(opener, stored_run, to, entry, hidden_path):
+    if entry["type"] == "directory":
+        os.mkdir(to)
+    elif entry["type"] == "symlink" and "target" in entry:
+        os.symlink(as_bytes(entry["target"]), to)
+    elif entry["type"] == "file" and "unreadable" not in entry:
+        stored = entry.get("stored")
+        restore_file(opener, os.path.join(stored_run, as_bytes(stored["at"]) if stored else hidden_path()), to, entry)
 
 
 def restore_file(opener, source, to, entry):
-    open_to(opener, source, to + b".unsealing", to)
+    open_to(opener, source, to)
     with open(to, "rb") as content:
         digest, size = hashlib.sha256(), 0
         for piece in iter(lambda: content.read(1 << 20), b""):
@@ -272,8 +275,9 @@ def restore_file(opener, source, to, entry):
         raise Refused("it is not the content that the manifest names")
 
 
-def open_to(opener, source, beside, to):
+def open_to(opener, source, to):
     """The name appears when all of it proved true."""
+    beside = os.path.join(os.path.dirname(to), b".unsealing-" + os.urandom(8).hex().encode())
     try:
         with open(source, "rb") as sealed, open(beside, "xb") as out:
             opener.open(sealed, out)
@@ -285,6 +289,9 @@ def open_to(opener, source, beside, to):
 
 
 def hidden(name_key, directory_ids, path):
+    """Where a path lies below the run's folder."""
+    if not name_key:
+        return path
     parts, above = [], b""
     for name in path.split(b"/"):
         digest = hmac.new(name_key, b"bakker name 1\0" + directory_ids[above] + name, "sha256").digest()
@@ -306,7 +313,7 @@ def main(words):
             opener = Opener(read_key(file.read()))
         if what == "file" and len(rest) == 2:
             source, to = map(os.fsencode, rest)
-            open_to(opener, source, to + b".unsealing", to)
+            open_to(opener, source, to)
         elif what == "manifest" and len(rest) == 1:
             for line in open_manifest(opener, rest[0]):
                 sys.stdout.buffer.write(line)

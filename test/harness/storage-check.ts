@@ -16,9 +16,13 @@ export function completeRuns(folder: string): string[] {
  * Looks at an account's folder from outside: every name without a suffix is a run with a manifest that is whole, and
  * `latest` points at the newest.
  *
+ * @param linesOf - reads a manifest, where zstd alone can't
  * @returns what is wrong, one sentence each
  */
-export function findBrokenPromises(folder: string): string[] {
+export function findBrokenPromises(
+  folder: string,
+  linesOf: (file: string) => Record<string, unknown>[] = readManifest,
+): string[] {
   const broken: string[] = [];
   for (const name of readdirSync(folder))
     if (!KNOWN.test(name)) broken.push(`${name} is no name that belongs here`);
@@ -26,7 +30,7 @@ export function findBrokenPromises(folder: string): string[] {
   for (const run of runs) {
     if (!lstatSync(`${folder}/${run}`).isDirectory()) broken.push(`${run} is no folder`);
     if (!existsSync(`${folder}/${run}.impl`)) broken.push(`${run} has no manifest`);
-    else broken.push(...findManifestFaults(`${folder}/${run}.impl`, run));
+    else broken.push(...findManifestFaults(linesOf, `${folder}/${run}.impl`, run));
   }
   const latest = readLatest(folder);
   if (runs.length > 0 && latest === undefined) broken.push('there are runs, but no latest');
@@ -61,9 +65,13 @@ export function readManifest(file: string): Record<string, unknown>[] {
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
-function findManifestFaults(file: string, run: string): string[] {
+function findManifestFaults(
+  linesOf: (file: string) => Record<string, unknown>[],
+  file: string,
+  run: string,
+): string[] {
   try {
-    const lines = readManifest(file);
+    const lines = linesOf(file);
     const counts = lines.at(-1)?.['counts'] as { entries?: number } | undefined;
     const faults: string[] = [];
     if (lines[0]?.['run'] !== run) faults.push(`the manifest of ${run} is of ${String(lines[0]?.['run'])}`);

@@ -2,8 +2,10 @@ import { formatCounted } from '@bakker/command-line';
 import { pathJson } from '../browse/path-text.ts';
 import type { Difference } from '../browse/diff-runs.ts';
 import type { Command } from './command.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 
-interface DiffArgs {
+interface DiffArgs extends ReadingArgs {
   readonly before: string;
   readonly after: string;
 }
@@ -16,11 +18,11 @@ export const diff: Command<DiffArgs, readonly Difference[]> = {
     before: { type: 'string', describe: 'the older run: latest, a run, or a date' },
     after: { type: 'string', describe: 'the newer run' },
   },
-  flags: {},
+  flags: { ...ACCOUNT_FLAG },
   async run(context, args) {
     const { chooseRun } = await import('../browse/choose-run.ts');
     const { diffRuns } = await import('../browse/diff-runs.ts');
-    const account = await context.account();
+    const account = await accountOf(context, args);
     const before = await chooseRun(account, args.before);
     const after = await chooseRun(account, args.after);
     return diffRuns(account, { before, after });

@@ -2,8 +2,10 @@ import { pathJson } from '../browse/path-text.ts';
 import type { Hit } from '../browse/search-runs.ts';
 import type { Command } from './command.ts';
 import { entryJson, longLines } from './entry-lines.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 
-interface FindArgs {
+interface FindArgs extends ReadingArgs {
   readonly pattern: string;
   readonly from: string;
 }
@@ -19,13 +21,15 @@ export const find: Command<FindArgs, readonly Hit[]> = {
     pattern: { type: 'string', describe: 'a name or a path; * ? ** and [...] are globs' },
   },
   flags: {
+    ...ACCOUNT_FLAG,
     from: { type: 'string', requiresArg: true, default: 'all', describe: 'all, latest, a run, or a date' },
   },
-  async run(context, { pattern, from }) {
+  async run(context, args) {
+    const { pattern, from } = args;
     const { findInRuns } = await import('../browse/search-runs.ts');
     const { chooseRuns } = await import('../browse/choose-run.ts');
     const { progress, signal } = context;
-    const account = await context.account();
+    const account = await accountOf(context, args);
     const runs = await chooseRuns(account, from);
     const onDamaged = (error: Error) => {
       progress.warning(error.message);

@@ -2,9 +2,11 @@ import { formatBytes, formatDate, tableLines } from '@bakker/command-line';
 import type { HistoryStep } from '../browse/search-runs.ts';
 import { AgentError } from '../errors.ts';
 import type { Command } from './command.ts';
+import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
+import type { ReadingArgs } from './other-account.ts';
 import { entryJson } from './entry-lines.ts';
 
-interface HistoryArgs {
+interface HistoryArgs extends ReadingArgs {
   readonly path: string;
 }
 
@@ -13,11 +15,12 @@ export const history: Command<HistoryArgs, readonly HistoryStep[]> = {
   summary: 'Show which runs have a path, and where it changed',
   examples: [['bakker history /etc/passwd', 'one line for each run']],
   positionals: { path: { type: 'string', describe: 'absolute path as it was on the server' } },
-  flags: {},
-  async run(context, { path }) {
+  flags: { ...ACCOUNT_FLAG },
+  async run(context, args) {
+    const { path } = args;
     const { historyOf } = await import('../browse/search-runs.ts');
     const { chooseRuns } = await import('../browse/choose-run.ts');
-    const account = await context.account();
+    const account = await accountOf(context, args);
     const runs = await chooseRuns(account, 'all');
     const steps = await historyOf(account, { runs, path, signal: context.signal });
     if (steps.some(({ entry }) => entry !== undefined)) return steps;

@@ -1,0 +1,147 @@
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import t from 'tap';
+import { compareTrees } from './harness/compare-trees.ts';
+import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
+import { makeSealedWorld } from './harness/sealed-world.ts';
+import { findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
+import { makeTortureTree } from './harness/torture-tree.ts';
+
+const MIB = 1024 * 1024;
+
+for (const kind of ['plain', 'local', 'shell'] as const) {
+  for (const hideNames of [false, true]) {
+    const how = `on ${kind} storage, names ${hideNames ? 'hidden' : 'clear'}`;
+
+    t.test(`whatever changes between sealed runs, each is what the source was, ${how}`, async (t) => {
+      await using world = await makeSealedWorld({ kind, hideNames });
+      const { source } = world;
+      writeSampleTree(source, { files: 300, filesPerFolder: 50, maxBytes: 100_000 });
+      mkdirSync(`${source}/deep/er/still`, { recursive: true });
+      for (const name of ['a', 'b', 'c']) writeFileSync(`${source}/deep/er/${name}`, `${name} in deep`);
+      writeFileSync(`${source}/deep/er/still/there`, 'far below');
+      writeFileSync(`${source}/one`, 'linked');
+      linkSync(`${source}/one`, `${source}/deep/two`);
+      symlinkSync('one', `${source}/link`);
+      writeFileSync(`${source}/large`, pseudoRandomBytes('large', 9 * MIB + 5));
+      writeFileSync(`${source}/text`, 'text that shrinks a lot\n'.repeat(60_000));
+      const first = await world.backup();
+      t.match(first, { status: 'complete', parent: null, files: { unreadable: 0 }, warnings: [] });
+      t.same(await compareTrees(source, await world.restoreSealed()), []);
+
+      const second = await world.backup();
+      t.equal(second.files.unchanged, second.files.total, 'nothing changed');
+      t.equal(second.bytes.sent, 0);
+
+      const changes: readonly (() => void)[] = [
+        () => {
+          appendFileSync(`${source}/folder 1/file 60`, 'more');
+          renameSync(`${source}/folder 2`, `${source}/a folder`);
+          renameSync(`${source}/deep`, `${source}/folder 1/deep`);
+          rmSync(`${source}/folder 3`, { recursive: true });
+        },
+        () => {
+          rmSync(`${source}/folder 1/deep/er`, { recursive: true });
+          writeFileSync(`${source}/folder 1/deep/er`, 'a file where a folder was');
+          rmSync(`${source}/link`);
+          mkdirSync(`${source}/link`);
+          writeFileSync(`${source}/link/inside`, 'a folder where a symlink was');
+          chmodSync(`${source}/folder 1/file 61`, 0o4711);
+          mkdirSync(`${source}/folder 1/file 62.d`);
+          writeFileSync(`${source}/.first of all`, '');
+          writeFileSync(`${source}/~last of all`, '');
+        },
+        () => {
+          appendFileSync(`${source}/large`, 'grown');
+          truncateSync(`${source}/text`, 1000);
+          // one folder takes the place of another, whose names move on
+          renameSync(`${source}/folder 4`, `${source}/was 4`);
+          renameSync(`${source}/folder 5`, `${source}/folder 4`);
+        },
+        () => {
+          // a copy in the old place, the old one elsewhere
+          renameSync(`${source}/folder 4`, `${source}/0 first`);
+          execFileSync('cp', ['-a', `${source}/0 first`, `${source}/folder 4`]);
+        },
+      ];
+      for (const [number, change] of changes.entries()) {
+        const before = await fingerprintRuns(world.storage);
+        change();
+        const report = await world.backup();
+        t.same(report.warnings, [], `change ${number} needs no second try`);
+        t.same(await compareTrees(source, await world.restoreSealed()), [], `change ${number} is in its run`);
+        const after = await fingerprintRuns(world.storage);
+        for (const [run, print] of before) t.equal(after.get(run), print, `${run} stays as it was`);
+      }
+      const linesOf = (file: string) => world.unsealManifest(file.slice(-19, -5));
+      t.same(findBrokenPromises(world.storage, linesOf), []);
+      const { runs } = await world.verify(['--data', ...world.key]);
+      t.equal(runs.length, changes.length + 2);
+      for (const { run, damaged } of runs) t.same(damaged, [], run);
+      const last = (await world.list()).at(-1);
+      t.equal(last?.status, 'complete', 'no key is needed to list runs');
+    });
+  }
+}
+
+for (const [kind, hideNames] of [
+  ['plain', false],
+  ['local', true],
+  ['shell', true],
+] as const) {
+  const how = `on ${kind} storage, names ${hideNames ? 'hidden' : 'clear'}`;
+  t.test(`a torture tree comes back, also by the other decoder, ${how}`, async (t) => {
+    await using world = await makeSealedWorld({ kind, hideNames });
+    // Python's paths are absolute: the longest ones would not fit below another folder
+    await makeTortureTree(world.source, { deepPathBytes: 3500 });
+    const first = await world.backup();
+    t.match(first, { status: 'complete', files: { unreadable: 0 }, warnings: [] });
+    t.same(await compareTrees(world.source, await world.restoreSealed()), []);
+    const second = await world.backup();
+    t.equal(second.files.unchanged, second.files.total);
+    t.same(await compareTrees(world.source, await world.restoreSealed()), []);
+    const { runs } = await world.verify(['--data', ...world.key]);
+    t.same(
+      runs.map((run) => run.damaged),
+      [[], []],
+    );
+    t.same(await filesDiffer(world.source, world.unsealRun(second.run ?? '')), [], 'unseal.py agrees');
+  });
+}
+
+t.test('browsing shows what was sealed, with its real names', async (t) => {
+  await using world = await makeSealedWorld({ hideNames: true });
+  mkdirSync(`${world.source}/a`);
+  writeFileSync(`${world.source}/a/file`, 'one');
+  const first = await world.backup();
+  writeFileSync(`${world.source}/a/file`, 'another one');
+  writeFileSync(`${world.source}/new`, 'new');
+  await world.backup();
+  const { key } = world;
+  const file = `${world.source}/a/file`;
+  t.equal((await world.expect(['cat', 'latest', file, ...key])).stdout, 'another one');
+  t.equal((await world.expect(['cat', first.run ?? '', file, ...key])).stdout, 'one');
+  t.match((await world.expect(['ls', 'latest', world.source, ...key])).stdout, /new/);
+  t.match((await world.expect(['diff', first.run ?? '', 'latest', ...key])).stdout, /new/);
+  t.match((await world.expect(['find', 'file', ...key])).stdout, /a\/file/);
+  t.match((await world.expect(['history', file, ...key])).stdout, new RegExp(first.run ?? ''));
+});
+
+/** Contents, names and symlinks: all that the other decoder restores. */
+async function filesDiffer(left: string, right: string): Promise<string[]> {
+  const differences = await compareTrees(left, right, { attributes: false });
+  // devices, fifos and sockets are in the manifest alone
+  return differences.filter(
+    (line) => !/^[.*c>h][DS]/.test(line) && !line.startsWith('*deleting') && !/^cS|^cD/.test(line),
+  );
+}
