@@ -107,6 +107,7 @@ export class FileFetcher {
   async #fetchLarge(entry: Entry, path: Buffer | undefined, handlers: FetchHandlers): Promise<void> {
     const { ports, job } = this.#context;
     let isLocal = true;
+    let isDifferent = false;
     try {
       using file = handlers.open();
       const sum = new ContentHash();
@@ -122,11 +123,14 @@ export class FileFetcher {
       }
       const digest = sum.finish(entry.sizeBytes);
       if (entry.sha256 === undefined || digest.equals(entry.sha256)) await handlers.onContent({ file });
-      else handlers.onDamage(DIFFERENT);
+      else isDifferent = true;
     } catch (error) {
       if (isLocal) handlers.onLocalFailure(error);
       else handlers.onDamage(damageOf(error));
+      return;
     }
+    // only now, when the file is gone: its folder may be let go of here
+    if (isDifferent) handlers.onDamage(DIFFERENT);
   }
 }
 

@@ -1,0 +1,205 @@
+import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { compareTrees } from './harness/compare-trees.ts';
+import { pseudoRandomBytes } from './harness/sample-tree.ts';
+import { makeSealedWorld, tamper, type SealedWorld } from './harness/sealed-world.ts';
+
+const MIB = 1024 * 1024;
+const DAMAGED = 15;
+const MANIFEST_DAMAGED = 1;
+
+/** A run with a small, a medium and a large file, each of the same size as another one. */
+async function makeRun(world: SealedWorld, seed: string): Promise<string> {
+  for (const [name, sizeBytes] of [
+    ['small', 5000],
+    ['medium', 2 * MIB],
+    ['large', 9 * MIB],
+  ] as const)
+    for (const twin of [1, 2])
+      writeFileSync(
+        `${world.source}/${name} ${twin}`,
+        pseudoRandomBytes(`${seed} ${name} ${twin}`, sizeBytes),
+      );
+  return (await world.backup()).run ?? '';
+}
+
+/** What `verify --data` and `restore` call damaged. */
+async function damagedIn(
+  world: SealedWorld,
+  run: string,
+): Promise<{ verified: string[]; restored: string[] }> {
+  const names = (items: readonly { path: string }[]) =>
+    items.map(({ path }) => path.slice(world.source.length + 1)).sort();
+  const { runs } = await world.verify(['--from', run, '--data', ...world.key], DAMAGED);
+  const to = `${world.bakker.folder}/damaged`;
+  const restored = await world.expect(
+    ['restore', '--from', run, '--to', to, '--json', ...world.key],
+    DAMAGED,
+  );
+  rmSync(to, { recursive: true });
+  const { damaged } = restored.json<{ damaged: { path: string }[] }>();
+  return { verified: names(runs[0]?.damaged ?? []), restored: names(damaged) };
+}
+
+t.test('what is altered, cut, longer or swapped is noticed, and nothing else', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const run = await makeRun(world, 'first');
+  const at = (name: string) => `${world.storage}/${run}${world.source}/${name}`;
+  const cases: readonly { why: string; names: readonly string[]; lie: (name: string) => void }[] = [
+    {
+      why: 'a bit is another',
+      names: ['small 1', 'medium 1', 'large 1'],
+      lie: (name) => tamper(at(name), flipped),
+    },
+    {
+      why: 'the end is missing',
+      names: ['small 1', 'medium 1', 'large 1'],
+      lie: (name) => tamper(at(name), (bytes) => bytes.subarray(0, -100)),
+    },
+    {
+      why: 'something follows',
+      names: ['small 1', 'medium 1', 'large 1'],
+      lie: (name) => tamper(at(name), (bytes) => Buffer.concat([bytes, Buffer.alloc(70_000)])),
+    },
+    {
+      why: 'it is empty',
+      names: ['small 1', 'large 1'],
+      lie: (name) => tamper(at(name), () => Buffer.alloc(0)),
+    },
+    {
+      why: 'it is in the clear',
+      names: ['small 1', 'large 1'],
+      lie: (name) => tamper(at(name), () => readFileSync(`${world.source}/${name}`)),
+    },
+    {
+      why: 'it is another file of the run',
+      names: ['small 1', 'medium 1', 'large 1'],
+      lie: (name) => tamper(at(name), () => readFileSync(at(name.replace('1', '2')))),
+    },
+    { why: 'it is not there', names: ['small 1', 'large 1'], lie: (name) => unlinkSync(at(name)) },
+  ];
+  for (const { why, names, lie } of cases) {
+    const before = new Map(names.map((name) => [name, readFileSync(at(name))]));
+    for (const name of names) lie(name);
+    const { verified, restored } = await damagedIn(world, run);
+    t.same(verified, [...names].sort(), `verify: ${why}`);
+    t.same(restored, [...names].sort(), `restore: ${why}`);
+    const cat = await world.bakker.run(['cat', run, `${world.source}/${names[0] ?? ''}`, ...world.key]);
+    t.equal(cat.status, DAMAGED, `cat: ${why}`);
+    t.equal(
+      cat.stdoutBytes.length < 5000 || why === 'it is another file of the run',
+      true,
+      `cat: ${why}: nothing of it`,
+    );
+    for (const [name, bytes] of before) {
+      rmSync(at(name), { force: true });
+      writeFileSync(at(name), bytes);
+    }
+  }
+  t.same(await compareTrees(world.source, await world.restoreSealed()), [], 'mended, all is well');
+});
+
+t.test("an older run's file, or chunk, in the place of a newer one's is noticed", async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const first = await makeRun(world, 'first');
+  const second = await makeRun(world, 'second');
+  const at = (run: string, name: string) => `${world.storage}/${run}${world.source}/${name}`;
+  for (const name of ['small 1', 'large 2']) {
+    rmSync(at(second, name));
+    copyFileSync(at(first, name), at(second, name));
+  }
+  const { verified, restored } = await damagedIn(world, second);
+  t.same(verified, ['large 2', 'small 1']);
+  t.same(restored, ['large 2', 'small 1']);
+});
+
+t.test('a manifest that was altered, or is of another run, is not used', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const first = await makeRun(world, 'first');
+  const second = await makeRun(world, 'second');
+  const manifest = (run: string) => `${world.storage}/${run}.impl`;
+  const good = readFileSync(manifest(second));
+  const elsewhere = `${world.bakker.folder}/state-of-the-server`;
+  const to = `${world.bakker.folder}/no`;
+  for (const [why, bytes] of [
+    ['altered', flipped(good)],
+    ['cut', good.subarray(0, -1)],
+    ['of the run before', readFileSync(manifest(first))],
+    ['empty', Buffer.alloc(0)],
+  ] as const) {
+    tamper(manifest(second), () => bytes);
+    const args = ['restore', '--from', second, '--to', to, ...world.key];
+    t.match((await world.expect(args, MANIFEST_DAMAGED)).stderr, new RegExp(second), `${why}, here`);
+    renameSync(world.bakker.stateDir, elsewhere);
+    t.match(
+      (await world.expect(args, MANIFEST_DAMAGED)).stderr,
+      new RegExp(second),
+      `${why}, on a new machine`,
+    );
+    rmSync(world.bakker.stateDir, { recursive: true });
+    renameSync(elsewhere, world.bakker.stateDir);
+    const { runs } = await world.verify(['--data', ...world.key], DAMAGED);
+    t.same(
+      runs.map(({ damaged }) => damaged.length > 0),
+      [false, true],
+      why,
+    );
+  }
+  tamper(manifest(second), () => good);
+  await world.verify(['--data', ...world.key]);
+});
+
+t.test('an older state of the account is noticed by whoever remembers a newer one', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const first = await makeRun(world, 'first');
+  const before = `${world.bakker.folder}/before`;
+  cpSync(world.storage, before, { recursive: true, verbatimSymlinks: true });
+  const second = await makeRun(world, 'second');
+  rmSync(world.storage, { recursive: true });
+  cpSync(before, world.storage, { recursive: true, verbatimSymlinks: true });
+  const warning = new RegExp(`shows ${first} as the newest run, but this server made ${second}`);
+  for (const args of [
+    ['list'],
+    ['verify', ...world.key],
+    ['restore', '--to', `${world.bakker.folder}/r`, ...world.key],
+  ])
+    t.match((await world.expect(args)).stderr, warning, args[0]);
+  t.match((await world.backup()).warnings.join('\n'), warning);
+  t.notMatch((await world.expect(['list'])).stderr, warning, 'said until there is a newer one');
+});
+
+t.test('a run that somebody else made up is not taken for one of this server', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const first = await makeRun(world, 'first');
+  // who knows the public key can seal something to it; here with a state and a source of its own
+  await using forger = await makeSealedWorld({ kind: 'local' });
+  const publicKey = (await world.expect(['key', 'list'])).stdout.split(/\s+/)[1] ?? '';
+  await forger.expect(['key', 'rotate', 'mine', publicKey]);
+  const forged = (await makeRun(forger, 'forged')) || '';
+  t.equal(forged, first, 'both are the first of today');
+
+  tamper(`${world.storage}/${first}.impl`, () => readFileSync(`${forger.storage}/${forged}.impl`));
+  const refused = await world.expect(['ls', first, '/', ...world.key], MANIFEST_DAMAGED);
+  t.match(refused.stderr, /is not what this server had stored/);
+
+  await forger.configure({ encrypt: false });
+  const clear = (await makeRun(forger, 'in the clear')) || '';
+  for (const name of [clear, `${clear}.impl`])
+    cpSync(`${forger.storage}/${name}`, `${world.storage}/${name}`, { recursive: true });
+  const result = await world.expect(
+    ['restore', '--from', clear, '--to', `${world.bakker.folder}/no`, ...world.key],
+    1,
+  );
+  t.match(
+    result.stderr,
+    new RegExp(`${clear} is not sealed, and this server has sealed every run since ${first}`),
+  );
+});
+
+/** One bit in the last quarter. */
+function flipped(bytes: Buffer): Buffer {
+  const copy = Buffer.from(bytes);
+  const at = Math.floor(copy.length * 0.8);
+  copy[at] = (copy[at] ?? 0) ^ 1;
+  return copy;
+}
