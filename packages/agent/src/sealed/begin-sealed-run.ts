@@ -23,7 +23,7 @@ export async function beginSealedRun(
   if (!keys.hidesNames) {
     return {
       sealing,
-      naming: clearNaming(writer.maxPathBytes),
+      naming: clearNaming(writer.maxPathBytes, wasHidden),
       keeping: undefined,
       mayKeep: !wasHidden,
       published,

@@ -4,12 +4,12 @@ import type { Naming, PlacedEntry } from './sealing.ts';
 
 const MANIFEST = { kind: 'manifest' } as const;
 
-/** Names as they are. Where a symlink leads is told by the manifest alone. */
-export function clearNaming(maxPathBytes: number): Naming {
+/** Names as they are. Where a symlink leads is told by the manifest alone. @param wasHidden - the parent's names are */
+export function clearNaming(maxPathBytes: number, wasHidden: boolean): Naming {
   return {
     nameKey: undefined,
     prepare: () => undefined,
-    place: (now): PlacedEntry => ({ entry: placed(now, maxPathBytes), isAsBefore: true }),
+    place: (now): PlacedEntry => ({ entry: placed(now, maxPathBytes), isAsBefore: !wasHidden }),
   };
 }
 
