@@ -59,6 +59,8 @@ export function startCheckStep(system: System, { name }: AccountRecord): Step {
     `--reuid=${name}`,
     `--regid=${name}`,
     '--init-groups',
+    // as its login shell does
+    ...['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
     system.launcher,
     '--version',
   ];

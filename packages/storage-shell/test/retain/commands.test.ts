@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { SampleAccount, makeRoot } from './sample-account.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/bakker-storage');
+/** tap follows every child by NODE_OPTIONS, and one who is not root can't write its notes. */
+const PLAIN = ['-u', 'NODE_OPTIONS'];
 const OLD_MS = Date.UTC(2020, 0, 1);
 
 interface End {
@@ -16,10 +18,14 @@ interface End {
 }
 
 function run(root: string, ...words: string[]): End {
-  const { status, stdout, stderr } = spawnSync(PROGRAM, [...words, '--root', root, '--json'], {
-    encoding: 'utf8',
-    timeout: 60_000,
-  });
+  const { status, stdout, stderr } = spawnSync(
+    'env',
+    [...PLAIN, PROGRAM, ...words, '--root', root, '--json'],
+    {
+      encoding: 'utf8',
+      timeout: 60_000,
+    },
+  );
   let json: End['json'] = [];
   if (stdout !== '') json = JSON.parse(stdout) as End['json'];
   return { status, stdout, stderr, json };
