@@ -58,7 +58,7 @@ for (const kind of ['plain', 'shell'] as const) {
     await world.backup();
     const found = (places: readonly Seen[]) => {
       const all = places.flatMap(({ where, bytes }) => leaksIn(where, bytes, secrets));
-      return new Set(all.map((leak) => leak.split(' in ')[0]));
+      return new Set(all.map((leak) => leak.split(' in ')[0] ?? ''));
     };
     for (const what of [
       'a content',

@@ -163,7 +163,7 @@ t.test('an older state of the account is noticed by whoever remembers a newer on
     ['verify', ...world.key],
     ['restore', '--to', `${world.bakker.folder}/r`, ...world.key],
   ])
-    t.match((await world.expect(args)).stderr, warning, args[0]);
+    t.match((await world.expect(args)).stderr, warning, args.join(' '));
   t.match((await world.backup()).warnings.join('\n'), warning);
   t.notMatch((await world.expect(['list'])).stderr, warning, 'said until there is a newer one');
 });

@@ -1,6 +1,7 @@
 import { parseAccountAddress } from '../config/account-address.ts';
 import type { Enrolled } from '../enrol/enrol.ts';
 import type { InstalledTimer } from '../enrol/install-timer.ts';
+import type { KeyPlan } from '../enrol/prepare-recipients.ts';
 import type { ProvisionRequest } from '../enrol/provision-account.ts';
 import { AgentError } from '../errors.ts';
 import type { Screen } from '@bakker/command-line';
@@ -22,6 +23,11 @@ export interface InitArgs {
   readonly 'storage-program'?: string;
   readonly 'storage-config'?: boolean;
   readonly timer?: boolean;
+  readonly encrypt?: boolean;
+  readonly recipient?: readonly string[];
+  readonly 'hide-names'?: boolean;
+  readonly 'keep-key'?: boolean;
+  readonly 'identity-key'?: string;
 }
 
 interface Initialised extends Enrolled {
@@ -38,6 +44,10 @@ export const init: Command<InitArgs, Initialised> = {
       'makes a key, shows the host key, writes the configuration',
     ],
     ['bakker init /mnt/disk2/web1', 'backs up to a folder on this machine'],
+    [
+      'bakker init /mnt/disk2/web1 --encrypt --hide-names --recipient bakker-public-key:…',
+      'seals all of it to a key that bakker key generate made elsewhere',
+    ],
     [
       'bakker init web1@storage:/runs --identity /root/.ssh/id_ed25519 --host-key SHA256:… --source /srv --yes',
       'asks nothing',
@@ -107,6 +117,25 @@ export const init: Command<InitArgs, Initialised> = {
       type: 'boolean',
       describe: 'let the storage say what to back up, where the configuration does not',
     },
+    encrypt: { type: 'boolean', describe: 'seal everything before it leaves this server' },
+    recipient: {
+      type: 'string',
+      array: true,
+      requiresArg: true,
+      nargs: 1,
+      describe: 'with --encrypt: a public key to seal to, or a file with one; can be given several times',
+    },
+    'hide-names': { type: 'boolean', describe: 'with --encrypt: hide the names of files and folders, too' },
+    'keep-key': {
+      type: 'boolean',
+      describe:
+        'with --encrypt: leave the private key on this server, whose past is then open to who breaks in',
+    },
+    'identity-key': {
+      type: 'string',
+      requiresArg: true,
+      describe: 'with --encrypt: file with a private key, to show that it was kept',
+    },
     timer: { type: 'boolean', describe: 'install and start a systemd timer for a backup a day' },
     yes: {
       type: 'boolean',
@@ -127,12 +156,14 @@ export const init: Command<InitArgs, Initialised> = {
         transport: args.transport,
         provision: await provisionOf(args),
         storageConfig: args['storage-config'] ?? false,
+        encryption: encryptionOf(args),
       },
       {
         enrolment: await context.enrolment(),
         progress: context.progress,
         confirm: (question) => context.confirm(question),
         mayAsk: context.isInteractive && args.yes !== true,
+        keys: () => context.keys(),
       },
     );
     return timer === undefined ? enrolled : { ...enrolled, timer: await timer() };
@@ -170,6 +201,23 @@ function renderTimer({ timer, written, enabled }: InstalledTimer, screen: Screen
   for (const unit of enabled) screen.line(`  enabled        ${unit}`);
   if (written.length + enabled.length === 0) screen.line(`  ${timer} is installed and enabled already.`);
   screen.line(`systemctl list-timers ${timer} says when the next run is.`);
+}
+
+function encryptionOf(args: InitArgs): KeyPlan | undefined {
+  if (args.encrypt === true) {
+    return {
+      hidesNames: args['hide-names'] ?? false,
+      recipients: args.recipient ?? [],
+      keepsKey: args['keep-key'] ?? false,
+      identityFile: args['identity-key'],
+      isTrusted: args.yes ?? false,
+    };
+  }
+  const stray = (['recipient', 'hide-names', 'keep-key', 'identity-key'] as const).find(
+    (flag) => args[flag] !== undefined && args[flag] !== false,
+  );
+  if (stray === undefined) return undefined;
+  throw new AgentError('USAGE', `--${stray} goes with --encrypt`);
 }
 
 async function provisionOf(args: InitArgs): Promise<ProvisionRequest | undefined> {

@@ -5,10 +5,12 @@ import { parseConfig } from '../config/parse-config.ts';
 import { renderConfig } from '../config/render-config.ts';
 import { AgentError } from '../errors.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
+import type { KeyFiles } from '../ports/key-files.ts';
 import type { Progress } from '../ports/progress.ts';
 import { checkAbilities } from './check-abilities.ts';
 import { chooseSources } from './choose-sources.ts';
 import { refuseOtherSettings } from './other-settings.ts';
+import type { KeyPlan } from './prepare-recipients.ts';
 import { provisionAccount, provisionLine } from './provision-account.ts';
 import type { ProvisionRequest } from './provision-account.ts';
 import { shellQuoted as quoted } from './shell-words.ts';
@@ -26,6 +28,8 @@ export interface EnrolRequest {
   readonly provision?: ProvisionRequest | undefined;
   /** Lets the storage say what to back up; the usual folders are then not written down. */
   readonly storageConfig?: boolean;
+  /** Seals what is backed up; undefined for clear runs. */
+  readonly encryption?: KeyPlan | undefined;
 }
 
 export interface EnrolTools {
@@ -35,6 +39,8 @@ export interface EnrolTools {
   readonly confirm: (question: string) => Promise<void>;
   /** False when nobody can be asked, or nobody wants to be. */
   readonly mayAsk: boolean;
+  /** Asked for where runs are sealed. */
+  readonly keys: () => Promise<KeyFiles>;
 }
 
 export interface Enrolled {
@@ -62,7 +68,7 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
     refuseOtherSettings(existing, request);
     await provisionAccount(request, { tools, identityFile: existing.ssh.identityFile });
     await tryAccount(existing, request, tools);
-    return outcome(existing, []);
+    return outcome(existing, await nameRecipients(request, tools));
   }
   const created: string[] = [];
   const { account } = request;
@@ -85,12 +91,22 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
     transport,
     sources,
     storageConfig,
+    encrypt: request.encryption && { hidesNames: request.encryption.hidesNames },
   });
   const config = parseConfig(text, request.configFile);
   await tryAccount(config, request, tools);
+  created.push(...(await nameRecipients(request, tools)));
   await enrolment.writeConfig(request.configFile, text);
   created.push(request.configFile);
   return outcome(config, created);
+}
+
+async function nameRecipients(request: EnrolRequest, tools: EnrolTools): Promise<readonly string[]> {
+  if (request.encryption === undefined) return [];
+  const { prepareRecipients } = await import('./prepare-recipients.ts');
+  const { progress, mayAsk } = tools;
+  const keys = await tools.keys();
+  return prepareRecipients(request.encryption, { configFile: request.configFile, keys, progress, mayAsk });
 }
 
 function outcome(config: Config, created: readonly string[]): Enrolled {
@@ -210,9 +226,21 @@ function again({ config, request }: { config: Config; request: EnrolRequest }): 
     ...(request.transport === undefined ? [] : [`--transport ${request.transport}`]),
     ...request.sources.map((source) => `--source ${quoted(source)}`),
     ...(request.storageConfig === true ? ['--storage-config'] : []),
+    ...sealingFlags(request.encryption),
   ]
     .join(' ')
     .concat(configFlag(config.file));
+}
+
+function sealingFlags(plan: KeyPlan | undefined): string[] {
+  if (plan === undefined) return [];
+  return [
+    '--encrypt',
+    ...plan.recipients.map((word) => `--recipient ${quoted(word)}`),
+    ...(plan.hidesNames ? ['--hide-names'] : []),
+    ...(plan.keepsKey ? ['--keep-key'] : []),
+    ...(plan.identityFile === undefined ? [] : [`--identity-key ${quoted(plan.identityFile)}`]),
+  ];
 }
 
 function refuseSshFlags(request: EnrolRequest): void {

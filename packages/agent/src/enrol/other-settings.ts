@@ -20,6 +20,7 @@ export function refuseOtherSettings(existing: Config, request: EnrolRequest): vo
     differs('identity', request.identityFile, existing.ssh.identityFile),
     differs('host-key', request.hostKey, existing.ssh.hostKey),
     differs('transport', request.transport, existing.ssh.transport),
+    otherSealing(existing, request),
     ...request.sources
       .filter((source) => !existing.sources.some(({ path }) => path === source))
       .map((source) => `sources lacks ${source}`),
@@ -28,6 +29,13 @@ export function refuseOtherSettings(existing: Config, request: EnrolRequest): vo
   throw new AgentError('CONFIG_INVALID', `${existing.file} says otherwise: ${differences.join('; ')}`, {
     hint: 'edit the file, which init leaves as it is; then run init again to try it',
   });
+}
+
+function otherSealing({ encrypt }: Config, { encryption }: EnrolRequest): string | undefined {
+  if (encryption === undefined) return undefined;
+  if (encrypt === undefined) return 'encrypt is not set';
+  if (encrypt.hidesNames === encryption.hidesNames) return undefined;
+  return `encrypt says that names are ${encrypt.hidesNames ? '' : 'not '}hidden`;
 }
 
 function differs(key: string, asked: string | undefined, here: string | undefined): string | undefined {

@@ -51,6 +51,9 @@ class Person {
           if (this.#answer !== 'yes') throw new AgentError('NOT_CONFIRMED', 'not confirmed');
         },
         mayAsk: this.#answer !== 'absent',
+        keys: async () => {
+          throw new Error('nothing is sealed here');
+        },
       },
     );
   }
