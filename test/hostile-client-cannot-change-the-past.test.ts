@@ -1,7 +1,7 @@
 import { VERB } from '@bakker/impl-format';
 import { EXTENSION, PACKET } from '@bakker/sftp';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import {
   EXTENSIONS,
@@ -311,6 +311,46 @@ t.test('no verb changes the past, whatever is said in it', async (t) => {
     });
   }
   t.same(neighbours(), around, 'nothing was made outside of the account');
+});
+
+t.test('a publish that fails half-way leaves nothing to write with', async (t) => {
+  await using machine = await startStorageMachine();
+  const victim = await makeVictim(machine);
+  await using raw = await RawSftp.greeted(victim.keys.backup);
+  const begun = await raw.told('begin@bakker', { parent: victim.runs[1] });
+  await raw.extended('put@bakker', putBody('mine', 'mine'));
+  const manifest = await sendManifest(raw, Buffer.from('manifest'));
+  // Its last step has no place to go: by then the session has closed all that it wrote with.
+  mkdirSync(`${victim.folder}/${String(begun['run'])}`);
+  const objects = { ...NOTHING_COUNTED, files: 1, bytes: 4 };
+  const published = await raw.json('publish@bakker', publishBody(objects, manifest));
+  t.equal(statusOf(published), 11, wordsOf(published));
+  rmdirSync(`${victim.folder}/${String(begun['run'])}`);
+  const before = printPast(victim.folder);
+  // Folders of the past take the numbers of descriptors that were given back.
+  for (let opened = 0; opened < 20; opened++) await raw.request(PACKET.OPENDIR, string(`/${victim.runs[0]}`));
+  const late = await Promise.all([
+    ...['late', 'folder/late', 'other/late'].map((path) => raw.extended('put@bakker', putBody(path, 'late'))),
+    raw.extended('create@bakker', Buffer.concat([string('large'), u8(0), u64(0)])),
+    raw.extended(
+      'tree@bakker',
+      script((tree) => tree.directory(Buffer.from('late'))),
+    ),
+    raw.extended(
+      'tree@bakker',
+      script((tree) => tree.keepRest()),
+    ),
+    raw.extended('manifest@bakker', Buffer.concat([u8(0x81), Buffer.from('late')])),
+    raw.json('publish@bakker', publishBody(objects, manifest)),
+  ]);
+  t.same(
+    late.map(statusOf),
+    late.map(() => 5),
+    late.map(wordsOf).join('; '),
+  );
+  same(t, victim, before, 'although it tried');
+  await raw.json('abandon@bakker', {});
+  same(t, victim, before, 'and gave it up');
 });
 
 t.test('symlinks that a run holds lead nowhere, neither in it nor once it is published', async (t) => {

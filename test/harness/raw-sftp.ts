@@ -8,6 +8,12 @@ export interface RawTarget {
   readonly identityFile: string;
 }
 
+/** What else the system's ssh is told. */
+export interface RawOptions {
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 /** An answer as it came. */
 export interface RawReply {
   readonly type: number;
@@ -37,15 +43,15 @@ export class RawSftp implements AsyncDisposable {
   #hasEnded = false;
   #stderr = '';
 
-  private constructor({ port, user, identityFile }: RawTarget) {
+  private constructor({ port, user, identityFile }: RawTarget, { args = [], env = {} }: RawOptions = {}) {
     this.child = spawn(
       'ssh',
       [
         ...['-F', 'none', '-p', String(port), '-i', identityFile, '-l', user],
         ...['-o', 'IdentitiesOnly=yes', '-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no'],
-        ...['-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR', '-s', '127.0.0.1', 'sftp'],
+        ...['-o', 'UserKnownHostsFile=/dev/null', '-o', 'LogLevel=ERROR', ...args, '-T', '127.0.0.1', 'sftp'],
       ],
-      { stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: '/root' } },
+      { stdio: ['pipe', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], HOME: '/root', ...env } },
     );
     this.#greeted = new Promise((resolve) => (this.#greet = resolve));
     this.child.stdin?.on('error', () => undefined);
@@ -64,8 +70,8 @@ export class RawSftp implements AsyncDisposable {
   }
 
   /** Connected, and nothing said yet. */
-  static connect(target: RawTarget): RawSftp {
-    return new RawSftp(target);
+  static connect(target: RawTarget, options?: RawOptions): RawSftp {
+    return new RawSftp(target, options);
   }
 
   /** Both sides have said their version of SFTP; `hello` has not been said. */

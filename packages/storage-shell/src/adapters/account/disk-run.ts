@@ -156,8 +156,9 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { folders, freeze, nowMs, root } = this.#options;
     const { account, hidden } = folders;
     const { run, token } = this.begun;
-    this.#checkCounts(objects);
+    // First: with a manifest that is wrong on purpose nobody learns whether he guessed the counts.
     const manifest = await this.#manifest.finish(manifestSha256);
+    this.#checkCounts(objects);
     const { parentFiles, keptFiles } = await this.#cloner.finish();
 
     // Everything that the run needs is on the disk before it has its name. Early on another thread, so that the client

@@ -1,0 +1,177 @@
+import { PACKET } from '@bakker/sftp';
+import { createHash } from 'node:crypto';
+import t from 'tap';
+import { plainRequests, verbRequests } from './harness/hostile-requests.ts';
+import type { HostileRequest } from './harness/hostile-requests.ts';
+import {
+  NOTHING_COUNTED,
+  provisionAccount,
+  publishBody,
+  publishRun,
+  script,
+  sendManifest,
+} from './harness/hostile-world.ts';
+import { RawSftp, statusOf, string, u16, u32, u8 } from './harness/raw-sftp.ts';
+import type { RawReply } from './harness/raw-sftp.ts';
+import { startStorageMachine } from './harness/storage-machine.ts';
+
+/** Sizes that nothing else has. */
+const SECRET = Buffer.alloc(31_337, 'the content ');
+const OTHER = Buffer.alloc(77_773, 'other content ');
+
+t.test(
+  'a stolen key that may not read gets no content, name, size or hash out of what is stored',
+  async (t) => {
+    await using machine = await startStorageMachine();
+    const account = await provisionAccount(machine);
+    const run = await publishRun(account.keys.backup, {
+      'hidden-folder/hidden-name': SECRET,
+      'hidden-folder/other-name': OTHER,
+      'known/name': 'what the thief knows already',
+    });
+    const sha256 = [SECRET, OTHER].map((content) => createHash('sha256').update(content).digest());
+    const replies: RawReply[] = [];
+    await using raw = await RawSftp.greeted(account.keys['no-read']);
+    const ask = async (...request: [number, ...Buffer[]]): Promise<RawReply | undefined> => {
+      const reply = await raw.request(...request);
+      if (reply !== undefined) replies.push(reply);
+      return reply;
+    };
+    const verb = (name: string, ...fields: Buffer[]): Promise<RawReply | undefined> =>
+      ask(PACKET.EXTENDED, string(`${name}@bakker`), ...fields);
+    const tell = (name: string, value: object): Promise<RawReply | undefined> =>
+      verb(name, string(JSON.stringify(value)));
+    const askAll = async (requests: Iterable<HostileRequest>): Promise<void> => {
+      for (const { type, fields } of requests) await ask(type, ...fields);
+    };
+    // Everything there is to ask, of what the thief may guess; then whatever runs may be made of.
+    const paths = [
+      '/',
+      '.',
+      '',
+      `/${run}`,
+      `/${run}.impl`,
+      '/latest',
+      '/latest/known',
+      `/${run}/known/name`,
+      '/.bakker',
+    ];
+    const aim = {
+      paths: [...paths, `${run}/known/name`, `/.bakker/receipts/${run}.json`].map((path) =>
+        Buffer.from(path),
+      ),
+      handles: [Buffer.from('12345678')],
+      runs: [run],
+      tokens: [],
+    };
+    await askAll(plainRequests(aim));
+    await askAll(verbRequests(aim));
+    for (const request of [{}, { receipts: true }]) await tell('list', request);
+    await tell('usage', { runs: [run] });
+    await tell('space', {});
+    await tell('abandon', {});
+    const attempts: readonly (() => Promise<unknown>)[] = [
+      () =>
+        verb(
+          'tree',
+          script((tree) => tree.keepRest()),
+        ),
+      () =>
+        verb(
+          'tree',
+          script((tree) => tree.keepUntil(Buffer.from('i'))),
+        ),
+      () =>
+        verb(
+          'tree',
+          script((tree) => tree.skip(Buffer.from('hidden-folder'))),
+        ),
+      () =>
+        verb(
+          'tree',
+          script((tree) => tree.link(Buffer.from('taken'), '', Buffer.from('known/name'))),
+        ),
+      () =>
+        verb(
+          'tree',
+          script((tree) => tree.link(Buffer.from('x'), run, Buffer.from('hidden-folder'))),
+        ),
+      () => verb('manifest', u8(0x82), u8(0), u8(2), u32(1)),
+      () =>
+        verb(
+          'manifest',
+          u8(0x82),
+          u8(0),
+          u8(4),
+          u16(0),
+          u16(1),
+          Buffer.from('a'),
+          u16(0),
+          u16(1),
+          Buffer.from('a'),
+        ),
+    ];
+    for (const attempt of attempts) {
+      t.equal((await tell('begin', { parent: run }))?.type, 201);
+      await attempt();
+      const sum = await sendManifest(raw, Buffer.from('m'));
+      // Wrong on purpose: what the storage counted would be the answer.
+      const wrong = await tell('publish', publishBody({ ...NOTHING_COUNTED, files: 1e9 }, sum));
+      t.equal(statusOf(wrong), 1002);
+      t.notMatch(wrong?.body.toString('latin1'), /[0-9]/, 'no figure is told');
+      // All of it wrong but the counts, perhaps: that tells nothing, since only a run that is published was counted right.
+      const guess = await tell(
+        'publish',
+        publishBody({ ...NOTHING_COUNTED, files: 1, bytes: 28 }, 'ab'.repeat(32)),
+      );
+      t.equal(statusOf(guess), 1003);
+      await tell('abandon', {});
+    }
+    // And a run that is published, in which the past was kept, can't be read either.
+    await tell('begin', { parent: run });
+    await verb(
+      'tree',
+      script((tree) => tree.link(Buffer.from('taken'), '', Buffer.from('known/name'))),
+    );
+    const published = await tell(
+      'publish',
+      publishBody({ ...NOTHING_COUNTED, files: 1, bytes: 28 }, await sendManifest(raw, Buffer.from('m'))),
+    );
+    t.equal(published?.type, 201);
+    await tell('list', { receipts: true });
+    await ask(PACKET.OPEN, string('/latest/taken'), u32(1), u32(0));
+
+    const all = Buffer.concat(replies.map(({ body }) => Buffer.concat([body, Buffer.from('\n')])));
+    t.ok(replies.length > 3000, `${replies.length} answers`);
+    const secrets: Record<string, string | Buffer> = {
+      content: 'the content',
+      'other content': 'other content',
+      'a name': 'hidden-name',
+      'another name': 'other-name',
+      'a folder': 'hidden-folder',
+      'a size': String(SECRET.length),
+      'another size': String(OTHER.length),
+      'both sizes': String(SECRET.length + OTHER.length + 28),
+      'sizes as bytes': u32(SECRET.length),
+      receipts: 'addedBytes',
+      'a manifest': `the manifest of`,
+      ...Object.fromEntries(
+        sha256.flatMap((sum, index) => [
+          [`hash ${index}`, sum],
+          [`hash ${index} as hex`, sum.toString('hex')],
+        ]),
+      ),
+    };
+    for (const [what, secret] of Object.entries(secrets)) t.equal(all.indexOf(secret), -1, what);
+
+    // What a key that may read gets, to show that it is there to be found.
+    await using reader = await RawSftp.greeted(account.keys.backup);
+    t.match(JSON.stringify(await reader.told('list@bakker', { receipts: true })), /addedBytes/);
+    await reader.told('begin@bakker', { parent: run }).catch(() => undefined);
+    const got = await reader.extended(
+      'get@bakker',
+      Buffer.concat([string(`${run}/hidden-folder/hidden-name`), u32(100_000)]),
+    );
+    t.ok(got?.body.includes('the content'));
+  },
+);
