@@ -10,13 +10,16 @@ Needs Debian's python3-cryptography and python3-nacl, and the program zstd.
 """
 import base64, getpass, hashlib, hmac, json, os, re, shutil, subprocess, sys, tempfile, unicodedata
 
-import nacl.exceptions
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-from nacl.public import Box, PrivateKey, PublicKey
+try:
+    import nacl.exceptions
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    from nacl.public import Box, PrivateKey, PublicKey
+except ImportError as missing:
+    sys.exit(f"unseal: {missing}: run it by /usr/bin/python3, with Debian's python3-cryptography and python3-nacl")
 
 
 class Refused(Exception):
