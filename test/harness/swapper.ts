@@ -18,9 +18,10 @@ export async function startSwapping(options: {
   target: string;
 }): Promise<Swapping> {
   const { uid, folder, name, target } = options;
+  const program = [process.execPath, '--disable-warning=ExperimentalWarning', fileURLToPath(import.meta.url)];
   const child = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', fileURLToPath(import.meta.url), folder, name, target],
+    'env',
+    ['-u', 'NODE_OPTIONS', ...program, folder, name, target], // tap's notes are not this user's to write
     {
       uid,
       gid: uid,
