@@ -194,7 +194,9 @@ class PrivateSshd implements SshServer {
     process.off('exit', this.#cleanUpNow);
     await this.stop();
     for (const user of this.#users.splice(0)) await removeUser(user);
-    for (const folder of this.#ownFolders()) await rm(folder, { recursive: true, force: true });
+    // a session of an account may still write its last note after its client has gone
+    for (const folder of this.#ownFolders())
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** For a test that ends without disposing; SIGKILL is covered by sshd's parent-death signal and `reapLeftUsers`. */
