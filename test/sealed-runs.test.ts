@@ -6,13 +6,14 @@ import {
   mkdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
-import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
+import { pseudoRandomBytes, settle, writeSampleTree } from './harness/sample-tree.ts';
 import { makeSealedWorld } from './harness/sealed-world.ts';
 import { findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
 import { makeTortureTree } from './harness/torture-tree.ts';
@@ -135,6 +136,62 @@ t.test('browsing shows what was sealed, with its real names', async (t) => {
   t.match((await world.expect(['diff', first.run ?? '', 'latest', ...key])).stdout, /new/);
   t.match((await world.expect(['find', 'file', ...key])).stdout, /a\/file/);
   t.match((await world.expect(['history', file, ...key])).stdout, new RegExp(first.run ?? ''));
+});
+
+t.test('a folder that was renamed keeps all hidden names below it, wherever it is told', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'shell', hideNames: true, proxied: true });
+  const { proxy } = world;
+  if (proxy === undefined) throw new Error('no proxy');
+  writeSampleTree(world.source, { files: 2000, filesPerFolder: 200, maxBytes: 100 });
+  await settle();
+  const first = await world.backup();
+  proxy.reset();
+  const second = await world.backup();
+  t.equal(second.files.unchanged, 2000);
+  const nothing = proxy.sentBytes();
+  t.ok(
+    nothing < 20_000 + statSync(`${world.storage}/${second.run}.impl`).size,
+    `${nothing} bytes for ${statSync(`${world.storage}/${second.run}.impl`).size}: no link is told`,
+  );
+
+  mkdirSync(`${world.source}/below`);
+  renameSync(`${world.source}/folder 3`, `${world.source}/below/renamed`);
+  const third = await world.backup();
+  t.match(third, { warnings: [], files: { moved: 200, gone: 0, new: 0 }, bytes: { sent: 0 } });
+  const names = (run: string | null) => {
+    const listed = execFileSync('find', [`${world.storage}/${run}`, '-type', 'f'], { encoding: 'utf8' });
+    return listed
+      .split('\n')
+      .map((path) => path.slice(path.lastIndexOf('/') + 1))
+      .sort();
+  };
+  t.same(names(third.run), names(first.run));
+  t.same(await compareTrees(world.source, await world.restoreSealed()), []);
+});
+
+t.test('equal names in different folders do not look equal', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local', hideNames: true });
+  for (const folder of ['a', 'b', 'c']) {
+    mkdirSync(`${world.source}/${folder}`);
+    writeFileSync(`${world.source}/${folder}/same`, 'same');
+  }
+  const { run } = await world.backup();
+  const listed = execFileSync('find', [`${world.storage}/${run}`, '-mindepth', '1', '-printf', '%f\n'], {
+    encoding: 'utf8',
+  });
+  const names = listed.trim().split('\n');
+  t.equal(new Set(names).size, names.length);
+  for (const name of names) t.match(name, /^[a-z2-7]{26}$/);
+});
+
+t.test('a key that reads nothing back, and a dry run, need no more than others', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'shell', hideNames: true, shellKey: { mayRead: false } });
+  writeSampleTree(world.source, { files: 40 });
+  t.equal((await world.backup(['--dry-run'])).files.new, 40);
+  const first = await world.backup();
+  appendFileSync(`${world.source}/folder 0/file 1`, 'more');
+  t.match((await world.backup(['--dry-run'])).files, { changed: 1, unchanged: 39 });
+  t.match(await world.backup(), { warnings: [], parent: first.run, files: { changed: 1, unchanged: 39 } });
 });
 
 /** Contents, names and symlinks: all that the other decoder restores. */

@@ -13,17 +13,14 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
-import { writeSampleTree } from './harness/sample-tree.ts';
+import { settle, writeSampleTree } from './harness/sample-tree.ts';
 import { BAKKER_STORAGE, authoriseShell } from './harness/shell-account.ts';
 import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
 import { makeWorld, type World } from './harness/world.ts';
 
 const SSH_BYTES = 8_000;
-/** What changed in the two seconds before it was read is marked so, and told anew by the next run. */
-const SETTLED_MS = 2_100;
 
 /** Both ways, since the last call. */
 function wireBytes({ proxy }: World): number {
@@ -91,7 +88,7 @@ t.test('whatever changes between two runs, each run is what the source was', asy
 t.test('a run in which nothing changed, or a folder was renamed, is told in a few bytes', async (t) => {
   await using world = await makeWorld({ kind: 'shell', proxied: true });
   writeSampleTree(world.source, { files: 20_000, filesPerFolder: 100, maxBytes: 100 });
-  await delay(SETTLED_MS);
+  await settle();
   await world.backup();
   wireBytes(world);
   t.equal((await world.backup()).files.unchanged, 20_000);

@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+const SETTLED_MS = 2_100;
 
 export interface SampleOptions {
   readonly files: number;
@@ -23,6 +26,11 @@ export function writeSampleTree(folder: string, options: SampleOptions): number 
     totalBytes += sizeBytes;
   }
   return totalBytes;
+}
+
+/** What changed in the two seconds before it was read is marked so, and told anew by the next run: waits them out. */
+export async function settle(): Promise<void> {
+  await delay(SETTLED_MS);
 }
 
 /** The same bytes for the same seed. */

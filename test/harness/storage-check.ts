@@ -24,6 +24,8 @@ export function findBrokenPromises(
   linesOf: (file: string) => Record<string, unknown>[] = readManifest,
 ): string[] {
   const broken: string[] = [];
+  // Read before the runs: a shell session outlives a killed client for a moment, and may publish between the two.
+  const latest = readLatest(folder);
   for (const name of readdirSync(folder))
     if (!KNOWN.test(name)) broken.push(`${name} is no name that belongs here`);
   const runs = completeRuns(folder);
@@ -32,7 +34,6 @@ export function findBrokenPromises(
     if (!existsSync(`${folder}/${run}.impl`)) broken.push(`${run} has no manifest`);
     else broken.push(...findManifestFaults(linesOf, `${folder}/${run}.impl`, run));
   }
-  const latest = readLatest(folder);
   if (runs.length > 0 && latest === undefined) broken.push('there are runs, but no latest');
   if (latest !== undefined && !runs.includes(latest))
     broken.push(`latest points at ${latest}, which is no complete run`);

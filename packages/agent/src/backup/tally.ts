@@ -1,5 +1,6 @@
 import type { Entry } from '@bakker/impl-format';
 import type { BackupReport } from './report.ts';
+import { storedPath } from './stored-place.ts';
 
 /** How one path came into the run. */
 export type Outcome = 'new' | 'changed' | 'metadata' | 'moved' | 'unchanged' | 'unreadable';
@@ -39,10 +40,10 @@ export class Tally {
   countVanished(entry: Entry): void {
     if (entry.type === 'directory') return;
     this.#vanished++;
-    note(this.#vanishedPaths, entry.path);
+    if (this.#vanishedPaths.size < MAX_PATHS) note(this.#vanishedPaths, storedPath(entry) ?? entry.path);
   }
 
-  /** Content of this path of an older run was found under a new name: if the path vanished, it was moved. */
+  /** Content that an older run stores at this path was found under a new name: if the path vanished, it was moved. */
   countMovedFrom(path: Buffer): void {
     note(this.#movedFrom, path);
   }
