@@ -12,6 +12,7 @@ export * from './mount-calls.ts';
 export * from './mounts.ts';
 export * from './names.ts';
 export * from './nodes.ts';
+export * from './scheduling.ts';
 export * from './sparse.ts';
 export * from './sync.ts';
 export * from './times.ts';

@@ -60,6 +60,8 @@ export interface Libc {
   getdents64(number: number, fd: number, result: Buffer, size: number): number;
   /** `ioprio_set` by number. */
   ioprioSet(number: number, which: number, who: number, priority: number): number;
+  sched_setaffinity(threadId: number, size: number, mask: Buffer): number;
+  sched_getaffinity(threadId: number, size: number, mask: Buffer): number;
   lseek(fd: number, offset: number, whence: number): number | bigint;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   /** Returns the errno, 0 for none. */
@@ -152,6 +154,8 @@ function bind(): Libc {
     fsetxattr: call('fsetxattr', 'int', ['int', bytes, bytes, 'size_t', 'int']),
     getdents64: call('syscall', 'int64_t', ['int64_t', 'int64_t', out, 'int64_t']),
     ioprioSet: call('syscall', 'int64_t', ['int64_t', 'int64_t', 'int64_t', 'int64_t']),
+    sched_setaffinity: call('sched_setaffinity', 'int', ['int', 'size_t', bytes]),
+    sched_getaffinity: call('sched_getaffinity', 'int', ['int', 'size_t', out]),
     lseek: call('lseek', 'int64_t', ['int', 'int64_t', 'int']),
     fallocate: call('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
     posix_fadvise: call('posix_fadvise', 'int', ['int', 'int64_t', 'int64_t', 'int']),
