@@ -41,6 +41,28 @@ export function dataExtents(fd: number, sizeBytes: number, maxExtents = MAX_EXTE
   return isWhole ? undefined : extents;
 }
 
+/**
+ * The next stretch of an open file that holds data, at `fromBytes` or behind it, cut at `sizeBytes`; undefined if none
+ * is left. Where the file system does not tell, all is data. Moves the file offset: read with positions.
+ *
+ * @throws LibcError
+ */
+export function nextData(fd: number, fromBytes: number, sizeBytes: number): Extent | undefined {
+  if (fromBytes >= sizeBytes) return undefined;
+  const start = Number(libc().lseek(fd, fromBytes, SEEK_DATA));
+  if (start < 0) {
+    const errno = libc().errno();
+    if (errno === ENXIO) return undefined;
+    if (errno === EINVAL) return { offsetBytes: fromBytes, lengthBytes: sizeBytes - fromBytes };
+    fail('lseek');
+  }
+  if (start >= sizeBytes) return undefined;
+  const end = Number(libc().lseek(fd, start, SEEK_HOLE));
+  if (end < 0 && libc().errno() !== ENXIO) fail('lseek');
+  const stop = end < 0 ? sizeBytes : Math.min(end, sizeBytes);
+  return { offsetBytes: start, lengthBytes: stop - start };
+}
+
 /** Frees a stretch of an open file: it reads as zeros, the length stays. False where the file system can't. @throws LibcError */
 export function punchHole(fd: number, { offsetBytes, lengthBytes }: Extent): boolean {
   if (libc().fallocate(fd, KEEP_SIZE | PUNCH_HOLE, offsetBytes, lengthBytes) === 0) return true;

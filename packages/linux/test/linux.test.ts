@@ -8,7 +8,7 @@ import { tryLock } from '../src/locks.ts';
 import { parseMounts } from '../src/mounts.ts';
 import { openNameService } from '../src/names.ts';
 import { linkOpenFile, makeNode, renameNoReplace, splitDevice } from '../src/nodes.ts';
-import { dataExtents, punchHole } from '../src/sparse.ts';
+import { dataExtents, nextData, punchHole } from '../src/sparse.ts';
 import { syncFilesystem } from '../src/sync.ts';
 import { setMtime, setMtimeOf } from '../src/times.ts';
 import { getXattr, listXattrs, removeXattr, setXattr, setXattrOf } from '../src/xattrs.ts';
@@ -88,6 +88,11 @@ t.test('holes are found and made; ranges are copied in the kernel', (t) => {
     ],
     'the last extent that is allowed reaches to the end',
   );
+  t.same(nextData(from, 0, 65_536), { offsetBytes: 0, lengthBytes: 4096 });
+  t.same(nextData(from, 5000, 65_536), { offsetBytes: 12_288, lengthBytes: 8192 });
+  t.same(nextData(from, 13_000, 14_000), { offsetBytes: 13_000, lengthBytes: 1000 });
+  t.equal(nextData(from, 5000, 12_288), undefined, 'a hole up to the end');
+  t.equal(nextData(from, 65_536, 65_536), undefined);
   t.equal(reflink(from, to), false, 'ext4 can not');
   t.equal(copyRange({ fd: from, offsetBytes: 4090 }, { fd: to, offsetBytes: 10 }, 12), 12);
   t.same(

@@ -272,6 +272,15 @@ export class SftpClient {
     return this.#channel.finish(EXTENDED_REPLY, { request: name });
   }
 
+  /** The same for one that is answered with a handle. @param path - of what is opened */
+  extendedOpen(name: string, path: Buffer, body: Buffer): Promise<Handle> {
+    const nameBytes = Buffer.from(name, 'latin1');
+    const writer = this.#channel.begin(PACKET.EXTENDED, stringBytes(nameBytes) + body.length);
+    writer.string(nameBytes);
+    writer.raw(body);
+    return this.#channel.finish(HANDLE_REPLY, { request: name, path });
+  }
+
   #onPath<T>(
     type: number,
     request: string,
