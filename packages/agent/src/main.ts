@@ -10,6 +10,8 @@ import type { CommandContext } from './cli/command.ts';
 import { COMMANDS } from './cli/commands.ts';
 import type { GlobalValues } from './cli/global-flags.ts';
 import { BAKKER } from './cli/program.ts';
+import { bandwidthOf } from './limits/bandwidth.ts';
+import type { Limits } from './limits/limits.ts';
 import { loadConfig } from './config/load-config.ts';
 
 /** Adapters are imported when a command asks for them: `--help` and `completion` load none. */
@@ -46,9 +48,15 @@ function createContext({ globals, running, progress, opened }: Session): Command
   const configFile = resolve(globals.configFile);
   const stateDir = resolve(globals.stateDir);
   const config = once(() => loadConfig(configFile, (file) => readFile(file, 'utf8')));
+  let asked: Partial<Limits> = {};
+  const limits = async (more: Partial<Limits> = {}): Promise<Limits> => {
+    asked = { ...asked, ...more };
+    return { ...(await config()).limits, ...asked };
+  };
+  const bandwidth = once(async () => bandwidthOf(await limits(), () => performance.now()));
   const reopenAccount = async () => {
     const { openAccount } = await import('./adapters/open-account.ts');
-    return openAccount(await config(), { signal, progress });
+    return openAccount(await config(), { signal, progress, bandwidth: await bandwidth() });
   };
   const undoing = once(async () => {
     const { openUndoing } = await import('./adapters/undo/open-undoing.ts');
@@ -63,6 +71,11 @@ function createContext({ globals, running, progress, opened }: Session): Command
     isInteractive,
     config,
     reopenAccount,
+    limits,
+    stepBack: async () => {
+      const { stepBack } = await import('./adapters/step-back.ts');
+      stepBack(await limits(), (text) => progress.warning(text));
+    },
     host: hostname(),
     account: once(async () => {
       const account = await reopenAccount();
@@ -82,7 +95,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
       const own = await config();
       const other = await openAccount(
         { ...own, account: otherAccountAddress(text, own) },
-        { signal, progress },
+        { signal, progress, bandwidth: await bandwidth() },
       );
       opened.use(other);
       return other;

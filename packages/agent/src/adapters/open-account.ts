@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
+import type { Bandwidth } from '../limits/bandwidth.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import { LocalFileStore } from './plain/local-file-store.ts';
@@ -9,6 +10,7 @@ import { PlainAccount } from './plain/plain-account.ts';
 export interface OpenOptions {
   readonly signal: AbortSignal;
   readonly progress: Progress;
+  readonly bandwidth?: Bandwidth | undefined;
   /** Makes the account's folder if it is missing: for enrolment only, a misspelt path must not become a new account. */
   readonly createFolder?: boolean;
 }

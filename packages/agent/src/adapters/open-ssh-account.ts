@@ -2,6 +2,7 @@ import { PROTOCOL_EXTENSION } from '@bakker/impl-format';
 import { SftpConnectionError, openSftp } from '@bakker/sftp';
 import type { SftpClient } from '@bakker/sftp';
 import type { SshSettings } from '../config/config.ts';
+import type { Bandwidth } from '../limits/bandwidth.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import { PlainAccount } from './plain/plain-account.ts';
 import { noAnswer, openSftpStore } from './plain/open-sftp-store.ts';
@@ -17,9 +18,10 @@ import type { SshAddress, SshConnection } from './ssh/connect.ts';
 export async function openSshAccount(
   address: SshAddress,
   settings: SshSettings,
-  options: { signal: AbortSignal; createFolder?: boolean },
+  options: { signal: AbortSignal; createFolder?: boolean; bandwidth?: Bandwidth | undefined },
 ): Promise<StorageAccount> {
-  const line = await connectSsh(address, settings, { signal: options.signal, compress: false });
+  const { signal, bandwidth } = options;
+  const line = await connectSsh(address, settings, { signal, compress: false, bandwidth });
   try {
     const first = await greet(address, line);
     if (!first.has(PROTOCOL_EXTENSION)) {

@@ -38,3 +38,22 @@ export class Budget {
     while (!this.#hasRoom()) await new Promise<void>((resolve) => this.#waiters.push(resolve));
   }
 }
+
+/**
+ * For the contents of one command: half of the memory for small files, half for large ones, so that neither waits for the
+ * other. A window of a large file is all that it holds, however large it is.
+ */
+export function contentBudgets({ memoryBytes, smallFiles }: { memoryBytes: number; smallFiles: number }): {
+  readonly small: Budget;
+  readonly large: Budget;
+} {
+  const maxBytes = memoryBytes / 2;
+  return {
+    small: new Budget({ maxCount: smallFiles, maxBytes }),
+    large: new Budget({ maxCount: LARGE_FILES, maxBytes }),
+  };
+}
+
+/** What a large file holds while it is under way: its pieces that are read ahead, or not acknowledged yet. */
+export const LARGE_FILE_BYTES = 8 * 1024 * 1024;
+const LARGE_FILES = 4;

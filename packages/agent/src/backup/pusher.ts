@@ -4,7 +4,8 @@ import type { Entry, JoinedPair } from '@bakker/impl-format';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { Naming, Sealing } from '../sealed/sealing.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
-import { Budget } from './budget.ts';
+import { LARGE_FILE_BYTES, contentBudgets } from './budget.ts';
+import type { Budget } from './budget.ts';
 import { compareEntries, isMetadataEqual } from './compare.ts';
 import type { Difference } from './compare.ts';
 import { InOrder } from './in-order.ts';
@@ -20,9 +21,7 @@ import { Transfer, WHOLE_FILE_BYTES, isSourceError } from './transfer.ts';
 import type { Arrived, HashedEntry } from './transfer.ts';
 
 /** Small files in flight: more only cost memory (docs/performance.md). */
-const SMALL_FILES = { maxCount: 192, maxBytes: 32 * 1024 * 1024 };
-/** Large files in flight; each holds a window of pieces. */
-const LARGE_FILES = { maxCount: 4, maxBytes: Number.MAX_SAFE_INTEGER };
+const SMALL_FILES = 192;
 /** Entries that may wait for the slowest one before them. */
 const WINDOW_ENTRIES = 16_384;
 /** How often the storage is asked for room, in entries. */
@@ -46,6 +45,8 @@ export interface PusherOptions {
   /** Whether what has this ctime was the same when the parent was made. */
   readonly isSettled: (ctimeNs: bigint) => boolean;
   readonly tally: Tally;
+  /** For contents in flight. */
+  readonly memoryBytes: number;
   readonly onProblem: (problem: SourceProblem) => void;
   readonly onWarning: (text: string) => void;
 }
@@ -58,8 +59,8 @@ export class Pusher {
   readonly #options: PusherOptions;
   readonly #transfer: Transfer;
   readonly #entries = new InOrder<Entry>();
-  readonly #small = new Budget(SMALL_FILES);
-  readonly #large = new Budget(LARGE_FILES);
+  readonly #small: Budget;
+  readonly #large: Budget;
   readonly #keeping: KeepTeller | undefined;
   readonly #wholeBytes: number;
   #known: KnownContents | undefined;
@@ -69,6 +70,8 @@ export class Pusher {
   constructor(options: PusherOptions) {
     this.#options = options;
     this.#transfer = new Transfer(options);
+    const { memoryBytes } = options;
+    ({ small: this.#small, large: this.#large } = contentBudgets({ memoryBytes, smallFiles: SMALL_FILES }));
     const { keeper } = options.writer;
     this.#keeping = options.mayKeep ? (options.keeping ?? (keeper && new Keeping(keeper))) : undefined;
     this.#wholeBytes = options.sealing?.wholeBytes ?? WHOLE_FILE_BYTES;
@@ -281,7 +284,7 @@ export class Pusher {
     now: Entry,
     before: Entry | undefined,
   ): Promise<void> {
-    this.#large.take(0);
+    this.#large.take(LARGE_FILE_BYTES);
     try {
       const sameSize = known.largeInFlight(now.sizeBytes);
       if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
@@ -300,7 +303,7 @@ export class Pusher {
     } catch (error) {
       this.#unreadableOrThrow(slot, now, error);
     } finally {
-      this.#large.give(0);
+      this.#large.give(LARGE_FILE_BYTES);
     }
   }
 
@@ -418,13 +421,14 @@ export class Pusher {
     const budget = isSmall ? this.#small : this.#large;
     const room = budget.room();
     if (room) await room;
-    budget.take(now.sizeBytes);
+    const heldBytes = isSmall ? now.sizeBytes : LARGE_FILE_BYTES;
+    budget.take(heldBytes);
     try {
       if (!isSmall) return await this.#transfer.sendLarge(now);
       const { entry, content } = this.#transfer.readWhole(now);
       return await this.#transfer.sendWhole(entry, content);
     } finally {
-      budget.give(now.sizeBytes);
+      budget.give(heldBytes);
     }
   }
 

@@ -25,6 +25,8 @@ export interface BackupOptions {
   /** Read all content, whatever the times say. */
   readonly checksum: boolean;
   readonly allowEmpty: boolean;
+  /** For contents in flight. */
+  readonly memoryBytes: number;
   /** This program's version, for the manifest. */
   readonly version: string;
   /** This server's name, for the manifest. */
@@ -46,6 +48,8 @@ export interface BackupPorts {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Lets others go before this process: called once services run again, which should neither wait nor inherit that. */
+  readonly stepBack?: () => Promise<void>;
   /** A run is due, and begins; also when it goes on after a cut. */
   readonly onBegin?: () => void;
   /** The run is published, the account still open. */
@@ -190,6 +194,7 @@ async function attempt(
   }
   if (freezes(asked)) onBegin();
   const frozen = freezes(asked) ? await freezing.freeze(asked) : undefined;
+  await ports.stepBack?.();
   for (const text of frozen?.warnings ?? []) onWarning(text);
   for (const problem of frozen?.problems ?? []) problems.add(problem);
   const config = frozen?.config ?? asked;

@@ -119,6 +119,7 @@ export async function writeRun(
     knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
     checksum: options.checksum,
     tally,
+    memoryBytes: options.memoryBytes,
     onProblem: (problem) => problems.add(problem),
     onWarning,
   });

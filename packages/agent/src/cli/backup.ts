@@ -15,10 +15,12 @@ import type { RunWatch } from '../notify/telling.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Encryption } from '../sealed/encryption.ts';
 import type { Command, CommandContext } from './command.ts';
+import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
+import type { LimitArgs } from './limit-flags.ts';
 import { BAKKER } from './program.ts';
 import { VERSION } from './version.ts';
 
-interface BackupArgs {
+interface BackupArgs extends LimitArgs {
   readonly dryRun: boolean;
   readonly force: boolean;
   readonly checksum: boolean;
@@ -45,6 +47,7 @@ export const backup: Command<BackupArgs, Backup> = {
     force: { type: 'boolean', describe: 'make a run even if the last one is younger than "interval"' },
     checksum: { type: 'boolean', describe: 'read every file instead of trusting size, times and inode' },
     'allow-empty': { type: 'boolean', describe: 'accept sources that are empty where they were not' },
+    ...LIMIT_FLAGS,
     'identity-key': {
       type: 'string',
       requiresArg: true,
@@ -62,6 +65,7 @@ export const backup: Command<BackupArgs, Backup> = {
         .config;
     const { host, clock, progress, signal } = context;
     const config = await context.config();
+    const { memoryBytes } = await context.limits(limitsOf(args));
     const { encrypt } = config;
     const encryption = encrypt && (() => encryptionOf(context, encrypt, args.identityKey));
     const makeRun = async (watch?: RunWatch): Promise<BackupReport> =>
@@ -73,6 +77,7 @@ export const backup: Command<BackupArgs, Backup> = {
           force,
           checksum,
           allowEmpty,
+          memoryBytes,
           version: VERSION,
           host,
           withStorageConfig,
@@ -85,6 +90,7 @@ export const backup: Command<BackupArgs, Backup> = {
           clock,
           progress,
           signal,
+          stepBack: () => context.stepBack(),
           ...watch,
         },
       );

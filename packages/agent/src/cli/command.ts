@@ -1,5 +1,6 @@
 import type { CommandOf, ListedCommandOf } from '@bakker/command-line';
 import type { Config } from '../config/config.ts';
+import type { Limits } from '../limits/limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
@@ -30,6 +31,13 @@ export interface CommandContext {
   otherAccount(text: string): Promise<StorageAccount>;
   /** Opens the account anew at each call, for a backup that goes on after a cut; the caller closes it. */
   reopenAccount(): Promise<StorageAccount>;
+  /**
+   * The limits that hold: the configuration's, and from then on those of the command line, which win over them. To be asked
+   * with `asked` before an account is opened.
+   */
+  limits(asked?: Partial<Limits>): Promise<Limits>;
+  /** Lets others go before this process, as far as the limits ask for it. */
+  stepBack(): Promise<void>;
   /** This server's name. */
   readonly host: string;
   state(): Promise<StateFolder>;

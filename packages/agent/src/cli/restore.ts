@@ -7,10 +7,12 @@ import type { Overwrite } from '../restore/decide.ts';
 import type { RestoreJob } from '../restore/restore-job.ts';
 import type { RestoreOutcome } from '../restore/restore-run.ts';
 import type { Command, CommandContext } from './command.ts';
+import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
+import type { LimitArgs } from './limit-flags.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 
-interface RestoreArgs extends ReadingArgs {
+interface RestoreArgs extends ReadingArgs, LimitArgs {
   readonly paths: readonly string[];
   readonly from: string;
   readonly to?: string;
@@ -59,6 +61,7 @@ export const restore: Command<RestoreArgs, Restored> = {
   },
   flags: {
     ...ACCOUNT_FLAG,
+    ...LIMIT_FLAGS,
     from: {
       type: 'string',
       requiresArg: true,
@@ -87,6 +90,8 @@ export const restore: Command<RestoreArgs, Restored> = {
     const { parsePathPattern } = await import('../restore/path-pattern.ts');
     const to = targetOf(args);
     const patterns = (args.paths ?? []).map(parsePathPattern);
+    const { memoryBytes } = await context.limits(limitsOf(args));
+    await context.stepBack();
     const account = await accountOf(context, args);
     const job: RestoreJob = {
       run: await chooseRun(account, args.from),
@@ -97,6 +102,7 @@ export const restore: Command<RestoreArgs, Restored> = {
       isDryRun: args.dryRun,
       verifies: args.verify,
       numericOwner: args.numericOwner,
+      memoryBytes,
     };
     if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, { job, account });
     return { job, outcome: await perform(context, { job, account }) };

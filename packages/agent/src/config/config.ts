@@ -1,3 +1,4 @@
+import type { Limits } from '../limits/limits.ts';
 import type { NotifySettings } from './notify-settings.ts';
 import type { EncryptSettings } from './read-encrypt.ts';
 import type { ServiceSettings } from './service-settings.ts';
@@ -69,6 +70,8 @@ export interface Config {
   readonly windowMs: number;
   /** For every source that does not say. */
   readonly snapshot: SnapshotSettings;
+  /** How much of the machine and of the line runs and restores may take. */
+  readonly limits: Limits;
   /** Who is told of runs. */
   readonly notify: NotifySettings;
 }

@@ -18,6 +18,7 @@ import {
 import { snapshotUnlessStated } from './freezing.ts';
 import { readServices, readWindow } from './parse-services.ts';
 import { readEncrypt } from './read-encrypt.ts';
+import { LIMIT_KEYS, readLimits } from './read-limits.ts';
 import { readNotify } from './read-notify.ts';
 import { readSnapshot } from './read-snapshot.ts';
 import type { SnapshotSettings } from './snapshot-settings.ts';
@@ -45,6 +46,7 @@ export const CONFIG_KEYS = [
   'window',
   'snapshot',
   'notify',
+  ...LIMIT_KEYS,
 ] as const;
 
 type Given = Partial<Record<(typeof CONFIG_KEYS)[number], YamlValue>>;
@@ -80,6 +82,7 @@ export function parseConfig(text: string, file: string): Config {
     services,
     windowMs: readWindow(given.window, DEFAULTS.window),
     snapshot: stated ?? snapshotUnlessStated(DEFAULTS.snapshot, { services, sources }),
+    limits: readLimits(given),
     notify: readNotify(given.notify),
   };
   if (problems.length > 0) throw listing(file, problems);

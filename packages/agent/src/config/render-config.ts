@@ -69,6 +69,14 @@ ${renderEncrypt(encrypt)}
 # How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. Without services, none. docs/snapshots.md.
 #snapshot: { provider: ${DEFAULTS.snapshot.provider}, lvm-size: ${DEFAULTS.snapshot.lvmSize.share * 100}% }
 
+# How much of the line and of this machine a run may take: bytes a second, normal, low or idle, 0 to 19, processors, bytes.
+#limit-upload: 10M
+#limit-download: 50M
+#io-priority: normal
+#nice: 0
+#cores: 2
+#memory: 64M
+
 # Who is told of runs: hooks, ping, mail, ntfy, prometheus. docs/notifications.md.
 #notify: {}
 `;

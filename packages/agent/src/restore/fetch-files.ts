@@ -1,6 +1,7 @@
 import type { Entry } from '@bakker/impl-format';
 import { hash } from 'node:crypto';
-import { Budget } from '../backup/budget.ts';
+import { LARGE_FILE_BYTES, contentBudgets } from '../backup/budget.ts';
+import type { Budget } from '../backup/budget.ts';
 import { ContentHash } from '../backup/content-hash.ts';
 import { storedPath } from '../backup/stored-place.ts';
 import { damageOf, dataExtents, DIFFERENT, SMALL_BYTES } from '../browse/stored-content.ts';
@@ -20,17 +21,19 @@ export interface FetchHandlers {
   onLocalFailure(error: unknown): void;
 }
 
-/** Brings contents from the storage: 256 small files or 32 MiB at once, and four large ones. */
+/** Brings contents from the storage: 256 small files and four large ones at once, or as many as the memory holds. */
 export class FileFetcher {
   readonly #context: RestoreContext;
-  readonly #small = new Budget({ maxCount: 256, maxBytes: 32 * 1024 * 1024 });
-  readonly #large = new Budget({ maxCount: 4, maxBytes: Number.POSITIVE_INFINITY });
+  readonly #small: Budget;
+  readonly #large: Budget;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
 
   constructor(context: RestoreContext) {
     this.#context = context;
+    const { memoryBytes } = context.job;
+    ({ small: this.#small, large: this.#large } = contentBudgets({ memoryBytes, smallFiles: SMALL_FILES }));
   }
 
   room(): Promise<void> | undefined {
@@ -54,7 +57,7 @@ export class FileFetcher {
     const isEmpty = dataExtents(entry).length === 0;
     if (path === undefined && !isEmpty) handlers.onDamage('its content was never stored');
     else if (entry.sizeBytes > SMALL_BYTES)
-      this.#run(this.#large, 0, () => this.#fetchLarge(entry, path, handlers));
+      this.#run(this.#large, LARGE_FILE_BYTES, () => this.#fetchLarge(entry, path, handlers));
     else if (path === undefined || isEmpty)
       this.#run(this.#small, entry.sizeBytes, () =>
         this.#check(entry, Buffer.alloc(entry.sizeBytes), handlers),
@@ -133,6 +136,8 @@ export class FileFetcher {
     if (isDifferent) handlers.onDamage(DIFFERENT);
   }
 }
+
+const SMALL_FILES = 256;
 
 /** What lies in holes is zeros, whatever the storage says: so the hash tells if the manifest is wrong about them. */
 function withHoles(bytes: Buffer, extents: readonly { offsetBytes: number; lengthBytes: number }[]): Buffer {

@@ -20,6 +20,8 @@ export interface RestoreJob {
   /** Reads everything again that was written, or left because it looked right. */
   readonly verifies: boolean;
   readonly numericOwner: boolean;
+  /** For contents in flight. */
+  readonly memoryBytes: number;
 }
 
 export interface RestorePorts {

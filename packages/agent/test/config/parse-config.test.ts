@@ -1,6 +1,7 @@
 import { deepStrictEqual, equal } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import { NO_LIMITS } from '../../src/limits/limits.ts';
 import { NOBODY_TOLD } from '../../src/config/notify-settings.ts';
 import type { AccountAddress } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load-config.ts';
@@ -39,6 +40,7 @@ t.test('what is left out has the documented default', (t) => {
     windowMs: 60_000,
     snapshot: { provider: 'none', lvmSize: { share: 0.1 } },
     notify: NOBODY_TOLD,
+    limits: NO_LIMITS,
   });
   t.end();
 });
@@ -84,6 +86,12 @@ services: [{ name: web, systemd: { units: [nginx] } }]
 window: 5m
 snapshot: { provider: lvm, lvm-size: 2G }
 notify: { prometheus: /var/lib/bakker.prom }
+limit-upload: 500K
+limit-download: 10M
+io-priority: idle
+nice: 19
+cores: 1
+memory: 1G
 `,
     FILE,
   );
@@ -118,6 +126,14 @@ notify: { prometheus: /var/lib/bakker.prom }
     windowMs: 300_000,
     snapshot: { provider: 'lvm', lvmSize: { sizeBytes: 2 ** 31 } },
     notify: { ...NOBODY_TOLD, prometheus: { file: '/var/lib/bakker.prom' } },
+    limits: {
+      uploadBytesPerS: 512_000,
+      downloadBytesPerS: 10 * 2 ** 20,
+      ioPriority: 'idle',
+      nice: 19,
+      cores: 1,
+      memoryBytes: 2 ** 30,
+    },
   });
   t.end();
 });

@@ -34,6 +34,7 @@ const { report } = await restoreRun(
     isDryRun: false,
     verifies: true,
     numericOwner: false,
+    memoryBytes: 64 * 1024 * 1024,
   },
   { account, target: openRestoreTarget(), progress: SILENT, signal },
 );

@@ -10,6 +10,7 @@ import { openAccount } from '../../src/adapters/open-account.ts';
 import { openStateFolder } from '../../src/adapters/state-folder.ts';
 import { runBackup } from '../../src/backup/run-backup.ts';
 import { chooseRun } from '../../src/browse/choose-run.ts';
+import { NO_LIMITS } from '../../src/limits/limits.ts';
 import { NOBODY_TOLD } from '../../src/config/notify-settings.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Progress } from '../../src/ports/progress.ts';
@@ -54,6 +55,7 @@ export class World implements AsyncDisposable {
         force: true,
         checksum: false,
         allowEmpty: true,
+        memoryBytes: NO_LIMITS.memoryBytes,
         version: '0.0.0',
         host: 'test',
       },
@@ -88,6 +90,7 @@ export class World implements AsyncDisposable {
         isDryRun: false,
         verifies: false,
         numericOwner: false,
+        memoryBytes: NO_LIMITS.memoryBytes,
         ...job,
         patterns: paths.map(parsePathPattern),
       },
@@ -121,6 +124,7 @@ export class World implements AsyncDisposable {
       windowMs: 60_000,
       snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
       notify: NOBODY_TOLD,
+      limits: NO_LIMITS,
       encrypt: undefined,
       stated: ['account', 'sources'],
     };

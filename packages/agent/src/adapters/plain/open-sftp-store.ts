@@ -1,6 +1,7 @@
 import { STATUS, SftpConnectionError, SftpStatusError, openSftp } from '@bakker/sftp';
 import type { SftpClient } from '@bakker/sftp';
 import type { SshSettings } from '../../config/config.ts';
+import type { Bandwidth } from '../../limits/bandwidth.ts';
 import { AgentError } from '../../errors.ts';
 import { connectSsh } from '../ssh/connect.ts';
 import type { SshAddress, SshConnection } from '../ssh/connect.ts';
@@ -20,12 +21,13 @@ const CHANNELS = { short: 3, long: 4 };
  */
 export async function openSftpStore(
   start: { address: SshAddress; settings: SshSettings; line: SshConnection; first: SftpClient },
-  options: { signal: AbortSignal; createFolder?: boolean },
+  options: { signal: AbortSignal; createFolder?: boolean; bandwidth?: Bandwidth | undefined },
 ): Promise<SftpFileStore> {
   const { address, settings, line, first: probe } = start;
   const connections: SshConnection[] = [line];
   const connect = async (compress: boolean): Promise<SshConnection> => {
-    const connection = await connectSsh(address, settings, { signal: options.signal, compress });
+    const { signal, bandwidth } = options;
+    const connection = await connectSsh(address, settings, { signal, compress, bandwidth });
     connections.push(connection);
     return connection;
   };

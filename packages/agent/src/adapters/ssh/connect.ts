@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { Bandwidth } from '../../limits/bandwidth.ts';
 import type { AccountAddress, SshSettings } from '../../config/config.ts';
 
 export type SshAddress = Extract<AccountAddress, { kind: 'ssh' }>;
@@ -8,6 +9,8 @@ export interface ConnectOptions {
   readonly signal: AbortSignal;
   /** Asks for zlib on the wire; quietly without it where the storage has none. */
   readonly compress: boolean;
+  /** Shared with whoever else has it. */
+  readonly bandwidth?: Bandwidth | undefined;
 }
 
 /** A connection to an account, logged in. Disposing ends it and every channel; it is idempotent. */

@@ -1,5 +1,6 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { Duplex } from 'node:stream';
+import type { Bandwidth } from '../../limits/bandwidth.ts';
 
 const STDERR_KEPT = 4_096;
 /** SSH_FXP_INIT, version 3. */
@@ -29,10 +30,17 @@ export class OpensshChannel extends Duplex {
   #wasAsked = false;
   /** What a cut looks like to the consumer. */
   readonly #lostError: (end: ChannelEnd) => Error;
+  readonly #bandwidth: Bandwidth | undefined;
+  /** Until what came is paid for, nothing more is read. */
+  #holding: NodeJS.Timeout | undefined;
 
-  constructor(args: readonly string[], lostError: (end: ChannelEnd) => Error) {
+  constructor(
+    args: readonly string[],
+    { lostError, bandwidth }: { lostError: (end: ChannelEnd) => Error; bandwidth: Bandwidth | undefined },
+  ) {
     super({ allowHalfOpen: false, readableHighWaterMark: 1_048_576, writableHighWaterMark: 1_048_576 });
     this.#lostError = lostError;
+    this.#bandwidth = bandwidth;
     // A session of its own: Ctrl-C is ours to handle, and no prompt can reach a terminal.
     this.#child = spawn('ssh', args, { stdio: 'pipe', detached: true, env: { ...process.env, LC_ALL: 'C' } });
     this.ended = this.#watchEnd();
@@ -55,7 +63,7 @@ export class OpensshChannel extends Duplex {
   }
 
   override _read(): void {
-    if (this.#version !== undefined) this.#child.stdout.resume();
+    if (this.#version !== undefined && this.#holding === undefined) this.#child.stdout.resume();
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
@@ -68,8 +76,16 @@ export class OpensshChannel extends Duplex {
       }
     }
     this.sentBytes += rest.length;
-    if (rest.length === 0) done();
-    else this.#child.stdin.write(rest, (error) => this.#written(error, done));
+    if (rest.length === 0) {
+      done();
+      return;
+    }
+    const send = (): void => {
+      this.#child.stdin.write(rest, (error) => this.#written(error, done));
+    };
+    const waitMs = this.#bandwidth?.upload?.take(rest.length) ?? 0;
+    if (waitMs === 0) send();
+    else setTimeout(send, waitMs);
   }
 
   override _final(done: (error?: Error | null) => void): void {
@@ -97,8 +113,21 @@ export class OpensshChannel extends Duplex {
 
   readonly #receive = (bytes: Buffer): void => {
     this.receivedBytes += bytes.length;
-    if (!this.push(bytes)) this.#child.stdout.pause();
+    const isWanted = this.push(bytes);
+    const { download } = this.#bandwidth ?? {};
+    download?.take(bytes.length);
+    const waitMs = download?.debtMs() ?? 0;
+    if (!isWanted || waitMs > 0) this.#child.stdout.pause();
+    if (waitMs > 0) this.#hold(isWanted, waitMs);
   };
+
+  #hold(isWanted: boolean, waitMs: number): void {
+    clearTimeout(this.#holding);
+    this.#holding = setTimeout(() => {
+      this.#holding = undefined;
+      if (isWanted || this.readableLength < this.readableHighWaterMark) this.#child.stdout.resume();
+    }, waitMs);
+  }
 
   async #readPacket(): Promise<Buffer | 'closing' | 'no SFTP'> {
     const stdout = this.#child.stdout;

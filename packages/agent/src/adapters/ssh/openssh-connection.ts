@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { SshSettings } from '../../config/config.ts';
+import type { Bandwidth } from '../../limits/bandwidth.ts';
 import { AgentError } from '../../errors.ts';
 import type { ConnectOptions, SshAddress, SshConnection } from './connect.ts';
 import { opensshArguments } from './openssh-arguments.ts';
@@ -19,6 +20,7 @@ export async function connectByOpenssh(
     address,
     args: opensshArguments(address, settings, options),
     signal: options.signal,
+    bandwidth: options.bandwidth,
   });
   try {
     await connection.connect();
@@ -34,6 +36,7 @@ class OpensshConnection implements SshConnection {
   readonly #address: SshAddress;
   readonly #args: readonly string[];
   readonly #signal: AbortSignal;
+  readonly #bandwidth: Bandwidth | undefined;
   readonly #channels = new Set<OpensshChannel>();
   readonly #resolveClosed: () => void;
   #past = { sent: 0, received: 0 };
@@ -42,10 +45,16 @@ class OpensshConnection implements SshConnection {
   /** Made to see that the log-in works; the first consumer gets it. */
   #spare: OpensshChannel | undefined;
 
-  constructor(parts: { address: SshAddress; args: readonly string[]; signal: AbortSignal }) {
+  constructor(parts: {
+    address: SshAddress;
+    args: readonly string[];
+    signal: AbortSignal;
+    bandwidth: Bandwidth | undefined;
+  }) {
     this.#address = parts.address;
     this.#args = parts.args;
     this.#signal = parts.signal;
+    this.#bandwidth = parts.bandwidth;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#resolveClosed = resolve;
@@ -94,7 +103,10 @@ class OpensshConnection implements SshConnection {
 
   async #start(): Promise<OpensshChannel> {
     this.#signal.throwIfAborted();
-    const channel = new OpensshChannel(this.#args, (end) => this.#lost(end));
+    const channel = new OpensshChannel(this.#args, {
+      lostError: (end) => this.#lost(end),
+      bandwidth: this.#bandwidth,
+    });
     this.#channels.add(channel);
     void channel.ended.then((end) => {
       this.#channels.delete(channel);

@@ -1,5 +1,9 @@
-import { isIPv6, Socket } from 'node:net';
+import { isIPv6 } from 'node:net';
+import type { Socket } from 'node:net';
 import { AgentError } from '../../errors.ts';
+import type { Bandwidth } from '../../limits/bandwidth.ts';
+import { CorkingSocket } from './corking-socket.ts';
+import { LimitedSocket } from './limited-socket.ts';
 
 const CONNECT_TIMEOUT_MS = 20_000;
 
@@ -15,10 +19,11 @@ export function hostAndPort(host: string, port: number): string {
  */
 export async function openTcp(
   target: { host: string; port: number },
-  { signal }: { signal: AbortSignal },
+  { signal, bandwidth }: { signal: AbortSignal; bandwidth?: Bandwidth | undefined },
 ): Promise<Socket> {
   signal.throwIfAborted();
-  const socket = new CorkingSocket();
+  const isLimited = bandwidth?.upload !== undefined || bandwidth?.download !== undefined;
+  const socket = isLimited ? new LimitedSocket(bandwidth) : new CorkingSocket();
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const timer = setTimeout(() => {
     reject(Object.assign(new Error('connection timed out'), { code: 'ETIMEDOUT' }));
@@ -40,29 +45,6 @@ export async function openTcp(
   socket.setNoDelay(true);
   socket.setKeepAlive(true, 30_000);
   return socket;
-}
-
-type WriteDone = (error?: Error | null) => void;
-
-/** Sends what is written within one turn of the event loop by one system call: ssh2 writes each packet by itself. */
-class CorkingSocket extends Socket {
-  #isCorked = false;
-
-  override write(data: Uint8Array | string, done?: WriteDone): boolean;
-  override write(data: Uint8Array | string, encoding?: BufferEncoding, done?: WriteDone): boolean;
-  override write(data: Uint8Array | string, second?: BufferEncoding | WriteDone, done?: WriteDone): boolean {
-    if (!this.#isCorked) {
-      this.#isCorked = true;
-      this.cork();
-      setImmediate(this.#uncork);
-    }
-    return typeof second === 'function' ? super.write(data, second) : super.write(data, second, done);
-  }
-
-  readonly #uncork = (): void => {
-    this.#isCorked = false;
-    this.uncork();
-  };
 }
 
 function unreachable(target: { host: string; port: number }, cause: unknown): AgentError {
