@@ -1,4 +1,4 @@
-import { fail, libc } from './libc.ts';
+import { LibcError, fail, libc } from './libc.ts';
 
 /** Makes all of one open file share the blocks of another. False where the file systems can't. @throws LibcError */
 export function reflink(fromFd: number, toFd: number): boolean {
@@ -24,7 +24,39 @@ export function copyRange(
   return CANNOT.has(libc().errno()) ? undefined : fail('copy_file_range');
 }
 
+/** Makes a stretch share the blocks of the same stretch of another file. False where it can't. @throws LibcError */
+export function cloneStretch(
+  fromFd: number,
+  toFd: number,
+  { offsetBytes, lengthBytes }: { offsetBytes: number; lengthBytes: number },
+): boolean {
+  const request = Buffer.alloc(32);
+  request.writeBigInt64LE(BigInt(fromFd));
+  request.writeBigUInt64LE(BigInt(offsetBytes), 8);
+  request.writeBigUInt64LE(BigInt(lengthBytes), 16);
+  request.writeBigUInt64LE(BigInt(offsetBytes), 24);
+  if (libc().ioctlBytes(toFd, FICLONERANGE, request) === 0) return true;
+  return CANNOT.has(libc().errno()) ? false : fail('ioctl FICLONERANGE');
+}
+
+/** As `copyRange`, to the same offset, on another thread. The descriptors must stay open until it ends. */
+export function copyStretchLater(
+  fromFd: number,
+  toFd: number,
+  { offsetBytes, lengthBytes }: { offsetBytes: number; lengthBytes: number },
+): Promise<number | undefined> {
+  const offsets = [offset(offsetBytes), offset(offsetBytes)] as const;
+  return new Promise((resolve, reject) => {
+    libc().copyFileRangeLater({ fromFd, toFd, offsets }, lengthBytes, (copied, errno) => {
+      if (copied >= 0) resolve(copied);
+      else if (CANNOT.has(errno)) resolve(undefined);
+      else reject(new LibcError('copy_file_range', errno));
+    });
+  });
+}
+
 const FICLONE = 0x40049409;
+const FICLONERANGE = 0x4020940d;
 /** EXDEV, EINVAL, ENOTTY, ETXTBSY, EOPNOTSUPP, ENOSYS: another way has to be taken. */
 const CANNOT: ReadonlySet<number> = new Set([18, 22, 25, 26, 95, 38]);
 

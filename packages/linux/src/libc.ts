@@ -58,7 +58,7 @@ export interface Libc {
   fsetxattr(fd: number, name: Buffer, value: Buffer, size: number, flags: number): number;
   /** `getdents64` by number. */
   getdents64(number: number, fd: number, result: Buffer, size: number): number;
-  /** `ioprio_set` by number. */
+  /** `ioprio_set` by number, or `ioprio_get`, which takes no priority. */
   ioprioSet(number: number, which: number, who: number, priority: number): number;
   sched_setaffinity(threadId: number, size: number, mask: Buffer): number;
   sched_getaffinity(threadId: number, size: number, mask: Buffer): number;
@@ -74,7 +74,14 @@ export interface Libc {
     length: number,
     flags: number,
   ): number;
+  /** On one of Node's threads; `done` is called with the result, and the errno if that is below zero. */
+  copyFileRangeLater(
+    between: { fromFd: number; toFd: number; offsets: readonly [Buffer, Buffer] },
+    length: number,
+    done: (copied: number, errno: number) => void,
+  ): void;
   ioctlInt(fd: number, request: number, value: number): number;
+  ioctlBytes(fd: number, request: number, value: Buffer): number;
   syncfs(fd: number): number;
   /** On one of Node's threads; `done` is called in a later turn of the event loop, with -1 for a failure. */
   syncfsLater(fd: number, done: (failure: unknown, result: number) => void): void;
@@ -160,7 +167,16 @@ function bind(): Libc {
     fallocate: call('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t']),
     posix_fadvise: call('posix_fadvise', 'int', ['int', 'int64_t', 'int64_t', 'int']),
     copy_file_range: call('copy_file_range', 'int64_t', ['int', out, 'int', out, 'size_t', 'uint']),
+    copyFileRangeLater: ({ fromFd, toFd, offsets }, length, done) => {
+      const parameters = ['int', out, 'int', out, 'size_t', 'uint'];
+      library
+        .func('copy_file_range', 'int64_t', parameters)
+        .async(fromFd, offsets[0], toFd, offsets[1], length, 0, (_failure: unknown, copied: number) => {
+          done(copied, copied < 0 ? koffi.errno() : 0);
+        });
+    },
     ioctlInt: call('ioctl', 'int', ['int', 'ulong', 'int64_t']),
+    ioctlBytes: call('ioctl', 'int', ['int', 'ulong', bytes]),
     syncfs: call('syncfs', 'int', ['int']),
     syncfsLater: (fd, done) => {
       library.func('syncfs', 'int', ['int']).async(fd, done);

@@ -104,6 +104,31 @@ export interface FileSink extends AsyncDisposable {
   share?(descriptor: number): boolean;
 }
 
+/**
+ * A large file that is made from an older one of the account, which stays as it is. Stretches that nobody speaks of are
+ * zeros. At first they come in ascending order; then any may be written over.
+ */
+export interface PatchSink extends FileSink {
+  /** Takes a stretch of the older file over, to the same place. Comes before anything is said of what is behind it. */
+  keep(offsetBytes: number, lengthBytes: number): Promise<void>;
+  /** Makes a stretch read as zeros, as a hole if it can. */
+  zero(offsetBytes: number, lengthBytes: number): Promise<void>;
+  /** Whether what was kept takes no room of its own, as far as can be told. */
+  readonly isShared: boolean;
+}
+
+/** A file of a complete run. */
+export interface OlderFile {
+  readonly place: StoredPlace;
+  /** What it must have there. */
+  readonly sizeBytes: number;
+}
+
+/** The older file can't be taken from after all: the new one has to be sent whole. */
+export class NotPatched extends Error {
+  override readonly name = 'NotPatched';
+}
+
 export interface PublishOptions {
   /** The compressed manifest from its start, at each call. */
   readonly manifest: () => AsyncIterable<Uint8Array>;
@@ -171,6 +196,11 @@ export interface RunWriter extends AsyncDisposable {
   link(path: Buffer, from: StoredPlace, sizeBytes: number): Promise<LinkOutcome>;
   file(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
   openFile(path: Buffer, about: NewFile): Promise<FileSink>;
+  /**
+   * There where new files can be made from older ones. Undefined if this one can't: it is gone, not as long, or the storage
+   * does not copy. What it is filled with may throw NotPatched.
+   */
+  openFileFrom?(path: Buffer, older: OlderFile, about: NewFile): Promise<PatchSink | undefined>;
   /**
    * Flushed, manifest and receipt in place, renamed, `latest` moved. Every other request must have been answered.
    * @throws RunDiffers if the storage counts other objects than the agent

@@ -1,5 +1,12 @@
 import type { Extent } from '@bakker/impl-format';
-import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
+import type {
+  FileSink,
+  LinkOutcome,
+  NewFile,
+  PatchSink,
+  Space,
+  StoredItem,
+} from '../../ports/storage-account.ts';
 
 /** What a name in the store is. */
 export interface StoredStat {
@@ -34,6 +41,15 @@ export interface FileStore extends AsyncDisposable {
   writeFile(path: Buffer, content: Buffer, about: NewFile): Promise<void>;
   /** `expectedBytes`, if it is known to be little, spares a connection made for content. */
   openFile(path: Buffer, about: NewFile, expectedBytes?: number): Promise<FileSink>;
+  /**
+   * A new file that takes from an older one. Undefined if that is not there, does not have `sizeBytes`, or nothing can be
+   * copied here.
+   */
+  openFileFrom(
+    path: Buffer,
+    older: { readonly path: Buffer; readonly sizeBytes: number },
+    about: NewFile,
+  ): Promise<PatchSink | undefined>;
   /** A small file whole. `sizeBytes` is what is expected; a longer file is read on, a missing one is MissingFromStorage. */
   readFile(path: Buffer, sizeBytes: number): Promise<Buffer>;
   /** A file from the start to its end, in order; `expectedBytes` as for `openFile`. */

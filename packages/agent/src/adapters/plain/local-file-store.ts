@@ -2,11 +2,20 @@ import fs from 'node:fs';
 import { escapeName } from '@bakker/command-line';
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
-import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
+import type {
+  FileSink,
+  LinkOutcome,
+  NewFile,
+  PatchSink,
+  Space,
+  StoredItem,
+} from '../../ports/storage-account.ts';
 import type { Extent } from '@bakker/impl-format';
-import { errnoOf, reflink, syncFilesystem } from '@bakker/linux';
+import { errnoOf, syncFilesystem } from '@bakker/linux';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
+import { LocalPatchSink } from './local-patch-sink.ts';
+import { LocalSink, writeFully } from './local-sink.ts';
 
 /** PATH_MAX counts the final NUL. */
 const PATH_MAX_BYTES = 4095;
@@ -80,6 +89,28 @@ export class LocalFileStore implements FileStore {
       remove: () => this.remove(path),
       translate: (error) => this.#translate(error, 'write', path),
     });
+  }
+
+  async openFileFrom(
+    path: Buffer,
+    older: { path: Buffer; sizeBytes: number },
+    about: NewFile,
+  ): Promise<PatchSink | undefined> {
+    const from = this.#openOlder(older);
+    if (from === undefined) return undefined;
+    try {
+      const descriptor = this.#do('write', path, (full) => fs.openSync(full, 'wx', modeOf(about)));
+      return new LocalPatchSink({
+        from,
+        descriptor,
+        about,
+        remove: () => this.remove(path),
+        translate: (error) => this.#translate(error, 'write', path),
+      });
+    } catch (error) {
+      fs.closeSync(from);
+      throw error;
+    }
   }
 
   async readFile(path: Buffer, _sizeBytes: number): Promise<Buffer> {
@@ -186,6 +217,21 @@ export class LocalFileStore implements FileStore {
     // nothing is held open
   }
 
+  /** Undefined if it is not there, or is not what it should be. */
+  #openOlder({ path, sizeBytes }: { path: Buffer; sizeBytes: number }): number | undefined {
+    let descriptor: number;
+    try {
+      const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+      descriptor = fs.openSync(this.#full(path), flags);
+    } catch {
+      return undefined;
+    }
+    const stat = fs.fstatSync(descriptor);
+    if (stat.isFile() && stat.size === sizeBytes) return descriptor;
+    fs.closeSync(descriptor);
+    return undefined;
+  }
+
   async *#pieces(path: Buffer, extent: Extent | undefined): AsyncGenerator<Buffer> {
     const handle = await fs.promises
       .open(this.#full(path), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW)
@@ -240,77 +286,9 @@ export class LocalFileStore implements FileStore {
   }
 }
 
-/** A large file on this machine. */
-class LocalSink implements FileSink {
-  readonly #descriptor: number;
-  readonly #about: NewFile;
-  readonly #remove: () => Promise<void>;
-  readonly #translate: (error: unknown) => unknown;
-  #isOpen = true;
-
-  constructor(options: {
-    descriptor: number;
-    about: NewFile;
-    remove: () => Promise<void>;
-    translate: (error: unknown) => unknown;
-  }) {
-    this.#descriptor = options.descriptor;
-    this.#about = options.about;
-    this.#remove = options.remove;
-    this.#translate = options.translate;
-  }
-
-  async write(offsetBytes: number, bytes: Buffer): Promise<void> {
-    this.#guard(() => writeFully(this.#descriptor, bytes, offsetBytes));
-  }
-
-  async restart(): Promise<void> {
-    this.#guard(() => fs.ftruncateSync(this.#descriptor, 0));
-  }
-
-  async finish(sizeBytes: number): Promise<void> {
-    this.#guard(() => {
-      fs.ftruncateSync(this.#descriptor, sizeBytes);
-      fs.futimesSync(this.#descriptor, this.#about.mtimeS, this.#about.mtimeS);
-      if (this.#about.flush) fs.fsyncSync(this.#descriptor);
-    });
-    await this[Symbol.asyncDispose]();
-  }
-
-  async discard(): Promise<void> {
-    await this[Symbol.asyncDispose]();
-    await this.#remove();
-  }
-
-  share(descriptor: number): boolean {
-    return reflink(descriptor, this.#descriptor);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    fs.closeSync(this.#descriptor);
-  }
-
-  #guard(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      throw this.#translate(error);
-    }
-  }
-}
-
 /** Read-only from the start: nothing should write to a file that history shares. */
 export function modeOf(about: NewFile): number {
   return about.executable ? 0o500 : 0o400;
-}
-
-function writeFully(descriptor: number, content: Buffer, offsetBytes: number): void {
-  let written = 0;
-  while (written < content.length) {
-    written += fs.writeSync(descriptor, content, written, content.length - written, offsetBytes + written);
-  }
 }
 
 function typeOf(stat: fs.Stats | fs.BigIntStats): StoredItem['type'] {

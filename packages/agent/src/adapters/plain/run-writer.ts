@@ -5,6 +5,8 @@ import type {
   FileSink,
   LinkOutcome,
   NewFile,
+  OlderFile,
+  PatchSink,
   PublishOptions,
   RunWriter,
   StoredPlace,
@@ -89,6 +91,17 @@ export class PlainRunWriter implements RunWriter {
 
   openFile(path: Buffer, about: NewFile): Promise<FileSink> {
     return this.#store.openFile(this.#at(path), about);
+  }
+
+  async openFileFrom(
+    path: Buffer,
+    { place, sizeBytes }: OlderFile,
+    about: NewFile,
+  ): Promise<PatchSink | undefined> {
+    // what a cut-off run left may be short on the storage's disk
+    if (place.folder === this.folder || this.#carried.has(place.folder)) return undefined;
+    const older = { path: joinPath(this.#rootOf(place.folder), place.path), sizeBytes };
+    return this.#store.openFileFrom(this.#at(path), older, about);
   }
 
   /**

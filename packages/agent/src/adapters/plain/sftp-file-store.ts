@@ -11,13 +11,22 @@ import {
 } from '@bakker/sftp';
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
-import type { FileSink, LinkOutcome, NewFile, Space, StoredItem } from '../../ports/storage-account.ts';
+import type {
+  FileSink,
+  LinkOutcome,
+  NewFile,
+  PatchSink,
+  Space,
+  StoredItem,
+} from '../../ports/storage-account.ts';
 import { readAhead } from '../sftp/read-ahead.ts';
 import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
-import { WriteWindow } from '../sftp/write-window.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { SftpLanes } from './sftp-lanes.ts';
+import { SftpPatchSink } from './sftp-patch-sink.ts';
+import { SftpSink, clampTime } from './sftp-sink.ts';
+import type { SftpSinkOptions } from './sftp-sink.ts';
 
 /** Above 2,048 waiting requests OpenSSH's server turns quadratic; 512 keeps a line of 20 ms busy with four channels. */
 const MAX_PENDING_PER_CHANNEL = 512;
@@ -25,8 +34,6 @@ const MAX_PENDING_PER_CHANNEL = 512;
 const WRITE_BYTES_BY_DRAFT = 32 * 1024;
 /** Up to this much goes over the compressed connection, if there is no other yet: making one costs more. */
 const LITTLE_CONTENT_BYTES = 4 * 1024 * 1024;
-/** From this size on a flush costs little beside the writing. The server answers nothing else meanwhile. */
-const FSYNC_FROM_BYTES = 8 * 1024 * 1024;
 const PATH_MAX_BYTES = 4095;
 
 /** The channels of an account, opened by the transport. */
@@ -136,15 +143,26 @@ export class SftpFileStore implements FileStore {
   async openFile(path: Buffer, about: NewFile, expectedBytes?: number): Promise<FileSink> {
     const client = await this.#channelForNew(path, expectedBytes);
     const handle = await this.#translated('write', path, this.#create(client, path, about));
-    return new SftpSink({
-      client,
-      handle,
-      about,
-      maxWriteBytes: this.#maxWriteBytes,
-      canFsync: this.features.fsync,
-      remove: () => this.#translated('remove', path, client.remove(this.#full(path))),
-      translate: (error) => this.#translate(error, 'write', path),
-    });
+    return new SftpSink(this.#sinkOptions(client, handle, { path, about }));
+  }
+
+  async openFileFrom(
+    path: Buffer,
+    older: { path: Buffer; sizeBytes: number },
+    about: NewFile,
+  ): Promise<PatchSink | undefined> {
+    if (!this.features.serverSideCopy) return undefined;
+    // both handles have to be of one channel: one process has them
+    const client = await this.#channelForNew(path);
+    const from = await this.#openOlder(client, older);
+    if (from === undefined) return undefined;
+    try {
+      const handle = await this.#translated('write', path, this.#create(client, path, about));
+      return new SftpPatchSink({ ...this.#sinkOptions(client, handle, { path, about }), from });
+    } catch (error) {
+      client.close(from).catch(() => undefined);
+      throw error;
+    }
   }
 
   async readFile(path: Buffer, sizeBytes: number): Promise<Buffer> {
@@ -249,6 +267,39 @@ export class SftpFileStore implements FileStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#channels.close();
+  }
+
+  /** Undefined if it is not there, or is not as long as it should be. */
+  async #openOlder(
+    client: SftpClient,
+    { path, sizeBytes }: { path: Buffer; sizeBytes: number },
+  ): Promise<Handle | undefined> {
+    try {
+      const handle = await client.open(this.#full(path), OPEN.READ);
+      const stat = await client.fstat(handle);
+      if (stat.sizeBytes === sizeBytes) return handle;
+      await client.close(handle);
+      return undefined;
+    } catch (error) {
+      if (error instanceof SftpStatusError) return undefined;
+      throw await this.#translate(error, 'read', path);
+    }
+  }
+
+  #sinkOptions(
+    client: SftpClient,
+    handle: Handle,
+    { path, about }: { path: Buffer; about: NewFile },
+  ): SftpSinkOptions {
+    return {
+      client,
+      handle,
+      about,
+      maxWriteBytes: this.#maxWriteBytes,
+      canFsync: this.features.fsync,
+      remove: () => this.#translated('remove', path, client.remove(this.#full(path))),
+      translate: (error) => this.#translate(error, 'write', path),
+    };
   }
 
   #create(client: SftpClient, path: Buffer, about: NewFile): Promise<Handle> {
@@ -358,81 +409,6 @@ export class SftpFileStore implements FileStore {
 /** A file system that has less than this left refuses writes of common sizes. */
 const ALMOST_FULL_BYTES = 1024 * 1024;
 
-interface SinkOptions {
-  readonly client: SftpClient;
-  readonly handle: Handle;
-  readonly about: NewFile;
-  readonly maxWriteBytes: number;
-  readonly canFsync: boolean;
-  readonly remove: () => Promise<void>;
-  readonly translate: (error: unknown) => Promise<unknown>;
-}
-
-/** A large file over SFTP. */
-class SftpSink implements FileSink {
-  readonly #options: SinkOptions;
-  readonly #window: WriteWindow;
-  #isOpen = true;
-
-  constructor(options: SinkOptions) {
-    this.#options = options;
-    this.#window = new WriteWindow(options.client, options.handle, options.maxWriteBytes);
-  }
-
-  write(offsetBytes: number, bytes: Buffer): Promise<void> {
-    return this.#translated(this.#window.write(offsetBytes, bytes));
-  }
-
-  async restart(): Promise<void> {
-    const { client, handle } = this.#options;
-    await this.#translated(this.#window.idle());
-    await this.#translated(client.fsetstat(handle, { sizeBytes: 0 }));
-  }
-
-  async finish(sizeBytes: number): Promise<void> {
-    const { client, handle, about, canFsync, translate } = this.#options;
-    await this.#translated(this.#window.idle());
-    try {
-      const mtimeS = clampTime(about.mtimeS);
-      const steps = [
-        client.fsetstat(handle, { sizeBytes }),
-        client.fsetstat(handle, { atimeS: mtimeS, mtimeS }),
-        ...(canFsync && (about.flush || sizeBytes >= FSYNC_FROM_BYTES) ? [client.fsync(handle)] : []),
-      ];
-      const stat = client.fstat(handle);
-      const failed = (await Promise.allSettled([...steps, stat])).find((step) => step.status === 'rejected');
-      if (failed) throw failed.reason;
-      const storedBytes = (await stat).sizeBytes;
-      if (storedBytes !== sizeBytes) {
-        throw new AgentError(
-          'STORAGE_REFUSED',
-          `the storage holds ${storedBytes ?? 'no'} bytes of a file of ${sizeBytes}`,
-        );
-      }
-    } catch (error) {
-      throw await translate(error);
-    }
-    await this[Symbol.asyncDispose]();
-  }
-
-  async discard(): Promise<void> {
-    await this[Symbol.asyncDispose]();
-    await this.#options.remove();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    await this.#options.client.close(this.#options.handle).catch(() => undefined);
-  }
-
-  async #translated(work: Promise<void>): Promise<void> {
-    await work.catch(async (error: unknown) => {
-      throw await this.#options.translate(error);
-    });
-  }
-}
-
 function quietest(clients: readonly SftpClient[], first: SftpClient): SftpClient {
   let best = clients[0] ?? first;
   for (const client of clients) if (client.pending < best.pending) best = client;
@@ -441,9 +417,4 @@ function quietest(clients: readonly SftpClient[], first: SftpClient): SftpClient
 
 function toLinked(): LinkOutcome {
   return 'linked';
-}
-
-/** SFTP v3 has unsigned 32-bit seconds; the manifest keeps the true time. */
-function clampTime(seconds: number): number {
-  return Math.min(Math.max(Math.floor(seconds), 0), 0xffffffff);
 }
