@@ -4,7 +4,10 @@ import {
   closeSync,
   mkdirSync,
   openSync,
+  readSync,
   renameSync,
+  statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -12,6 +15,8 @@ import {
 const GROUPS = 10;
 const FILES_PER_FOLDER = 50;
 const MIB = 1024 * 1024;
+const BLOCK_BYTES = 64 * 1024;
+const CHANGED_BLOCKS = 16;
 
 /** The tree of small files: sizes from 100 bytes to 46 KB, spread evenly on a logarithmic scale: 7.5 KB on average. */
 export interface SmallFiles {
@@ -61,17 +66,59 @@ export function writeTinyFiles(folder: string, files: number): void {
   }
 }
 
-/** Three files that do not compress, `bytes` in all. */
-export function writeLargeFiles(folder: string, bytes: number): void {
-  const shares = [0.5, 0.3, 0.2];
-  for (const [index, share] of shares.entries()) {
-    const random = randomBytesOf(`large file ${index}`);
-    const descriptor = openSync(`${folder}/large file ${index}`, 'w');
+/** An image, half of `bytes`, and two logs; none of them compresses. */
+export function writeLargeFiles(folder: string, bytes: number): LargeFiles {
+  const shares = { image: 0.5, 'log 1': 0.25, 'log 2': 0.25 };
+  for (const [name, share] of Object.entries(shares)) {
+    const random = randomBytesOf(`large file ${name}`);
+    const descriptor = openSync(`${folder}/${name}`, 'w');
     for (let left = Math.round(bytes * share); left > 0; left -= 4 * MIB) {
       writeSync(descriptor, random(Math.min(left, 4 * MIB)));
     }
     closeSync(descriptor);
   }
+  return { folder, names: Object.keys(shares), bytes };
+}
+
+export interface LargeFiles {
+  readonly folder: string;
+  readonly names: readonly string[];
+  readonly bytes: number;
+}
+
+/**
+ * Changes them as a day does: 16 blocks of 64 KiB all over the image are overwritten, and 1 MiB is appended to each log.
+ *
+ * @returns how much changed, and what undoes it, so that the next tool starts from the same
+ */
+export function changeLargeFiles(load: LargeFiles, seed: number): { changedBytes: number; undo: () => void } {
+  const { folder } = load;
+  const random = randomBytesOf(`change of large files ${seed}`);
+  const imageBlocks = Math.floor(statSync(`${folder}/image`).size / BLOCK_BYTES);
+  const places = new Set<number>();
+  while (places.size < Math.min(CHANGED_BLOCKS, imageBlocks)) {
+    places.add(random(4).readUInt32BE() % imageBlocks);
+  }
+  const image = openSync(`${folder}/image`, 'r+');
+  const before = [...places].map((place) => {
+    const block = Buffer.alloc(BLOCK_BYTES);
+    readSync(image, block, 0, BLOCK_BYTES, place * BLOCK_BYTES);
+    writeSync(image, random(BLOCK_BYTES), 0, BLOCK_BYTES, place * BLOCK_BYTES);
+    return { block, offsetBytes: place * BLOCK_BYTES };
+  });
+  closeSync(image);
+  const logs = ['log 1', 'log 2'].map((name) => `${folder}/${name}`);
+  const logBytes = logs.map((log) => statSync(log).size);
+  for (const log of logs) appendFileSync(log, random(MIB));
+  return {
+    changedBytes: before.length * BLOCK_BYTES + logs.length * MIB,
+    undo() {
+      const descriptor = openSync(`${folder}/image`, 'r+');
+      for (const { block, offsetBytes } of before) writeSync(descriptor, block, 0, block.length, offsetBytes);
+      closeSync(descriptor);
+      for (const [index, log] of logs.entries()) truncateSync(log, logBytes[index]);
+    },
+  };
 }
 
 function parentOf(folder: string, { index, files }: { index: number; files: number }): string {

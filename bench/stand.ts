@@ -3,8 +3,8 @@ import { mountLoopFilesystem, type LoopFilesystem } from '../test/harness/loop-f
 import { runTool } from '../test/harness/processes.ts';
 import { addShellAccount } from '../test/harness/shell-account.ts';
 import { startSshd } from '../test/harness/sshd.ts';
-import { measure, type Invocation, type Measured } from './measure.ts';
-import { SHELL, TOOLS, writeKnownHosts, type Place, type Tool } from './tools.ts';
+import { measure, type BothEnds, type Invocation, type Measured } from './measure.ts';
+import { TOOLS, writeKnownHosts, type Place, type Tool } from './tools.ts';
 
 const GIB = 1024 ** 3;
 
@@ -13,6 +13,7 @@ export interface Stand extends AsyncDisposable {
   readonly tool: Tool;
   readonly place: Place;
   readonly port: number;
+  readonly measure: (invocation: Invocation) => Promise<Measured>;
 }
 
 export interface StandOptions {
@@ -20,36 +21,55 @@ export interface StandOptions {
   readonly source: string;
   readonly work: string;
   readonly diskBytes: number;
+  readonly diskType?: DiskType;
   readonly peerCipher: string | undefined;
+  readonly ends: BothEnds | undefined;
 }
 
-/** Makes a new ext4 and a new sshd for one tool: what was deleted or cached by another one does not count. */
+/** `xfs` shares blocks. */
+export type DiskType = 'ext4' | 'xfs';
+
+/** Makes a new file system and a new sshd for one tool: what was deleted or cached by another one does not count. */
 export async function makeStand(options: StandOptions): Promise<Stand> {
   await using made = new AsyncDisposableStack();
-  const disk = made.use(await makeDisk(options.diskBytes));
+  const kind = TOOLS.find(({ name }) => name === options.toolName);
+  if (kind === undefined) throw new Error(`no tool is called ${options.toolName}`);
+  const disk = made.use(await makeDisk(options.diskBytes, options.diskType));
   const server = made.use(await startSshd({ accountsFolder: disk.folder }));
-  const isShell = options.toolName === SHELL;
-  const account = isShell ? await addShellAccount(server) : await server.addAccount();
-  const { source, work, peerCipher } = options;
+  if (server.pid !== undefined) options.ends?.storage.join(server.pid);
+  const account = kind.account === 'shell' ? await addShellAccount(server) : await server.addAccount();
+  const { source, work, peerCipher, ends } = options;
   const { hostKeyFingerprint, knownHostsLine } = server;
   const place: Place = { account, hostKeyFingerprint, knownHostsLine, source, work, peerCipher };
-  await mkdir(work, { recursive: true });
   await writeKnownHosts(place, [server.port]);
-  const make = TOOLS.find(({ name }) => name === options.toolName)?.make;
-  if (make === undefined) throw new Error(`no tool is called ${options.toolName}`);
-  const tool = make(place, options.toolName);
+  const tool = kind.make(place);
   await tool.prepare(server.port);
   const kept = made.move();
-  return { tool, place, port: server.port, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    tool,
+    place,
+    port: server.port,
+    measure: (invocation) => measure(invocation, ends),
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }
 
-/** A fresh ext4; sparse, so that it costs what is written to it. */
-export function makeDisk(sizeBytes: number): Promise<LoopFilesystem> {
-  return mountLoopFilesystem({ type: 'ext4', sizeBytes: Math.max(sizeBytes, GIB) });
+/** A fresh file system; sparse, so that it costs what is written to it. */
+export async function makeDisk(sizeBytes: number, type: DiskType = 'ext4'): Promise<LoopFilesystem> {
+  const mkfsArgs = type === 'xfs' ? ['-m', 'reflink=1'] : [];
+  return mountLoopFilesystem({ type, sizeBytes: Math.max(sizeBytes, GIB), mkfsArgs });
 }
 
-/** Times a command after everything written before has reached the disk, so that none pays for another. */
-export async function time(invocation: Invocation): Promise<Measured> {
+/**
+ * Reads everything once: what is compared is work, not a disk's caches. Done before each measurement, as borg evicts what
+ * it read from them.
+ */
+export async function warm(...folders: readonly string[]): Promise<void> {
   await runTool('sync', []);
-  return measure(invocation);
+  await runTool('sh', ['-c', 'find "$@" -type f -print0 | xargs -0 cat > /dev/null', 'sh', ...folders]);
+}
+
+export async function makeFolder(parent: string, name: string): Promise<string> {
+  await mkdir(`${parent}/${name}`);
+  return `${parent}/${name}`;
 }

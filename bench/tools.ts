@@ -3,11 +3,10 @@ import { resolve } from 'node:path';
 import { runTool } from '../test/harness/processes.ts';
 import type { SshAccount } from '../test/harness/sshd.ts';
 import type { Invocation } from './measure.ts';
+import { TOOL } from './names.ts';
+import { makeBorg, makeRestic, makeRsync } from './peers.ts';
 
 const BAKKER = resolve(import.meta.dirname, '../packages/agent/bin/bakker');
-
-/** bakker over an account that `bakker-storage shell` serves, beside plain SFTP. */
-export const SHELL = 'bakker, shell';
 
 /** Where a tool keeps its backups: an account of its own on a file system of its own. */
 export interface Place {
@@ -30,19 +29,36 @@ export interface Tool {
   restore(port: number, target: string): Promise<Invocation>;
 }
 
-export const TOOLS: readonly {
+export interface ToolKind {
   readonly name: string;
-  readonly make: (place: Place, name: string) => Tool;
-}[] = [
-  { name: 'bakker', make: makeBakker },
-  { name: SHELL, make: makeBakker },
-  { name: 'rsync', make: makeRsync },
-  { name: 'restic', make: makeRestic },
+  /** What the account's key may start: anything, or only `bakker-storage shell`. */
+  readonly account: 'any' | 'shell';
+  /** Whether it is measured unless tools are named. */
+  readonly isDefault: boolean;
+  readonly make: (place: Place) => Tool;
+}
+
+export const TOOLS: readonly ToolKind[] = [
+  bakker(TOOL.plain, { account: 'any', isSealed: false }),
+  bakker(TOOL.shell, { account: 'shell', isSealed: false }),
+  bakker(TOOL.sealed, { account: 'shell', isSealed: true }),
+  { ...bakker(TOOL.plainSealed, { account: 'any', isSealed: true }), isDefault: false },
+  { name: TOOL.rsync, account: 'any', isDefault: true, make: makeRsync },
+  { name: TOOL.restic, account: 'any', isDefault: true, make: makeRestic },
+  { name: TOOL.borg, account: 'any', isDefault: true, make: makeBorg },
 ];
 
-function makeBakker(place: Place, name: string): Tool {
+function bakker(
+  name: string,
+  { account, isSealed }: { account: ToolKind['account']; isSealed: boolean },
+): ToolKind {
+  return { name, account, isDefault: true, make: (place) => makeBakker(place, { name, isSealed }) };
+}
+
+function makeBakker(place: Place, { name, isSealed }: { name: string; isSealed: boolean }): Tool {
   const configFile = `${place.work}/bakker.yaml`;
-  const common = ['--config', configFile, '--state', `${place.work}/state`, '--json'];
+  const keyFile = `${place.work}/elsewhere.key`;
+  const common = ['--config', configFile, '--state', `${place.work}/state`];
   const configure = (port: number): Promise<void> =>
     writeFile(
       configFile,
@@ -53,75 +69,35 @@ function makeBakker(place: Place, name: string): Tool {
         'host-key': place.hostKeyFingerprint,
         sources: [place.source],
         interval: 0,
+        ...(isSealed ? { encrypt: true } : {}),
       }),
     );
   return {
     name,
-    prepare: configure,
-    async backup(port) {
-      await configure(port);
-      return { argv: [BAKKER, 'backup', ...common] };
-    },
-    async restore(port, target) {
-      await configure(port);
-      return { argv: [BAKKER, 'restore', '--from', 'latest', '--to', target, ...common] };
-    },
-  };
-}
-
-function makeRsync(place: Place): Tool {
-  const { account } = place;
-  let runs = 0;
-  // Absolute: with a relative --link-dest some versions lose files that they send as a difference.
-  const folderOf = (run: number): string => `${account.path}/${String(run).padStart(4, '0')}`;
-  const copy = (port: number): string[] => ['rsync', '-aHAX', '-e', sshOf(place, port).join(' ')];
-  const remote = `${account.user}@127.0.0.1`;
-  return {
-    name: 'rsync',
-    prepare: async () => undefined,
-    async backup(port) {
-      runs += 1;
-      const parent = runs === 1 ? [] : [`--link-dest=${folderOf(runs - 1)}`];
-      return { argv: [...copy(port), ...parent, `${place.source}/`, `${remote}:${folderOf(runs)}/`] };
-    },
-    async restore(port, target) {
-      return { argv: [...copy(port), `${remote}:${folderOf(runs)}/`, `${target}/`] };
-    },
-  };
-}
-
-function makeRestic(place: Place): Tool {
-  const { account } = place;
-  const remote = `${account.user}@127.0.0.1`;
-  const env = { RESTIC_PASSWORD: 'benchmark', RESTIC_CACHE_DIR: `${place.work}/cache` };
-  const restic = (port: number, ...args: string[]): Invocation => {
-    const command = [...sshOf(place, port), remote, '-s', 'sftp'].join(' ');
-    const repository = ['-r', `sftp:${remote}:${account.path}/repository`, '-o', `sftp.command=${command}`];
-    return { argv: ['restic', '-q', ...repository, ...args], env };
-  };
-  return {
-    name: 'restic',
     async prepare(port) {
-      const { argv } = restic(port, 'init');
-      await runTool('env', [...Object.entries(env).map(([key, value]) => `${key}=${value}`), ...argv]);
+      await configure(port);
+      if (!isSealed) return;
+      const said = await runTool(BAKKER, ['key', 'generate', '--out', keyFile, ...common]);
+      await runTool(BAKKER, [
+        'key',
+        'add',
+        said.trim().split('\n').at(-1) ?? '',
+        '--name',
+        'bench',
+        ...common,
+      ]);
     },
-    backup: async (port) => restic(port, 'backup', place.source),
-    restore: async (port, target) => restic(port, 'restore', 'latest', '--target', target),
-  };
-}
-
-/** The limit of what one connection can carry file by file: no history, no comparison. */
-export function tarOverSsh(place: Place, port: number): Invocation {
-  const far = `${place.account.user}@127.0.0.1`;
-  const ssh = sshOf(place, port).join(' ');
-  return {
-    argv: [
-      'sh',
-      '-c',
-      `tar -C "$1" -cf - . | ${ssh} ${far} "mkdir -p ${place.account.path}/tar && tar -C ${place.account.path}/tar -xf -"`,
-      'sh',
-      place.source,
-    ],
+    async backup(port) {
+      await configure(port);
+      return { argv: [BAKKER, 'backup', '--json', ...common] };
+    },
+    async restore(port, target) {
+      await configure(port);
+      const key = isSealed ? ['--identity-key', keyFile] : [];
+      return {
+        argv: [BAKKER, 'restore', '--from', 'latest', '--to', target, '--json', ...key, ...common],
+      };
+    },
   };
 }
 
@@ -136,14 +112,4 @@ export async function writeKnownHosts(place: Place, ports: readonly number[]): P
 export async function isRestored(target: string, expectedFiles: number): Promise<boolean> {
   const names = await readdir(target, { recursive: true, withFileTypes: true });
   return names.filter((name) => name.isFile()).length === expectedFiles;
-}
-
-function sshOf({ account, work, peerCipher }: Place, port: number): string[] {
-  const options = [
-    `-oUserKnownHostsFile=${work}/known_hosts`,
-    '-oBatchMode=yes',
-    '-oStrictHostKeyChecking=yes',
-  ];
-  const cipher = peerCipher === undefined ? [] : ['-c', peerCipher];
-  return ['ssh', '-F', '/dev/null', '-p', String(port), '-i', account.identityFile, ...options, ...cipher];
 }

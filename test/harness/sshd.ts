@@ -57,6 +57,8 @@ export interface SshAccount {
 export interface SshServer extends AsyncDisposable {
   readonly host: string;
   readonly port: number;
+  /** Of the process that listens; undefined while stopped. */
+  readonly pid: number | undefined;
   /** `SHA256:…` of the ed25519 host key. */
   readonly hostKeyFingerprint: string;
   /** The line for a known_hosts file. */
@@ -127,6 +129,10 @@ class PrivateSshd implements SshServer {
       if (this.#accountFolders.length === 0) this.port = 0;
       else await delay(100);
     }
+  }
+
+  get pid(): number | undefined {
+    return this.#daemon?.pid;
   }
 
   async stop(): Promise<void> {
