@@ -39,6 +39,15 @@ export function setIoPriority(threadId: number, priority: IoPriority): void {
   if (libc().ioprioSet(number, WHO_PROCESS, threadId, value) < 0) fail('ioprio_set');
 }
 
+/** Whether a thread gets the disk only when nobody else wants it already. @throws LibcError */
+export function isIdleAtDisk(threadId: number): boolean {
+  const number = IOPRIO_GET[process.arch];
+  if (number === undefined) throw new LibcError('ioprio_get', ENOSYS);
+  const value = libc().ioprioSet(number, WHO_PROCESS, threadId, 0);
+  if (value < 0) fail('ioprio_get');
+  return value >> CLASS_SHIFT === CLASS_IDLE;
+}
+
 /** The processors that this thread may use, by number, ascending. @throws LibcError */
 export function allowedProcessors(): number[] {
   const mask = Buffer.alloc(MASK_BYTES);
@@ -60,6 +69,7 @@ export function setAllowedProcessors(threadId: number, processors: readonly numb
 const MASK_BYTES = 1024;
 const ENOSYS = 38;
 const IOPRIO_SET: Partial<Record<NodeJS.Architecture, number>> = { x64: 251, arm64: 30 };
+const IOPRIO_GET: Partial<Record<NodeJS.Architecture, number>> = { x64: 252, arm64: 31 };
 const WHO_PROCESS = 1;
 const CLASS_BEST_EFFORT = 2;
 const CLASS_IDLE = 3;

@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readdirSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import {
   allowedProcessors,
+  isIdleAtDisk,
   onEveryThread,
   setAllowedProcessors,
   setIoPriority,
@@ -23,9 +25,10 @@ t.test('every thread steps back: at the disk, at the processor, and to some proc
   const before = allowedProcessors();
   t.ok(before.length > 0);
   const one = before.slice(0, 1);
+  const nice = Math.max(getPriority(), 3);
   onEveryThread((id) => {
     setIoPriority(id, { kind: 'best-effort', level: 7 });
-    setNice(id, 3);
+    setNice(id, nice);
     setAllowedProcessors(id, one);
   });
   t.ok(threads().length > 1, 'Node has threads of its own');
@@ -33,12 +36,16 @@ t.test('every thread steps back: at the disk, at the processor, and to some proc
   await new Promise((resolve) => worker.once('online', resolve));
   for (const thread of threads()) {
     t.equal(ioPriorityOf(thread), 'best-effort: prio 7');
-    t.equal(niceOf(thread), 3);
+    t.notOk(isIdleAtDisk(Number(thread)));
+    t.equal(niceOf(thread), nice);
     t.equal(processorsOf(thread), String(one[0]));
   }
   t.same(allowedProcessors(), one);
   onEveryThread((id) => setIoPriority(id, { kind: 'idle' }));
-  for (const thread of threads()) t.equal(ioPriorityOf(thread), 'idle');
+  for (const thread of threads()) {
+    t.equal(ioPriorityOf(thread), 'idle');
+    t.ok(isIdleAtDisk(Number(thread)));
+  }
   await worker.terminate();
   t.throws(() => setAllowedProcessors(0, []), { code: 'EINVAL' });
 });

@@ -1,11 +1,13 @@
 import { getPriority } from 'node:os';
 import {
   allowedProcessors,
+  isIdleAtDisk,
   onEveryThread,
   setAllowedProcessors,
   setIoPriority,
   setNice,
 } from '@bakker/linux';
+import type { IoPriority } from '@bakker/linux';
 import type { Limits } from '../limits/limits.ts';
 
 /**
@@ -28,7 +30,7 @@ export function stepBack(
       ioPriority === 'idle'
         ? ({ kind: 'idle' } as const)
         : ({ kind: 'best-effort', level: LOWEST_LEVEL } as const);
-    attempt('io-priority', () => onEveryThread((id) => setIoPriority(id, priority)));
+    attempt('io-priority', () => onEveryThread((id) => lowerAtDisk(id, priority)));
   }
   if (nice > 0) attempt('nice', () => onEveryThread((id) => setNicer(id, nice)));
   if (cores === undefined) return;
@@ -46,7 +48,12 @@ export function chooseProcessors(allowed: readonly number[], count: number, star
 
 const LOWEST_LEVEL = 7;
 
-/** Whoever started this with a higher value meant it. */
+/** Whoever started this with less than is asked for meant it. */
+function lowerAtDisk(threadId: number, priority: IoPriority): void {
+  if (priority.kind === 'idle' || !isIdleAtDisk(threadId)) setIoPriority(threadId, priority);
+}
+
+/** The same. */
 function setNicer(threadId: number, nice: number): void {
   if (getPriority(threadId) < nice) setNice(threadId, nice);
 }

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { Budget } from '../../src/backup/budget.ts';
+import { Budget, LARGE_FILE_BYTES, contentBudgets } from '../../src/backup/budget.ts';
 
 t.test('work waits for room by count and by bytes, and a piece over the limit goes alone', async (t) => {
   const budget = new Budget({ maxCount: 2, maxBytes: 100 });
@@ -32,4 +32,21 @@ t.test('every waiter is woken in the end', async (t) => {
     }),
   );
   t.equal(most, 1);
+});
+
+t.test('small and large files share the memory, and one large file always may go', (t) => {
+  const largeAtOnce = (memoryBytes: number): number => {
+    const { large } = contentBudgets({ memoryBytes, smallFiles: 10 });
+    let count = 0;
+    for (; large.room() === undefined; count++) large.take(LARGE_FILE_BYTES);
+    return count;
+  };
+  t.equal(largeAtOnce(64 * 2 ** 20), 4);
+  t.equal(largeAtOnce(2 ** 32), 4, 'more would only make the storage seek');
+  t.equal(largeAtOnce(16 * 2 ** 20), 1);
+  const { small } = contentBudgets({ memoryBytes: 16 * 2 ** 20, smallFiles: 1000 });
+  let bytes = 0;
+  for (; small.room() === undefined; bytes += 100_000) small.take(100_000);
+  t.ok(bytes <= 8 * 2 ** 20 + 100_000, `${bytes} bytes of small files`);
+  t.end();
 });
