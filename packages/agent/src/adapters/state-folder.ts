@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { AgentError } from '../errors.ts';
 import type {
+  BlockMemory,
   Catalogue,
   KeepOptions,
   KeptManifest,
@@ -71,19 +72,12 @@ class DiskStateFolder implements StateFolder {
 
   async catalogue(accountId: string): Promise<Catalogue> {
     const { SqliteCatalogue } = await import('./state/sqlite-catalogue.ts');
-    const file = this.#file('catalogue.sqlite');
-    const open = () => {
-      // names and hashes are for root's eyes, whatever the folder's mode
-      fs.closeSync(fs.openSync(file, 'a', 0o600));
-      return new SqliteCatalogue(file, accountId);
-    };
-    try {
-      return open();
-    } catch {
-      // damaged: it only saves work, and is filled again from the manifests
-      for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
-      return open();
-    }
+    return openOrRenew(this.#file('catalogue.sqlite'), (file) => new SqliteCatalogue(file, accountId));
+  }
+
+  async blockMemory(accountId: string): Promise<BlockMemory> {
+    const { SqliteBlockMemory } = await import('./state/sqlite-block-memory.ts');
+    return openOrRenew(this.#file('blocks.sqlite'), (file) => new SqliteBlockMemory(file, accountId));
   }
 
   async draft(kind: 'clear' | 'sealed' = 'clear'): Promise<ManifestDraft> {
@@ -185,6 +179,21 @@ class DiskDraft implements ManifestDraft {
     this.#isOpen = false;
     fs.closeSync(this.#descriptor);
     fs.rmSync(this.#file, { force: true });
+  }
+}
+
+/** Opens a database that only saves work: a damaged one is removed, and fills again. */
+function openOrRenew<T>(file: string, open: (file: string) => T): T {
+  const openPrivate = () => {
+    // names and hashes are for root's eyes, whatever the folder's mode
+    fs.closeSync(fs.openSync(file, 'a', 0o600));
+    return open(file);
+  };
+  try {
+    return openPrivate();
+  } catch {
+    for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
+    return openPrivate();
   }
 }
 

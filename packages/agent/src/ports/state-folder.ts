@@ -1,4 +1,5 @@
 import type { RunName } from '@bakker/impl-format';
+import type { BlockPrints } from '../blocks/block-diff.ts';
 
 /** What this server remembers of its last backups, for `status` and guards. */
 export interface LastRuns {
@@ -62,6 +63,32 @@ export interface Catalogue extends Disposable {
   flush(): void;
 }
 
+/**
+ * Fingerprints of the blocks of large files, by the content that they are of: they never go with another. On disk; what is
+ * in memory is one file's at a time. Bounded; what was not used for the longest time goes first.
+ */
+export interface BlockMemory extends Disposable {
+  /** What fingerprints are made with: 32 random bytes, known to this memory alone. */
+  readonly key: Buffer;
+  byContent(sizeBytes: number, sha256: Buffer): BlockPrints | undefined;
+  /** The content that was last read from an inode. */
+  byInode(
+    filesystem: Buffer,
+    inode: bigint,
+  ): { readonly sizeBytes: number; readonly sha256: Buffer } | undefined;
+  add(content: {
+    readonly sha256: Buffer;
+    readonly blocks: BlockPrints;
+    readonly filesystem: Buffer;
+    readonly inode: bigint;
+    /** The content whose place it takes: its fingerprints go when `published` is called. */
+    readonly instead: Buffer | undefined;
+  }): void;
+  forget(sha256: Buffer): void;
+  /** What was added is in a run now. */
+  published(): void;
+}
+
 export interface InodeKey {
   /** Identity of the file system on this server: its mount point, bytes. */
   readonly filesystem: Buffer;
@@ -85,6 +112,8 @@ export interface StateFolder {
   saveLastRuns(last: LastRuns): Promise<void>;
   /** Emptied when `accountId` is not the one that it was filled for. */
   catalogue(accountId: string): Promise<Catalogue>;
+  /** Emptied when `accountId` is not the one that it was filled for. */
+  blockMemory(accountId: string): Promise<BlockMemory>;
   /** @param kind - there is one of each at a time */
   draft(kind?: 'clear' | 'sealed'): Promise<ManifestDraft>;
   /** The clear manifest of a run that this server wrote or checked; undefined if not kept. */
