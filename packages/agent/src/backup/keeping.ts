@@ -1,8 +1,9 @@
 import type { Entry } from '@bakker/impl-format';
 import type { Keeper } from '../ports/storage-account.ts';
 
-/** So many entries are kept before the storage is told: it works while the scan goes on. */
-const ENTRIES_A_STRETCH = 8192;
+/** So many entries are kept before the storage is told: it works while the scan goes on. Few first, so that it begins early. */
+const FIRST_STRETCH = 1024;
+const LONGEST_STRETCH = 8192;
 
 /**
  * Says what of the parent is in this run at the same place. What nothing is said of is kept. To be called for every path of
@@ -21,14 +22,16 @@ export class Keeping implements KeepTeller {
   readonly #keeper: Keeper;
   #passed: Buffer | undefined;
   #untold = 0;
+  #stretch = FIRST_STRETCH;
 
   constructor(keeper: Keeper) {
     this.#keeper = keeper;
   }
 
   keep(path: Buffer): void {
-    if (++this.#untold < ENTRIES_A_STRETCH) return;
+    if (++this.#untold < this.#stretch) return;
     this.#untold = 0;
+    this.#stretch = Math.min(this.#stretch * 2, LONGEST_STRETCH);
     this.#keeper.keepUntil(path);
   }
 

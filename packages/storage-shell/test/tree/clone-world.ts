@@ -20,7 +20,8 @@ export function cloneWorld(
     hasParent = true,
     folder = '/tmp',
     hurt = [],
-  }: { hasParent?: boolean; folder?: string; hurt?: readonly string[] } = {},
+    knowsBytes = false,
+  }: { hasParent?: boolean; folder?: string; hurt?: readonly string[]; knowsBytes?: boolean } = {},
 ) {
   const top = mkdtempSync(join(folder, 'bakker-tree-'));
   const parent = join(top, 'parent');
@@ -42,6 +43,7 @@ export function cloneWorld(
   const cloner = new TreeCloner({
     runFolders,
     parent: hasParent ? parentHandle : undefined,
+    parentBytes: knowsBytes ? bytesOf(treeOf(parent)) : undefined,
     resolveFolder: (name) => (name === token ? runHandle : undefined),
     hurtInodes,
   });
@@ -103,6 +105,11 @@ function naively(
   }
   const isLong = (path: string) => path === '.bakker-long-paths' || path.startsWith('.bakker-long-paths/');
   return new Map([...parent].filter(([path]) => kept.has(path) && !isLong(path)));
+}
+
+/** Of all names of files. */
+export function bytesOf(tree: ReadonlyMap<string, Found>): number {
+  return [...tree.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function treeOf(top: string): Map<string, Found> {

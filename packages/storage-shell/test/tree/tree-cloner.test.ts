@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import t from 'tap';
 import { TreeScriptEncoder, type TreeOperation } from '@bakker/impl-format';
-import { cloneWorld } from './clone-world.ts';
+import { bytesOf, cloneWorld } from './clone-world.ts';
 
 const TREE = {
   'a/one': 'one',
@@ -35,6 +35,20 @@ t.test('keep-rest of a whole parent links everything but the folder of long path
   t.match(counts, { files: 7, symlinks: 1, keptFiles: 7, parentFiles: 8 });
   t.equal(counts.directories + world.runFolders.directories, 6);
   t.equal(counts.bytes, 3 + 3 + 15 + 4 + 4 + 5 + 3);
+});
+
+t.test("bytes are the same whether the parent's are known or added up", async (t) => {
+  for (const knowsBytes of [false, true]) {
+    await using world = cloneWorld(TREE, { hurt: ['a/two'], knowsBytes });
+    await world.apply([
+      { kind: 'skip', path: Buffer.from('deep/er') },
+      { kind: 'keep-rest' },
+      { kind: 'link', path: Buffer.from('moved/file'), folder: '', from: Buffer.from('deep/er/est/file') },
+    ]);
+    const counts = await world.cloner.finish();
+    t.equal(counts.bytes, bytesOf(world.tree('run')));
+    t.match(counts, { files: 6, parentFiles: 8 });
+  }
 });
 
 t.test('scripts that are sent without waiting are done in their order', async (t) => {

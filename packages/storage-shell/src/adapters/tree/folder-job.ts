@@ -21,6 +21,7 @@ export interface FolderTotals {
   files: number;
   directories: number;
   symlinks: number;
+  /** Of files that were linked; or of those that were not, see `ThreadStart.measures`. Copies not included. */
   bytes: number;
   /** Files of the parent, kept or not. */
   seenFiles: number;
@@ -39,11 +40,18 @@ export type ThreadFailure =
   | { readonly call: string; readonly errno: number; readonly folder: Uint8Array }
   | { readonly message: string };
 
+/**
+ * Which files of the parent have to be asked for their sizes: those that are kept; or, where the bytes of all of the
+ * parent are known, those that are not, which are few.
+ */
+export type Measures = 'kept' | 'dropped';
+
 /** What a thread starts with. Descriptors are the process's, and stay open longer than the thread lives. */
 export interface ThreadStart {
   readonly parentFd: number;
   readonly runFd: number;
   readonly hurtInodes: ReadonlySet<bigint>;
+  readonly measures: Measures;
   /** See `SHARED`. */
   readonly shared: Int32Array<SharedArrayBuffer>;
 }

@@ -9,7 +9,7 @@ import {
   readSymlinkAt,
   type FolderHandle,
 } from '@bakker/linux';
-import { noTotals, type FolderJob, type FolderTotals, type FullFile } from './folder-job.ts';
+import { noTotals, type FolderJob, type FolderTotals, type FullFile, type Measures } from './folder-job.ts';
 import { listFolder } from './list-folder.ts';
 import { sizeAt } from './stat-at.ts';
 
@@ -26,6 +26,7 @@ export interface FolderWalkOptions {
   readonly parent: FolderHandle;
   readonly run: FolderHandle;
   readonly hurtInodes: ReadonlySet<bigint>;
+  readonly measures: Measures;
   /** Asked before each name and each folder. */
   isStopped(): boolean;
   /** Whether another thread waits for work; if so, it is promised some. */
@@ -86,11 +87,9 @@ export class FolderWalk {
     this.#place = path;
     const frame = { path, listing: new DirectoryListing(job.listing), next: job.from, to: job.to };
     if (job.isBegun) return frame;
-    if (job.kind === 'count') this.#count(frame);
-    else {
-      using parent = openFolderBeneath(this.#options.parent, path);
-      this.#keep(job, frame, parent);
-    }
+    using parent = openFolderBeneath(this.#options.parent, path);
+    if (job.kind === 'count') this.#count(frame, parent);
+    else this.#keep(job, frame, parent);
     return frame;
   }
 
@@ -98,15 +97,21 @@ export class FolderWalk {
     this.#place = path;
     using listed = listFolder(this.#options.parent, path);
     const frame = { path, listing: listed.listing, next: 0, to: listed.listing.count };
-    if (job.kind === 'count') this.#count(frame);
+    if (job.kind === 'count') this.#count(frame, listed.folder);
     else this.#keep(job, frame, listed.folder);
     return frame;
   }
 
-  #count({ listing, next, to }: Frame): void {
-    for (let number = next; number < to; number++) {
-      if (listing.type(number) === DIRENT.FILE) this.#totals.seenFiles++;
+  #count({ listing, next, to }: Frame, parent: FolderHandle): void {
+    for (let number = next; number < to && !this.#options.isStopped(); number++) {
+      if (listing.type(number) !== DIRENT.FILE) continue;
+      this.#totals.seenFiles++;
+      this.#measure('dropped', parent, listing.cName(number));
     }
+  }
+
+  #measure(as: Measures, parent: FolderHandle, name: Buffer): void {
+    if (as === this.#options.measures) this.#totals.bytes += sizeAt(parent.fd, name) ?? 0;
   }
 
   /** Makes the names themselves; what is in the folders among them comes later. */
@@ -137,19 +142,22 @@ export class FolderWalk {
     const totals = this.#totals;
     const { hurtInodes } = this.#options;
     totals.seenFiles++;
-    if (hurtInodes.size > 0 && hurtInodes.has(listing.inode(number))) return;
     const name = listing.cName(number);
+    if (hurtInodes.size > 0 && hurtInodes.has(listing.inode(number))) {
+      this.#measure('dropped', parent, name);
+      return;
+    }
     const linked = libc().linkat(parent.fd, name, run.fd, name, 0);
     const errno = linked < 0 ? libc().errno() : 0;
     if (errno !== 0 && errno !== EMLINK && errno !== EPERM)
       throw linkError(errno, path, listing.name(number));
-    const sizeBytes = sizeAt(parent.fd, name) ?? 0;
     if (errno === 0) {
       totals.files++;
-      totals.bytes += sizeBytes;
+      this.#measure('kept', parent, name);
       return;
     }
     const inode = listing.inode(number);
+    const sizeBytes = sizeAt(parent.fd, name) ?? 0;
     this.#full.push({ folder: copyOf(path), name: copyOf(listing.name(number)), inode, sizeBytes });
     if (this.#full.length >= FULL_BATCH) this.#tellFull(job.group);
   }

@@ -13,7 +13,7 @@ import {
 import { hasCode, makeSymlinkAt, type FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import type { RunFolders } from '../account/run-folders.ts';
-import type { FolderJob, FolderTotals, FullFile } from './folder-job.ts';
+import type { FolderJob, FolderTotals, FullFile, Measures } from './folder-job.ts';
 import { below, copyOf } from './folder-walk.ts';
 import { FullInodes } from './full-inodes.ts';
 import { LinkMaker, type Trust } from './link-maker.ts';
@@ -29,6 +29,8 @@ export interface TreeClonerOptions {
   readonly runFolders: RunFolders;
   /** The parent's folder; undefined for a first run. Must stay open until the cloner was disposed of. */
   readonly parent: FolderHandle | undefined;
+  /** Of all names of files in the parent, as they were counted when it was published; undefined if nobody knows. */
+  readonly parentBytes?: number | undefined;
   /** The folder of a complete run, of this run's token, or of a carried one; undefined if there is none. Stays the caller's. */
   readonly resolveFolder: (name: string) => FolderHandle | undefined;
   /** How far the files of such a folder can be trusted; all of them if left out. */
@@ -41,7 +43,7 @@ export interface TreeClonerOptions {
   readonly made?: (made: { readonly directories: number; readonly symlinks: number }) => void;
 }
 
-/** What the scripts made. Folders that `RunFolders` made are counted there, not here. */
+/** What the scripts made, once `finish` has resolved. Folders that `RunFolders` made are counted there, not here. */
 export interface TreeCounts extends ObjectCounts {
   /** Names of files that are the parent's, by keep or by link. */
   readonly keptFiles: number;
@@ -62,6 +64,8 @@ export class TreeCloner implements AsyncDisposable {
   readonly #fullInodes: FullInodes;
   readonly #groups = new Map<number, ScriptGroup>();
   readonly #counts = { files: 0, directories: 0, symlinks: 0, bytes: 0, keptFiles: 0, parentFiles: 0 };
+  /** Whether `parentBytes` is in the counts, and what is dropped is taken off it. */
+  readonly #measures: Measures;
   #groupNumber = 1;
   #group = new ScriptGroup(0);
   #script: Promise<void> = Promise.resolve();
@@ -72,6 +76,8 @@ export class TreeCloner implements AsyncDisposable {
     const { parent, runFolders, resolveFolder, hurtInodes } = options;
     const { beforeCopy = () => undefined, trust = () => 'complete' } = options;
     this.#options = options;
+    this.#measures = parent === undefined || options.parentBytes === undefined ? 'kept' : 'dropped';
+    if (this.#measures === 'dropped') this.#counts.bytes = options.parentBytes ?? 0;
     this.#fullInodes = new FullInodes(runFolders, beforeCopy);
     this.#links = new LinkMaker({
       runFolders,
@@ -91,6 +97,7 @@ export class TreeCloner implements AsyncDisposable {
       parent,
       run: runFolders.root,
       hurtInodes,
+      measures: this.#measures,
       done: (group, totals) => this.#done(group, totals),
       shared: (group) => this.#groups.get(group)?.begun(),
       full: (group, files) => this.#full(group, files),
@@ -247,7 +254,7 @@ export class TreeCloner implements AsyncDisposable {
     this.#counts.files += totals.files;
     this.#counts.directories += totals.directories;
     this.#counts.symlinks += totals.symlinks;
-    this.#counts.bytes += totals.bytes;
+    this.#counts.bytes += this.#measures === 'kept' ? totals.bytes : -totals.bytes;
     this.#counts.keptFiles += totals.files;
     this.#counts.parentFiles += totals.seenFiles;
     try {
@@ -279,7 +286,7 @@ export class TreeCloner implements AsyncDisposable {
     await this.#fullInodes.place({ path, inode, source: { folder: parent, path } });
     this.#counts.files++;
     this.#counts.keptFiles++;
-    this.#counts.bytes += sizeBytes;
+    if (this.#measures === 'kept') this.#counts.bytes += sizeBytes;
   }
 
   #check(): void {

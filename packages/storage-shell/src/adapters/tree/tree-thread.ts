@@ -12,13 +12,14 @@ import { copyOf, FolderWalk } from './folder-walk.ts';
 /** The program of a thread that clones folders. */
 const port = parentPort;
 if (port === null) throw new Error('tree-thread.ts is a program for a thread');
-const { parentFd, runFd, hurtInodes, shared } = workerData as ThreadStart;
+const { parentFd, runFd, hurtInodes, measures, shared } = workerData as ThreadStart;
 const post = (answer: ThreadAnswer): void => port.postMessage(answer);
 
 const walk = new FolderWalk({
   parent: new FolderHandle(parentFd),
   run: new FolderHandle(runFd),
   hurtInodes,
+  measures,
   isStopped: () => Atomics.load(shared, SHARED.STOP) !== 0,
   claimWanted() {
     const wanted = Atomics.load(shared, SHARED.WANTED);

@@ -6,6 +6,7 @@ import {
   type FolderJob,
   type FolderTotals,
   type FullFile,
+  type Measures,
   type ThreadAnswer,
   type ThreadFailure,
   type ThreadStart,
@@ -22,6 +23,7 @@ export interface TreeThreadsOptions {
   readonly parent: FolderHandle;
   readonly run: FolderHandle;
   readonly hurtInodes: ReadonlySet<bigint>;
+  readonly measures: Measures;
   /** A job has ended well. */
   done(group: number, totals: FolderTotals): void;
   /** A thread has given a part of its job away: there is one job more. */
@@ -80,8 +82,11 @@ export class TreeThreads implements AsyncDisposable {
   }
 
   #start(): Worker {
-    const { parent, run, hurtInodes } = this.#options;
-    const workerData: ThreadStart = { parentFd: parent.fd, runFd: run.fd, hurtInodes, shared: this.#shared };
+    const { parent, run, hurtInodes, measures } = this.#options;
+    const workerData: ThreadStart = {
+      ...{ parentFd: parent.fd, runFd: run.fd, hurtInodes, measures },
+      shared: this.#shared,
+    };
     const program = new URL(`./tree-thread${extname(import.meta.url)}`, import.meta.url);
     const thread = new Worker(program, {
       workerData,
