@@ -160,6 +160,7 @@ export class DiskAccount implements Account, AsyncDisposable {
       begun,
       root: started.root,
       parent: held?.run,
+      parentBytes: held && countedBytes(account, held.name),
       lock,
       hurtInodes: hurt.inodes,
       space: this.space,
@@ -218,6 +219,16 @@ function readReceipt(account: FolderHandle, run: RunName): Record<string, unknow
   const text = readSmallFile(account, `${PRIVATE_FOLDER}/receipts/${run}.json`, MAX_RECEIPT_BYTES);
   const receipt = text && parseObject(text.toString('utf8'));
   return receipt?.['run'] === run ? receipt : null;
+}
+
+/** Bytes of all names of files in a run, as this program counted them when it was published. */
+function countedBytes(account: FolderHandle, run: RunName): number | undefined {
+  const receipt = readReceipt(account, run);
+  const { objects } = receipt ?? {};
+  // Only this program says when it received a run: what an agent wrote over plain SFTP was counted by nobody here.
+  if (typeof receipt?.['receivedAtMs'] !== 'number') return undefined;
+  if (typeof objects !== 'object' || objects === null || !('bytes' in objects)) return undefined;
+  return typeof objects.bytes === 'number' && Number.isSafeInteger(objects.bytes) ? objects.bytes : undefined;
 }
 
 /** SHA-256 of the stored bytes; undefined if there is no manifest. */
