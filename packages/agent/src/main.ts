@@ -58,6 +58,18 @@ function createContext({ globals, running, progress, opened }: Session): Command
     const { openAccount } = await import('./adapters/open-account.ts');
     return openAccount(await config(), { signal, progress, bandwidth: await bandwidth() });
   };
+  const openUntilEnd = async () => {
+    const account = await reopenAccount();
+    // Closing a line late is no reason to call a published run a failure.
+    opened.defer(async () => {
+      try {
+        await account[Symbol.asyncDispose]();
+      } catch (error) {
+        progress.warning(`closing ${account.address} failed: ${String(error)}`);
+      }
+    });
+    return account;
+  };
   const undoing = once(async () => {
     const { openUndoing } = await import('./adapters/undo/open-undoing.ts');
     return opened.use(openUndoing(stateDir, systemClock));
@@ -77,18 +89,8 @@ function createContext({ globals, running, progress, opened }: Session): Command
       stepBack(await limits(), (text) => progress.warning(text));
     },
     host: hostname(),
-    account: once(async () => {
-      const account = await reopenAccount();
-      // Closing a line late is no reason to call a published run a failure.
-      opened.defer(async () => {
-        try {
-          await account[Symbol.asyncDispose]();
-        } catch (error) {
-          progress.warning(`closing ${account.address} failed: ${String(error)}`);
-        }
-      });
-      return account;
-    }),
+    account: once(openUntilEnd),
+    anotherAccount: openUntilEnd,
     otherAccount: async (text) => {
       const { otherAccountAddress } = await import('./config/other-account.ts');
       const { openAccount } = await import('./adapters/open-account.ts');

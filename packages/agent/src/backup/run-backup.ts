@@ -7,6 +7,7 @@ import { MissingFromStorage, RunDiffers, StoredOtherwise } from '../ports/storag
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import { manifestName, parseRunName, readManifest } from '@bakker/impl-format';
+import { isLineLost, RECONNECT_AFTER_MS, sleep } from '../reconnecting.ts';
 import type { Encryption } from '../sealed/encryption.ts';
 import { asksToFreeze } from '../config/freezing.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
@@ -55,9 +56,6 @@ export interface BackupPorts {
   /** The run is published, the account still open. */
   readonly onPublished?: (account: StorageAccount) => Promise<void>;
 }
-
-/** Waits before the account is connected to again after a cut. */
-const RECONNECT_AFTER_MS = [1_000, 5_000, 15_000, 30_000, 60_000];
 
 /**
  * Makes one run: `lock → recover → parent → freeze → scan → compare → push → publish → release → report`. A cut connection
@@ -291,22 +289,5 @@ function alteredAgain(error: StoredOtherwise): AgentError {
 
 /** The line broke, or can't be had again yet; after a cut, too, because the storage has not noticed it. */
 function isCut(error: unknown, cuts: number): error is AgentError {
-  if (!(error instanceof AgentError)) return false;
-  const { code } = error;
-  return code === 'CONNECTION_LOST' || code === 'STORAGE_UNREACHABLE' || (code === 'LOCKED' && cuts > 0);
-}
-
-async function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener(
-      'abort',
-      () => {
-        clearTimeout(timer);
-        resolve();
-      },
-      { once: true },
-    );
-  });
-  signal.throwIfAborted();
+  return isLineLost(error) || (error instanceof AgentError && error.code === 'LOCKED' && cuts > 0);
 }

@@ -27,6 +27,8 @@ export interface CommandContext {
   readonly isInteractive: boolean;
   config(): Promise<Config>;
   account(): Promise<StorageAccount>;
+  /** The configuration's account on a new connection, for reading that goes on after a cut. Closed with the command. */
+  anotherAccount(): Promise<StorageAccount>;
   /** Another account on the same storage, with this server's own key: by its name, or by its address. @throws AgentError USAGE */
   otherAccount(text: string): Promise<StorageAccount>;
   /** Opens the account anew at each call, for a backup that goes on after a cut; the caller closes it. */

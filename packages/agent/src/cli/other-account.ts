@@ -27,9 +27,16 @@ export async function accountOf(
   { account: other, identityKey }: ReadingArgs,
 ): Promise<StorageAccount> {
   const { OpeningAccount } = await import('../sealed/opening-account.ts');
+  const { ResumingAccount } = await import('../browse/resuming-account.ts');
   const { readingOptions } = await import('../sealed/reading-options.ts');
   const { keptKeyFile } = await import('../keys/key-places.ts');
-  const account = await (other === undefined ? context.account() : context.otherAccount(other));
+  const { progress, signal } = context;
+  const opened = await (other === undefined ? context.account() : context.otherAccount(other));
+  const account = new ResumingAccount(opened, {
+    reopen: () => (other === undefined ? context.anotherAccount() : context.otherAccount(other)),
+    onCut: (text) => progress.warning(text),
+    signal,
+  });
   const options = readingOptions({
     account,
     isOwnAndSealed: other === undefined && (await context.config()).encrypt !== undefined,
@@ -37,7 +44,7 @@ export async function accountOf(
     keptFile: keptKeyFile(context.configFile),
     keys: () => context.keys(),
     state: () => context.state(),
-    warn: (text) => context.progress.warning(text),
+    warn: (text) => progress.warning(text),
   });
   return new OpeningAccount(account, options);
 }
