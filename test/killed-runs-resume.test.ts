@@ -6,7 +6,7 @@ import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from './harness/samp
 import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
 import { makeWorld } from './harness/world.ts';
 
-const ROUNDS = process.env['BAKKER_TEST_ALL'] === '1' ? 60 : 4;
+const ROUNDS = process.env['BAKKER_TEST_ALL'] === '1' ? 60 : 2;
 const SEED = Number(process.env['BAKKER_TEST_SEED'] ?? 1);
 
 for (const kind of ['plain', 'local', 'shell'] as const) {

@@ -26,6 +26,8 @@ for (const kind of ['plain', 'local', 'shell'] as const) {
         const report = await world.backup();
         t.equal(report.status, 'complete');
         t.same(findBrokenPromises(world.storage), []);
+        // The second one links what the first one copied: it shows both.
+        if (run === 1) continue;
         await using restoreDisk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 600 * MIB });
         await world.expect(['restore', '--from', 'latest', '--to', restoreDisk.folder]);
         t.same(await compareTrees(sourceDisk.folder, `${restoreDisk.folder}${sourceDisk.folder}`), []);
