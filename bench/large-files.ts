@@ -1,7 +1,7 @@
-import { statfs } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { runTool } from '../test/harness/processes.ts';
 import { startProxy } from '../test/harness/proxy.ts';
-import { settle } from '../test/harness/sample-tree.ts';
 import { inTurn, standOf, type Bench } from './bench.ts';
 import { progress } from './figures.ts';
 import { changeLargeFiles, writeLargeFiles, type LargeFiles } from './loads.ts';
@@ -20,6 +20,8 @@ const ALLOWED_A_FILE_BYTES = 64 * 1024;
 const ALLOWED_ON_DISK_BYTES = 1024 * 1024;
 /** A tool that copies a changed file as a whole needs twice the source, and some for what is around it. */
 const STORAGE_RATIO = 2.3;
+/** What changed in the two seconds before it is read is read once more by the next run. */
+const SETTLED_MS = 2_100;
 
 /** Large files of one round: one tool after another, since each takes as much disk as all of the source twice. */
 export async function runLarge(bench: Bench, round: number): Promise<void> {
@@ -50,15 +52,15 @@ async function runOn(bench: Bench, { toolName, round, load, on }: LargeRun): Pro
   const diskBytes = Math.ceil(largeBytes * STORAGE_RATIO);
   await using stand = await standOf(bench, { toolName, source, diskBytes, diskType: on });
   const { tool, place, port, measure } = stand;
-  await settle();
   await warm(source);
+  await untilSettled(load);
   const first = await measure(await tool.backup(port));
   if (on === 'ext4' && parts.has('large')) notes.measured(FIRST_RUN, toolName, first);
   if (!parts.has('changed')) return;
 
   const changed = changeLargeFiles(load, round);
-  await settle();
   await warm(source);
+  await untilSettled(load);
   const usedBefore = await usedBytes(place.account.folder);
   notes.measured(CHANGED[on], toolName, await measure(await tool.backup(port)));
   const addedBytes = (await usedBytes(place.account.folder)) - usedBefore;
@@ -67,7 +69,7 @@ async function runOn(bench: Bench, { toolName, round, load, on }: LargeRun): Pro
   noteAllowed(bench, { load, on, changedBytes: changed.changedBytes });
   if (round === bench.rounds) {
     const again = changeLargeFiles(load, round + 1000);
-    await settle();
+    await untilSettled(load);
     await countSent(bench, stand, CHANGED[on]);
     again.undo();
   }
@@ -102,6 +104,11 @@ async function runLimit(bench: Bench, source: string): Promise<void> {
   await using stand = await standOf(bench, { toolName: TOOL.rsync, source, diskBytes });
   await warm(source);
   bench.notes.measured(FIRST_RUN, TOOL.cat, await stand.measure(catOverSsh(stand.place, stand.port)));
+}
+
+async function untilSettled({ folder, names }: LargeFiles): Promise<void> {
+  const times = await Promise.all(names.map(async (name) => (await stat(`${folder}/${name}`)).ctimeMs));
+  await delay(Math.max(0, Math.max(...times) + SETTLED_MS - Date.now()));
 }
 
 async function usedBytes(folder: string): Promise<number> {

@@ -11,8 +11,8 @@ export const TOOL = {
   restic: 'restic',
   borg: 'borg',
   links: 'cp -al',
-  tar: 'tar | ssh tar',
-  cat: 'cat | ssh cat',
+  tar: 'tar to ssh tar',
+  cat: 'cat to ssh cat',
   storage: 'bakker-storage',
   rm: 'rm -rf',
   /** What the target for this load allows. */

@@ -37,7 +37,7 @@ export function render(results: Results): { text: string; verdicts: Verdict[] } 
     verdicts.push(verdict);
     rows.push(verdictRow(target, verdict));
   }
-  lines.push(...table([['target', 'value', 'against', 'ratio', 'at most', ''], ...rows]));
+  lines.push(...table([['target', 'value', 'against', 'ratio', 'at most', 'verdict'], ...rows]));
   const reached = verdicts.filter(({ isReached }) => isReached).length;
   lines.push('', `${reached} of ${verdicts.length} targets reached`);
   return { text: lines.join('\n'), verdicts };

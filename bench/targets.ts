@@ -66,7 +66,7 @@ export const TARGETS: readonly Target[] = [
     most: 1,
   })),
   ratio(
-    'shell: large files, first run, to cat | ssh cat',
+    'shell: large files, first run, to cat to ssh cat',
     { load: 'large files, first run', tool: shell },
     1.05,
     [{ load: 'large files, first run', tool: TOOL.cat }],
