@@ -26,7 +26,7 @@ export const READING: ReadonlySet<string> = new Set([
   ...['STATVFS', 'FSTATVFS', 'LIMITS'],
 ]);
 /** Served only on the new files of the session itself. */
-export const ON_OWN_FILES: ReadonlySet<string> = new Set(['WRITE', 'FSYNC']);
+export const ON_OWN_FILES: ReadonlySet<string> = new Set(['WRITE', 'FSYNC', 'FSETSTAT']);
 
 type Fields = readonly [what: string, ...fields: Buffer[]];
 type Row = (aim: Aim) => Iterable<Fields>;
@@ -126,6 +126,29 @@ export const VERBS: Record<keyof typeof VERB, Row> = {
     for (const path of paths) {
       yield [`${shown(path)} of flags`, string(path), u8(254), u64(0)];
       yield [`${shown(path)} for ever`, string(path), u8(0), u64(BIG)];
+    }
+  },
+  *cloneFile({ paths, runs, tokens }) {
+    for (const path of paths) {
+      const name = path.toString('latin1').replace(/^\/+/, '');
+      for (const folder of ['', ...runs, ...tokens]) {
+        const source = string(`${folder}/${name}`);
+        yield [`${folder}/${shown(path)}`, source, string('cloned'), u64(BIG)];
+        yield [`${folder}/${shown(path)} cut off`, source, string('cloned')];
+      }
+      yield [`${shown(path)} as it is`, string(path), string('cloned'), u64(BIG)];
+      for (const run of runs) {
+        yield [`to ${shown(path)}`, string(`${run}/folder/file`), string(path), u64(3)];
+        yield [`far beyond, to ${shown(path)}`, string(`${run}/folder/file`), string(path), u64(2n ** 62n)];
+      }
+    }
+  },
+  *hole({ handles }) {
+    for (const [what, handle] of onHandles(handles)) {
+      yield [what, handle, u64(0), u64(100)];
+      yield [`${what} far`, handle, u64(2n ** 52n), u64(2n ** 52n)];
+      yield [`${what} for ever`, handle, u64(1), u64(BIG)];
+      yield [`${what} cut off`, handle, u64(1)];
     }
   },
   restart: ({ handles }) => onHandles(handles),

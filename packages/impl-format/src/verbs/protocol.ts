@@ -11,6 +11,9 @@ export const VERB = {
   tree: 'tree@bakker',
   put: 'put@bakker',
   create: 'create@bakker',
+  /** Announced by a name of its own, with `CLONE_FILE_VERSION`; answered with a HANDLE. `hole` comes with it. */
+  cloneFile: 'clone-file@bakker',
+  hole: 'hole@bakker',
   restart: 'restart@bakker',
   discard: 'discard@bakker',
   finish: 'finish@bakker',
@@ -46,6 +49,9 @@ export type RefusalStatus = (typeof REFUSAL)[RefusalName];
 
 /** Flags of `put`, `create` and `finish`. */
 export const FILE_FLAG = { EXECUTABLE: 1, FLUSH: 2 } as const;
+
+/** What the extension `clone-file@bakker` says in VERSION. */
+export const CLONE_FILE_VERSION = '1';
 
 /** The longest content of a `put`. */
 export const MAX_PUT_BYTES = 255 * 1024;

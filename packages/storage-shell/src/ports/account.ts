@@ -71,6 +71,13 @@ export interface NewFile {
   readonly flush: boolean;
 }
 
+/** A file that the account has already. */
+export interface StoredFile {
+  /** Name of a complete run, this run's token, or a carried one. */
+  readonly folder: string;
+  readonly path: Buffer;
+}
+
 /** The run that a session has begun. Nothing of it reaches what is outside of its folder. */
 export interface NewRun {
   readonly begun: BeginReply;
@@ -78,6 +85,12 @@ export interface NewRun {
   put(path: Buffer, content: Buffer, about: NewFile): Buffer;
   /** Opens a large one. */
   create(path: Buffer, expectedBytes: number): NewLargeFile;
+  /**
+   * Opens a new one that begins as a copy of the first bytes of a stored file, or shares its blocks.
+   *
+   * @throws StorageError NOT_FOUND if there is no such file, or not all of it is known to be there; NAME_TAKEN, FULL, QUOTA
+   */
+  cloneFile(source: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile>;
   /** @param script - body of the verb `tree`. @returns its outcomes, encoded */
   tree(script: Buffer): Promise<Buffer>;
   /** @param kind - of MANIFEST_PIECE, with START_OVER added or not. Pieces may be given without waiting for those before. */
@@ -92,6 +105,10 @@ export interface NewRun {
 /** A large file of the new run under construction. */
 export interface NewLargeFile {
   write(offsetBytes: number, bytes: Buffer): void;
+  /** Makes a stretch read as zeros, and take no space. @throws StorageError UNSUPPORTED where the file system can't */
+  hole(offsetBytes: number, lengthBytes: number): void;
+  /** Cuts it, or lets it grow by a hole. */
+  resize(sizeBytes: number): void;
   attributes(): Attributes;
   flush(): void;
   /** Empties it, to be written anew. */

@@ -24,6 +24,12 @@ export interface SpaceGuard {
   checkEnding(bytes: number): void;
   /** Notes that so many bytes were stored, in one new inode unless told otherwise. */
   used(bytes: number, inodes?: number): void;
+  /** As `check`, for blocks that another file has already: the limit counts them, the volume has them once. */
+  checkShared(bytes: number): void;
+  /** Notes that a file has so many bytes of blocks that the volume had before. */
+  usedShared(bytes: number): void;
+  /** Notes that what was noted before is not there any more. */
+  released(bytes: number, inodes: number): void;
   figures(): SpaceFigures;
   /** Leaves a wish for the administrator, or grants it up to the ceiling. */
   request(bytes: number): { readonly grantedBytes: number; readonly limitBytes: number | null };

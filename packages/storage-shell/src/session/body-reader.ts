@@ -31,6 +31,14 @@ export class BodyReader {
     return Number(value);
   }
 
+  /** The same, where all ones stand for no bound. */
+  u64OrMost(): number {
+    const value = this.#body.readBigUInt64BE(this.#at <= this.#body.length - 8 ? this.#at : this.#step(8));
+    if (value !== MOST) return this.u64();
+    this.#step(8);
+    return Number.MAX_SAFE_INTEGER;
+  }
+
   i64(): bigint {
     return this.#body.readBigInt64BE(this.#step(8));
   }
@@ -75,4 +83,5 @@ export class BodyReader {
   }
 }
 
+const MOST = 2n ** 64n - 1n;
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);

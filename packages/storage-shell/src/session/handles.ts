@@ -6,7 +6,12 @@ import type { VisiblePath } from './visible-path.ts';
 export type Held =
   | { readonly kind: 'file'; readonly file: OpenFile }
   | { readonly kind: 'folder'; readonly folder: OpenFolder; readonly path: VisiblePath }
-  | { readonly kind: 'new'; readonly file: NewLargeFile };
+  | {
+      readonly kind: 'new';
+      readonly file: NewLargeFile;
+      /** It has content that this client may not read: nothing is told of it. */
+      readonly isSecret: boolean;
+    };
 
 /** So many files and folders at once: far more than any client needs, far fewer than a process may open. */
 export const MAX_HANDLES = 1024;
@@ -16,6 +21,7 @@ const HANDLE_BYTES = 8;
 export class Handles {
   readonly #held = new Map<number, Held>();
   #last = 0;
+  #promised = 0;
 
   get count(): number {
     return this.#held.size;
@@ -23,8 +29,15 @@ export class Handles {
 
   /** To be called before something is opened for a handle. @throws StorageError FAILED if there are too many */
   reserve(): void {
-    if (this.#held.size < MAX_HANDLES) return;
+    if (this.#held.size + this.#promised < MAX_HANDLES) return;
     throw new StorageError('FAILED', `a session has at most ${MAX_HANDLES} files and folders open`);
+  }
+
+  /** The same for what takes its time. @returns to be disposed of when the handle was added, or will not be */
+  promise(): Disposable {
+    this.reserve();
+    this.#promised++;
+    return { [Symbol.dispose]: () => void this.#promised-- };
   }
 
   add(held: Held): Buffer {

@@ -1,5 +1,5 @@
 import { STATUS } from '@bakker/sftp/server';
-import type { SftpReply, SftpRequest } from '@bakker/sftp/server';
+import type { Attributes, SftpReply, SftpRequest } from '@bakker/sftp/server';
 import { StorageError } from '../errors.ts';
 import type { AccountReader } from '../ports/account.ts';
 import { MAX_HANDLES } from './handles.ts';
@@ -72,6 +72,8 @@ export class PlainRequests {
       }
       case 'fstat': {
         const held = this.#handles.get(request.handle, 'file', 'folder', 'new');
+        if (held.kind === 'new' && held.isSecret)
+          throw new StorageError('DENIED', 'this key may not read, and this file began as a copy');
         const attributes = held.kind === 'folder' ? held.folder.attributes() : held.file.attributes();
         return { type: 'attributes', attributes };
       }
@@ -87,6 +89,12 @@ export class PlainRequests {
       case 'write':
         this.#handles.get(request.handle, 'new').file.write(request.offset, request.bytes);
         return DONE;
+      case 'fsetstat': {
+        const held = this.#handles.get(request.handle, 'file', 'folder', 'new');
+        if (held.kind !== 'new') throw new StorageError('PAST_READ_ONLY', 'the past is read-only');
+        held.file.resize(onlySize(request.attributes));
+        return DONE;
+      }
       case 'fsync':
         this.#handles.get(request.handle, 'new').file.flush();
         return DONE;
@@ -116,6 +124,13 @@ export class PlainRequests {
 
 const DONE: SftpReply = { type: 'status', code: STATUS.OK };
 const END: SftpReply = { type: 'status', code: STATUS.EOF };
+
+/** `finish` sets all else. */
+function onlySize({ sizeBytes, ...others }: Attributes): number {
+  if (sizeBytes !== undefined && Object.values(others).every((value) => value === undefined))
+    return sizeBytes;
+  throw new StorageError('OUT_OF_ORDER', 'of a new file only the size can be set; finish sets the rest');
+}
 
 /** The bytes of a request are gone once it is answered. */
 function copy({ components }: VisiblePath): VisiblePath {

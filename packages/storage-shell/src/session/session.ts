@@ -127,11 +127,14 @@ const ORDER: Partial<Record<Operation, 'barrier' | 'in-turn'>> = {
   [VERB.manifest]: 'in-turn',
   [VERB.put]: 'in-turn',
   [VERB.create]: 'in-turn',
+  [VERB.cloneFile]: 'in-turn',
+  [VERB.hole]: 'in-turn',
   [VERB.restart]: 'in-turn',
   [VERB.discard]: 'in-turn',
   [VERB.finish]: 'in-turn',
   write: 'in-turn',
   fsync: 'in-turn',
+  fsetstat: 'in-turn',
 };
 
 function settled(reply: SftpReply | Promise<SftpReply>): SftpReply | Promise<SftpReply> {

@@ -60,6 +60,10 @@ export class Verbs {
         return this.#open().tree(body).then(extended);
       case VERB.create:
         return this.#create(body);
+      case VERB.cloneFile:
+        return this.#cloneFile(body);
+      case VERB.hole:
+        return this.#hole(body);
       case VERB.finish:
         return this.#finish(body);
       case VERB.restart: {
@@ -168,7 +172,35 @@ export class Verbs {
     this.#checkLength(path);
     this.#context.handles.reserve();
     const file = run.create(Buffer.from(path), expectedBytes);
-    return extended(string(this.#context.handles.add({ kind: 'new', file })));
+    return extended(string(this.#context.handles.add({ kind: 'new', file, isSecret: false })));
+  }
+
+  async #cloneFile(body: Buffer): Promise<SftpReply> {
+    const reader = new BodyReader(body);
+    const source = Buffer.from(reader.path());
+    const path = Buffer.from(reader.path());
+    const mostBytes = reader.u64OrMost();
+    reader.end();
+    const run = this.#open();
+    this.#checkLength(path);
+    const { handles, rights } = this.#context;
+    using _promised = handles.promise();
+    const slash = source.indexOf(SLASH);
+    if (slash < 0) throw new StorageError('NOT_FOUND', 'the source is no path in a run');
+    const from = { folder: source.toString('latin1', 0, slash), path: source.subarray(slash + 1) };
+    const file = await run.cloneFile(from, path, mostBytes);
+    return { type: 'handle', handle: handles.add({ kind: 'new', file, isSecret: !rights.mayRead }) };
+  }
+
+  #hole(body: Buffer): SftpReply {
+    const reader = new BodyReader(body);
+    const { file } = this.#context.handles.get(reader.string(), 'new');
+    const offsetBytes = reader.u64();
+    const lengthBytes = reader.u64();
+    reader.end();
+    this.#open();
+    file.hole(offsetBytes, lengthBytes);
+    return DONE;
   }
 
   async #finish(body: Buffer): Promise<SftpReply> {
@@ -178,11 +210,12 @@ export class Verbs {
     const mtimeNs = reader.i64();
     const flags = reader.flags();
     reader.end();
-    const { file } = this.#context.handles.get(handle, 'new');
+    const { file, isSecret } = this.#context.handles.get(handle, 'new');
     this.#open();
     const digest = await file.finish(sizeBytes, { mtimeNs, ...flags });
     this.#context.handles.drop(handle);
-    return extended(digest);
+    // Of a file that is known but for a byte, the hash tells the byte.
+    return extended(isSecret ? NOTHING : digest);
   }
 
   async #manifest(body: Buffer): Promise<SftpReply> {
@@ -278,6 +311,7 @@ export class Verbs {
 }
 
 const DONE: SftpReply = { type: 'status', code: STATUS.OK };
+const NOTHING = Buffer.alloc(0);
 const SLASH = 0x2f;
 
 function extended(body: Buffer): SftpReply {

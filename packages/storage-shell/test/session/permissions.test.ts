@@ -82,6 +82,13 @@ const REQUESTS: Record<Operation, (target: Target) => Promise<unknown>> = {
   [VERB.tree]: ({ shell }) => shell.tree((script) => script.directory(bytes('x'))),
   [VERB.put]: ({ shell }) => shell.put('x', 'x'),
   [VERB.create]: ({ shell }) => shell.create('y'),
+  [VERB.cloneFile]: ({ client, run }) =>
+    client.extendedOpen(
+      VERB.cloneFile,
+      bytes('z'),
+      Buffer.concat([string(`${run}/a/file`), string('z'), u64(1)]),
+    ),
+  [VERB.hole]: ({ shell }) => shell.verb(VERB.hole, Buffer.concat([string(NO_HANDLE.bytes), u64(0), u64(1)])),
   [VERB.restart]: ({ shell }) => shell.verb(VERB.restart, string(NO_HANDLE.bytes)),
   [VERB.discard]: ({ shell }) => shell.verb(VERB.discard, string(NO_HANDLE.bytes)),
   [VERB.finish]: ({ shell }) =>
@@ -109,14 +116,23 @@ const WRITING: readonly string[] = [
   VERB.tree,
   VERB.put,
   VERB.create,
+  VERB.cloneFile,
   VERB.manifest,
   VERB.publish,
   VERB.abandon,
   VERB.cleanUp,
 ];
-const WRITING_ON_HANDLE: readonly string[] = ['write', 'fsync', VERB.restart, VERB.discard, VERB.finish];
+const WRITING_ON_HANDLE: readonly string[] = [
+  'write',
+  'fsync',
+  'fsetstat',
+  VERB.hole,
+  VERB.restart,
+  VERB.discard,
+  VERB.finish,
+];
 const CHANGING = [
-  ...['open-write', 'setstat', 'lsetstat', 'fsetstat', 'mkdir', 'rmdir', 'remove', 'rename'],
+  ...['open-write', 'setstat', 'lsetstat', 'mkdir', 'rmdir', 'remove', 'rename'],
   ...['posix-rename', 'hardlink', 'symlink', 'copy-data'],
 ];
 

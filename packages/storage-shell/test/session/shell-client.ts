@@ -115,6 +115,26 @@ export class Shell implements AsyncDisposable {
     return (await this.verb(VERB.create, body)).subarray(4);
   }
 
+  /** @param source - `FOLDER/PATH` */
+  async cloneFile(
+    source: string,
+    path: string,
+    mostBytes: bigint | number = 2n ** 64n - 1n,
+  ): Promise<Buffer> {
+    const most = Buffer.alloc(8);
+    most.writeBigUInt64BE(BigInt(mostBytes));
+    const body = Buffer.concat([string(source), string(path), most]);
+    return (await this.client.extendedOpen(VERB.cloneFile, Buffer.from(path), body)).bytes;
+  }
+
+  write(handle: Buffer, offsetBytes: number, bytes: Buffer | string): Promise<void> {
+    return this.client.write({ bytes: handle, path: Buffer.from('new') }, offsetBytes, Buffer.from(bytes));
+  }
+
+  async hole(handle: Buffer, offsetBytes: number, lengthBytes: number): Promise<void> {
+    await this.verb(VERB.hole, Buffer.concat([string(handle), u64(offsetBytes), u64(lengthBytes)]));
+  }
+
   finish(handle: Buffer, sizeBytes: number, { mtimeNs = 0n, flags = 0 } = {}): Promise<Buffer> {
     const body = Buffer.concat([string(handle), u64(sizeBytes), i64(mtimeNs), Buffer.of(flags)]);
     return this.verb(VERB.finish, body);

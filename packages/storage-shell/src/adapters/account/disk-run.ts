@@ -24,8 +24,9 @@ import type { FolderHandle } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';
 import { fstatSync, fsyncSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
-import type { NewFile, NewLargeFile, NewRun } from '../../ports/account.ts';
+import type { NewFile, NewLargeFile, NewRun, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
+import { ContentThread } from '../content/content-thread.ts';
 import { removeTree } from '../runs/remove-tree.ts';
 import type { Trust } from '../tree/link-maker.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
@@ -35,6 +36,7 @@ import { LargeFile } from './large-file.ts';
 import { lockNames } from './locks.ts';
 import type { HeldRun } from './locks.ts';
 import { NewManifest } from './new-manifest.ts';
+import { openSource } from './open-source.ts';
 import { RunFolders } from './run-folders.ts';
 import { LATEST_NAME, replaceFile, temporaryName } from './steps.ts';
 import type { AccountFolders } from './steps.ts';
@@ -47,6 +49,8 @@ export interface DiskRunOptions {
   readonly root: FolderHandle;
   /** Held until the run is done with. */
   readonly parent: HeldRun | undefined;
+  /** Of all names of files in it; undefined if it was not counted here. */
+  readonly parentBytes?: number | undefined;
   /** The lock of the one writing session. */
   readonly lock: Disposable;
   readonly hurtInodes: ReadonlySet<bigint>;
@@ -64,6 +68,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #folders: RunFolders;
   readonly #cloner: TreeCloner;
   readonly #manifest: NewManifest;
+  readonly #copier = new ContentThread();
+  readonly #hasher = new ContentThread();
   readonly #others = new Map<string, FolderHandle>();
   #carried: FolderHandle | undefined;
   #files = 0;
@@ -91,6 +97,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#cloner = new TreeCloner({
       runFolders: this.#folders,
       parent: options.parent?.folder,
+      parentBytes: options.parentBytes,
       resolveFolder: (name) => this.#resolve(name),
       trust: (name) => this.#trust(name),
       hurtInodes: options.hurtInodes,
@@ -119,16 +126,26 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   create(path: Buffer, expectedBytes: number): NewLargeFile {
     this.#checkOpen();
-    const { space, signal } = this.#options;
-    // Holes may be in it, so what it will take is not known: each write is looked at, and here whether there is any room.
-    space.check(Math.min(expectedBytes, BLOCK_BYTES));
-    space.used(0);
-    return new LargeFile({
-      place: () => this.#place(path),
-      space,
-      signal,
-      finished: (sizeBytes) => this.#count(sizeBytes),
+    this.#options.space.check(Math.max(expectedBytes, BLOCK_BYTES));
+    return this.#largeFile(path);
+  }
+
+  async cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
+    this.#checkOpen();
+    const { hurtInodes, signal, space } = this.#options;
+    const folder = this.#resolve(from.folder);
+    if (folder === undefined) throw new StorageError('NOT_FOUND', 'there is no such folder to copy from');
+    const trust = this.#trust(from.folder);
+    using source = await openSource(folder, from.path, {
+      trust,
+      mayBeUnfinished: trust !== 'complete' || from.folder === this.begun.token,
+      hurtInodes,
+      check: () => signal.throwIfAborted(),
     });
+    space.check(BLOCK_BYTES);
+    const file = this.#largeFile(path);
+    await file.fill({ ...source, takenBytes: Math.min(mostBytes, source.sizeBytes) }, this.#copier);
+    return file;
   }
 
   async tree(script: Buffer): Promise<Buffer> {
@@ -158,8 +175,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { run, token } = this.begun;
     // First: with a manifest that is wrong on purpose nobody learns whether he guessed the counts.
     const manifest = await this.#manifest.finish(manifestSha256);
-    this.#checkCounts(objects);
     const { parentFiles, keptFiles } = await this.#cloner.finish();
+    this.#checkCounts(objects);
 
     // Everything that the run needs is on the disk before it has its name. Early on another thread, so that the client
     // hears of us; then again, because only that says whether it went well.
@@ -180,6 +197,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
       parent: this.begun.parent?.run ?? null,
       parentFiles,
       keptFiles,
+      // As they were counted here: what a run that has this one as its parent takes for granted.
+      objects,
       ...(reason === undefined ? {} : { frozen: reason }),
     });
     replaceFile(hidden, { folder: hidden, name: Buffer.from(`receipts/${run}.json`) }, text);
@@ -259,6 +278,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#isOpen = false;
     this.#options.signal.removeEventListener('abort', this.#stop);
     await this.#cloner[Symbol.asyncDispose]();
+    await this.#copier[Symbol.asyncDispose]();
+    await this.#hasher[Symbol.asyncDispose]();
     this.#folders[Symbol.dispose]();
     for (const folder of this.#others.values()) folder[Symbol.dispose]();
     this.#others.clear();
@@ -270,6 +291,17 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const slash = path.lastIndexOf(SLASH);
     if (slash < 0) return { folder: this.#folders.root, name: path };
     return { folder: this.#folders.ensure(path.subarray(0, slash)), name: path.subarray(slash + 1) };
+  }
+
+  #largeFile(path: Buffer): LargeFile {
+    const { space, signal } = this.#options;
+    return new LargeFile({
+      place: () => this.#place(path),
+      space,
+      hasher: this.#hasher,
+      signal,
+      finished: (sizeBytes) => this.#count(sizeBytes),
+    });
   }
 
   #count(sizeBytes: number): void {

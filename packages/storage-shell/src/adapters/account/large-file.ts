@@ -1,13 +1,17 @@
-import { openAt, unlinkAt } from '@bakker/linux';
+import { openAt, punchHole, unlinkAt } from '@bakker/linux';
 import type { Place } from '@bakker/linux';
 import type { Attributes } from '@bakker/sftp/server';
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, fsyncSync, ftruncateSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { StorageError } from '../../errors.ts';
 import type { NewFile, NewLargeFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
-import { NEW_FILE, readFully, writeAll } from './steps.ts';
+import type { ContentThread } from '../content/content-thread.ts';
+import { StoredHash } from '../content/stored-hash.ts';
+import { copyInto } from './copy-into.ts';
+import type { CopySource } from './copy-into.ts';
+import { FileCharge } from './file-charge.ts';
+import { NEW_FILE, writeAll } from './steps.ts';
 import { seal } from './store-file.ts';
 
 /** What a large file asks of the run that it is for. */
@@ -15,33 +19,64 @@ export interface LargeFileOptions {
   /** Where it lies; looked up anew whenever it is needed, for folders are not held open for a file. */
   readonly place: () => Place;
   readonly space: SpaceGuard;
-  /** Aborts when the client has gone: a file may say that it is terabytes long. */
+  /** Reads files again to hash them. */
+  readonly hasher: ContentThread;
+  /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
   /** Told once, when the file is done. */
   readonly finished: (sizeBytes: number) => void;
 }
 
-/** A new file that is filled by many writes. Its SHA-256 is computed on the way as long as they rise, else at the end. */
+/**
+ * A new file that is filled by many writes. Its SHA-256 is computed on the way as long as they rise and leave no large
+ * holes; else, and if it began as a copy, a thread reads what is stored.
+ */
 export class LargeFile implements NewLargeFile {
   readonly #options: LargeFileOptions;
   readonly #fd: number;
+  readonly #charge: FileCharge;
   #hash = createHash('sha256');
   /** All before was written, or is a hole, and is in the hash; undefined if the hash has to be made of what is stored. */
   #hashedBytes: number | undefined = 0;
+  /** The same of a file that began as a copy, while its writes rise. */
+  #behind: StoredHash | undefined;
   #endBytes = 0;
-  #state: 'open' | 'finishing' | 'closed' = 'open';
+  #state: 'open' | 'busy' | 'closed' = 'open';
+  /** Threads that use the descriptor. */
+  #inThread: Promise<unknown> | undefined;
 
   /** @throws errno errors: `EEXIST`, `ENOSPC` */
   constructor(options: LargeFileOptions) {
     this.#options = options;
     this.#fd = openAt(options.place(), { flags: NEW_FILE, mode: 0o600 });
+    this.#charge = new FileCharge(options.space, this.#fd);
+  }
+
+  /**
+   * Begins with the content of another file. If it fails, nothing stays.
+   *
+   * @throws StorageError FULL, QUOTA, INTERRUPTED; errno errors
+   */
+  async fill(source: CopySource, copier: ContentThread): Promise<void> {
+    this.#checkOpen();
+    this.#state = 'busy';
+    this.#hashedBytes = undefined;
+    try {
+      const { signal, hasher } = this.#options;
+      this.#endBytes = await copyInto({ fd: this.#fd, charge: this.#charge }, source, { copier, signal });
+      this.#behind = new StoredHash({ thread: hasher, fd: this.#fd, signal });
+      this.#state = 'open';
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
   }
 
   write(offsetBytes: number, bytes: Buffer): void {
     this.#checkOpen();
-    this.#options.space.check(bytes.length);
+    this.#charge.write(bytes.length, this.#endBytes);
+    this.#changing(offsetBytes);
     writeAll(this.#fd, bytes, offsetBytes);
-    this.#options.space.used(bytes.length, 0);
     this.#endBytes = Math.max(this.#endBytes, offsetBytes + bytes.length);
     if (this.#hashedBytes === undefined) return;
     if (offsetBytes < this.#hashedBytes || !this.#hashZeros(offsetBytes)) {
@@ -50,6 +85,26 @@ export class LargeFile implements NewLargeFile {
     }
     this.#hash.update(bytes);
     this.#hashedBytes = offsetBytes + bytes.length;
+  }
+
+  hole(offsetBytes: number, lengthBytes: number): void {
+    this.#checkOpen();
+    if (lengthBytes === 0) return;
+    const endBytes = offsetBytes + lengthBytes;
+    if (!Number.isSafeInteger(endBytes)) throw new StorageError('OUT_OF_ORDER', 'no file is so long');
+    this.#changing(offsetBytes);
+    if (this.#hashedBytes !== undefined && offsetBytes < this.#hashedBytes) this.#hashedBytes = undefined;
+    if (!punchHole(this.#fd, { offsetBytes, lengthBytes })) {
+      throw new StorageError('UNSUPPORTED', 'this file system makes no holes: write zeros');
+    }
+    if (endBytes > this.#endBytes) this.#truncate(endBytes);
+  }
+
+  resize(sizeBytes: number): void {
+    this.#checkOpen();
+    this.#changing(Math.min(sizeBytes, this.#endBytes));
+    if (this.#hashedBytes !== undefined && sizeBytes < this.#hashedBytes) this.#hashedBytes = undefined;
+    this.#truncate(sizeBytes);
   }
 
   attributes(): Attributes {
@@ -72,37 +127,72 @@ export class LargeFile implements NewLargeFile {
 
   restart(): void {
     this.#checkOpen();
-    ftruncateSync(this.#fd, 0);
+    this.#changing(0);
+    this.#truncate(0);
+    this.#charge.empty();
     this.#hash = createHash('sha256');
     this.#hashedBytes = 0;
-    this.#endBytes = 0;
   }
 
   discard(): void {
     if (this.#state === 'closed') return;
-    this.#close();
     unlinkAt(this.#options.place());
+    this.#charge.release();
+    this.#close();
   }
 
   async finish(sizeBytes: number, about: NewFile): Promise<Buffer> {
     this.#checkOpen();
-    this.#state = 'finishing';
+    this.#changing(sizeBytes);
+    this.#state = 'busy';
     try {
       // Beyond the last write there are only zeros, without a block of their own.
-      if (sizeBytes !== this.#endBytes) ftruncateSync(this.#fd, sizeBytes);
+      if (sizeBytes !== this.#endBytes) this.#truncate(sizeBytes);
       const isHashed =
         this.#hashedBytes !== undefined && this.#hashedBytes <= sizeBytes && this.#hashZeros(sizeBytes);
       // Should the rest fail, another attempt has to hash what is stored: a hash gives its digest once.
       this.#hashedBytes = undefined;
       const digest = isHashed ? this.#hash.digest() : await this.#hashStored(sizeBytes);
+      if (this.#isClosed()) throw new StorageError('OUT_OF_ORDER', 'the file was discarded');
+      this.#charge.settle(sizeBytes);
       seal(this.#fd, digest, about);
       this.#close();
       this.#options.finished(sizeBytes);
       return digest;
     } catch (error) {
-      if (this.#state === 'finishing') this.#state = 'open';
+      if (!this.#isClosed()) this.#state = 'open';
       throw error;
     }
+  }
+
+  /** All before `offsetBytes` stays as it is, if it was not said before that more does. */
+  #changing(offsetBytes: number): void {
+    const behind = this.#behind;
+    if (behind === undefined) return;
+    if (offsetBytes >= behind.wantedBytes) {
+      behind.follow(Math.min(offsetBytes, this.#endBytes));
+      return;
+    }
+    this.#behind = undefined;
+    this.#use(behind.stop());
+  }
+
+  #hashStored(sizeBytes: number): Promise<Buffer> {
+    const { hasher, signal } = this.#options;
+    const stored = this.#behind ?? new StoredHash({ thread: hasher, fd: this.#fd, signal });
+    // Kept so that a discard meanwhile can stop it; another attempt begins anew.
+    this.#behind = stored;
+    const digest = stored.digest(sizeBytes);
+    this.#use(digest);
+    return digest.catch((error: unknown) => {
+      this.#behind = undefined;
+      throw error;
+    });
+  }
+
+  #truncate(sizeBytes: number): void {
+    ftruncateSync(this.#fd, sizeBytes);
+    this.#endBytes = sizeBytes;
   }
 
   /** Puts the hole up to `offsetBytes` into the hash. False if it is so large that this would keep others waiting. */
@@ -115,33 +205,28 @@ export class LargeFile implements NewLargeFile {
     return true;
   }
 
-  async #hashStored(sizeBytes: number): Promise<Buffer> {
-    const stored = createHash('sha256');
-    const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(sizeBytes, 1)));
-    for (let offsetBytes = 0; offsetBytes < sizeBytes;) {
-      const lengthBytes = Math.min(piece.length, sizeBytes - offsetBytes);
-      const read = readFully(this.#fd, piece.subarray(0, lengthBytes), offsetBytes);
-      if (read < lengthBytes) throw new StorageError('FAILED', 'the file became shorter while it was stored');
-      stored.update(piece.subarray(0, read));
-      offsetBytes += read;
-      await nextTurn();
-      if (this.#options.signal.aborted) throw new StorageError('INTERRUPTED', 'the client has gone');
-      if (this.#state === 'closed') throw new StorageError('OUT_OF_ORDER', 'the file was discarded');
-    }
-    return stored.digest();
-  }
-
   #checkOpen(): void {
     if (this.#state !== 'open') throw new StorageError('OUT_OF_ORDER', 'the file is finished');
   }
 
+  /** It may have been while something was waited for. */
+  #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  #use(inThread: Promise<unknown>): void {
+    this.#inThread = Promise.allSettled([this.#inThread, inThread]);
+  }
+
+  /** A thread that reads it still must not read another file under its number. */
   #close(): void {
     this.#state = 'closed';
-    closeSync(this.#fd);
+    if (this.#behind !== undefined) this.#use(this.#behind.stop());
+    if (this.#inThread === undefined) closeSync(this.#fd);
+    else void this.#inThread.then(() => closeSync(this.#fd));
   }
 }
 
 const ZEROS = Buffer.alloc(64 * 1024);
 /** About 10 ms of hashing. */
 const MAX_ZERO_BYTES = 16 * 1024 * 1024;
-const PIECE_BYTES = 4 * 1024 * 1024;

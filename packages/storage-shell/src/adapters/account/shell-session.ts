@@ -1,4 +1,4 @@
-import { PROTOCOL_EXTENSION, PROTOCOL_VERSIONS } from '@bakker/impl-format/storage';
+import { CLONE_FILE_VERSION, PROTOCOL_EXTENSION, PROTOCOL_VERSIONS, VERB } from '@bakker/impl-format/storage';
 import { FolderHandle, O_PATH, hasCode, hasHungUp, openFolderBeneath } from '@bakker/linux';
 import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp/server';
 import { constants, openSync } from 'node:fs';
@@ -44,6 +44,7 @@ export const shellSession: ShellSession = {
     const served = serveSftp({ input: openInput(), output: openOutput() }, session, {
       extensions: [
         [PROTOCOL_EXTENSION, PROTOCOL_VERSIONS.join(',')],
+        [VERB.cloneFile, CLONE_FILE_VERSION],
         [EXTENSION.STATVFS, '2'],
         [EXTENSION.LIMITS, '1'],
         [EXTENSION.FSYNC, '1'],

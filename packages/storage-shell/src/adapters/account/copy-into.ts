@@ -1,0 +1,54 @@
+import { ftruncateSync } from 'node:fs';
+import { StorageError } from '../../errors.ts';
+import type { ContentThread } from '../content/content-thread.ts';
+import { SLICE_BYTES } from '../content/content-job.ts';
+import type { FileCharge } from './file-charge.ts';
+
+/** A file that is to be copied, open for reading. */
+export interface CopySource {
+  readonly fd: number;
+  /** So much of it, from its start; not more than there is. */
+  readonly takenBytes: number;
+  /** What all of it takes on the disk. */
+  readonly allocatedBytes: number;
+}
+
+/**
+ * Makes an empty file hold the first bytes of another: by sharing its blocks, or else by a copy inside the kernel that leaves
+ * holes where they are. A thread does it; space is looked at before, and before each slice.
+ *
+ * @returns the size that the file has now
+ * @throws StorageError FULL, QUOTA, INTERRUPTED when the client has gone; errno errors
+ */
+export async function copyInto(
+  target: { readonly fd: number; readonly charge: FileCharge },
+  { fd: from, takenBytes, allocatedBytes }: CopySource,
+  { copier, signal }: { readonly copier: ContentThread; readonly signal: AbortSignal },
+): Promise<number> {
+  if (takenBytes === 0) return 0;
+  const { fd: to, charge } = target;
+  const blockBytes = Math.min(allocatedBytes, Math.ceil(takenBytes / BLOCK_BYTES) * BLOCK_BYTES);
+  charge.checkShared(blockBytes);
+  if ((await copier.count({ kind: 'share', from, to })) === 1) {
+    charge.shared(blockBytes);
+    ftruncateSync(to, takenBytes);
+    if (signal.aborted) throw gone();
+    return takenBytes;
+  }
+  charge.check(blockBytes);
+  for (let atBytes = 0; atBytes < takenBytes;) {
+    if (signal.aborted) throw gone();
+    const sliceBytes = Math.min(SLICE_BYTES, blockBytes, takenBytes - atBytes);
+    charge.write(sliceBytes, takenBytes);
+    atBytes = await copier.count({ kind: 'copy', from, to, atBytes, endBytes: takenBytes });
+  }
+  ftruncateSync(to, takenBytes);
+  charge.settle(takenBytes);
+  return takenBytes;
+}
+
+const BLOCK_BYTES = 4096;
+
+function gone(): StorageError {
+  return new StorageError('INTERRUPTED', 'the client has gone');
+}

@@ -1,0 +1,70 @@
+import { fstatSync } from 'node:fs';
+import { StorageError } from '../../errors.ts';
+import type { SpaceGuard } from '../../ports/space-guard.ts';
+
+/** What one file under construction is charged for: its inode, and what is written; in the end what it really takes. */
+export class FileCharge {
+  readonly #space: SpaceGuard;
+  readonly #fd: number;
+  #bytes = 0;
+
+  constructor(space: SpaceGuard, fd: number) {
+    this.#space = space;
+    this.#fd = fd;
+    space.used(0);
+  }
+
+  /** Before so many bytes are written. @throws StorageError FULL, QUOTA */
+  write(bytes: number, sizeBytes: number): void {
+    try {
+      this.#space.check(bytes);
+    } catch (error) {
+      if (!(error instanceof StorageError && error.code === 'QUOTA')) throw error;
+      // What was written over something takes nothing more.
+      this.settle(sizeBytes);
+      this.#space.check(bytes);
+    }
+    this.#space.used(bytes, 0);
+    this.#bytes += bytes;
+  }
+
+  /** Whether so many bytes may be written. @throws StorageError FULL, QUOTA */
+  check(bytes: number): void {
+    this.#space.check(bytes);
+  }
+
+  /** Whether it may share so many bytes of blocks with another file. @throws StorageError FULL, QUOTA */
+  checkShared(bytes: number): void {
+    this.#space.checkShared(bytes);
+  }
+
+  shared(bytes: number): void {
+    this.#space.usedShared(bytes);
+    this.#bytes += bytes;
+  }
+
+  /** What it really takes, but for blocks that the file system holds ready behind its end. */
+  settle(sizeBytes: number): void {
+    const { blocks } = fstatSync(this.#fd);
+    const takenBytes = Math.min(blocks * BLOCK_UNIT_BYTES, sizeBytes + MOST_TAIL_BYTES);
+    if (takenBytes > this.#bytes) this.#space.usedShared(takenBytes - this.#bytes);
+    else this.#space.released(this.#bytes - takenBytes, 0);
+    this.#bytes = takenBytes;
+  }
+
+  /** Its content has gone. */
+  empty(): void {
+    this.#space.released(this.#bytes, 0);
+    this.#bytes = 0;
+  }
+
+  /** The file has gone. */
+  release(): void {
+    this.#space.released(this.#bytes, 1);
+    this.#bytes = 0;
+  }
+}
+
+/** Of `st_blocks`, on every file system. */
+const BLOCK_UNIT_BYTES = 512;
+const MOST_TAIL_BYTES = 64 * 1024;

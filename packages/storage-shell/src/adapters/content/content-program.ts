@@ -1,0 +1,91 @@
+import { LibcError, copyRange, nextData, reflink } from '@bakker/linux';
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { readSync, writeSync } from 'node:fs';
+import { parentPort } from 'node:worker_threads';
+import { SLICE_BYTES } from './content-job.ts';
+import type { ContentAnswer, ContentFailure, ContentJob, ContentTask } from './content-job.ts';
+
+/** The program of a thread that copies and hashes content. Memory: one buffer, and a hash for each file under way. */
+const port = parentPort;
+if (port === null) throw new Error('content-program.ts is a program for a thread');
+const hashes = new Map<number, Hash>();
+const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+
+port.on('message', (job: ContentJob | 'end') => {
+  if (job === 'end') {
+    port.close();
+    return;
+  }
+  const { number, task } = job;
+  let answer: ContentAnswer;
+  try {
+    answer = { number, value: perform(task) };
+  } catch (error) {
+    answer = { number, failure: asFailure(error) };
+  }
+  port.postMessage(answer);
+});
+
+function perform(task: ContentTask): number | Uint8Array {
+  switch (task.kind) {
+    case 'share':
+      return reflink(task.from, task.to) ? 1 : 0;
+    case 'copy':
+      return copy(task);
+    case 'hash':
+      return hash(task);
+    case 'digest': {
+      const digest = (hashes.get(task.hash) ?? createHash('sha256')).digest();
+      hashes.delete(task.hash);
+      return digest;
+    }
+    case 'forget':
+      hashes.delete(task.hash);
+      return 0;
+  }
+}
+
+function copy({ from, to, atBytes, endBytes }: ContentTask & { kind: 'copy' }): number {
+  const data = nextData(from, atBytes, endBytes);
+  if (data === undefined) return endBytes;
+  const stop = data.offsetBytes + Math.min(data.lengthBytes, SLICE_BYTES);
+  for (let at = data.offsetBytes; at < stop;) {
+    const copied =
+      copyRange({ fd: from, offsetBytes: at }, { fd: to, offsetBytes: at }, stop - at) ??
+      copyByHand({ from, to, at, length: stop - at });
+    // Shorter than it was a moment ago: what is missing reads as zeros, and the hash says so.
+    if (copied === 0) return endBytes;
+    at += copied;
+  }
+  return stop;
+}
+
+function copyByHand(range: { from: number; to: number; at: number; length: number }): number {
+  const { from, to, at, length } = range;
+  const readBytes = readSync(from, buffer, 0, Math.min(length, buffer.length), at);
+  for (let written = 0; written < readBytes;) {
+    written += writeSync(to, buffer, written, readBytes - written, at + written);
+  }
+  return readBytes;
+}
+
+function hash({ hash: number, fd, atBytes, endBytes }: ContentTask & { kind: 'hash' }): number {
+  let sum = hashes.get(number);
+  if (sum === undefined) hashes.set(number, (sum = createHash('sha256')));
+  const stop = Math.min(endBytes, atBytes + SLICE_BYTES);
+  for (let at = atBytes; at < stop;) {
+    const readBytes = readSync(fd, buffer, 0, Math.min(stop - at, buffer.length), at);
+    if (readBytes === 0) return at;
+    sum.update(buffer.subarray(0, readBytes));
+    at += readBytes;
+  }
+  return stop;
+}
+
+function asFailure(error: unknown): ContentFailure {
+  if (error instanceof LibcError) return { call: error.syscall, errno: -error.errno };
+  if (!(error instanceof Error)) return { message: String(error) };
+  if ('code' in error && typeof error.code === 'string') return { code: error.code, message: error.message };
+  return { message: error.stack ?? error.message };
+}
