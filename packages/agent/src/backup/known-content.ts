@@ -56,7 +56,10 @@ export class KnownContents {
     });
   }
 
-  byContent({ sizeBytes, sha256 }: HashedEntry): Promise<Located> | Located | undefined {
+  byContent({
+    sizeBytes,
+    sha256,
+  }: Pick<HashedEntry, 'sizeBytes' | 'sha256'>): Promise<Located> | Located | undefined {
     const inFlight = this.#inFlight.get(contentKey(sizeBytes, sha256));
     if (inFlight) return inFlight;
     const known = this.#catalogue.byContent(sizeBytes, sha256);

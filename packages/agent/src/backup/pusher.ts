@@ -1,6 +1,9 @@
 import { escapeName } from '@bakker/command-line';
 import { markMoved } from '@bakker/impl-format';
 import type { Entry, JoinedPair } from '@bakker/impl-format';
+import type { BlockPrints } from '../blocks/block-diff.ts';
+import type { LargeFiles } from '../blocks/large-files.ts';
+import { StoredOtherwise } from '../ports/storage-account.ts';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { Naming, Sealing } from '../sealed/sealing.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
@@ -18,12 +21,14 @@ import { isSameLine } from './same-line.ts';
 import { chooseStored, storedPath } from './stored-place.ts';
 import type { Tally } from './tally.ts';
 import { Transfer, WHOLE_FILE_BYTES, isSourceError } from './transfer.ts';
-import type { Arrived, HashedEntry } from './transfer.ts';
+import type { Arrived, HashedEntry, ReadLarge } from './transfer.ts';
 
 /** Small files in flight: more only cost memory (docs/performance.md). */
 const SMALL_FILES = 192;
 /** Entries that may wait for the slowest one before them. */
 const WINDOW_ENTRIES = 16_384;
+/** A file of which more is new than this share is looked for in the account before it is sent. */
+const CHANGED_SHARE = 0.25;
 /** How often the storage is asked for room, in entries. */
 const ENTRIES_A_CHECK = 64;
 
@@ -33,6 +38,8 @@ export interface PusherOptions {
   readonly parent: string | undefined;
   /** Opened when the first file needs it: a run in which nothing changed never does. */
   readonly knownContents: () => Promise<KnownContents>;
+  /** Files whose changed blocks are sent; opened when the first of them was changed or is new. */
+  readonly large?: { readonly fromBytes: number; readonly open: () => Promise<LargeFiles> } | undefined;
   /** Read all content, whatever the times say. */
   readonly checksum: boolean;
   /** Leave what is the same as in the parent to the storage, where it can do that. */
@@ -64,6 +71,8 @@ export class Pusher {
   readonly #keeping: KeepTeller | undefined;
   readonly #wholeBytes: number;
   #known: KnownContents | undefined;
+  #largeFiles: Promise<LargeFiles> | undefined;
+  #canPatch = true;
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
@@ -277,59 +286,174 @@ export class Pusher {
     this.#settle(upload.then((arrived) => this.#arrived(slot, known, arrived)));
   }
 
-  /** Hashes a large file before it is sent where the account may have its content already. */
-  async #readLarge(
+  #readLarge(
     slot: Slot<Entry>,
     known: KnownContents,
     now: Entry,
     before: Entry | undefined,
-  ): Promise<void> {
+  ): Promise<unknown> {
+    const located = this.#placeLarge(slot, known, now, before);
+    known.startGroup(
+      now,
+      located.then((found) => {
+        if (found) return found;
+        throw new Error('it is not in this run');
+      }),
+    );
+    return located;
+  }
+
+  /** Sends changed blocks alone where it can. Hashes a large file before it is sent where the account may have it already. */
+  async #placeLarge(
+    slot: Slot<Entry>,
+    known: KnownContents,
+    now: Entry,
+    before: Entry | undefined,
+  ): Promise<Located | undefined> {
     this.#large.take(LARGE_FILE_BYTES);
     try {
+      const large = this.#mayHaveBlocks(now) ? await this.#blocks() : undefined;
+      const patched = large && (await this.#patch(large, { slot, known, now, before }));
+      if (patched) return patched;
       const sameSize = known.largeInFlight(now.sizeBytes);
       if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
-        const [hashed] = await Promise.all([this.#transfer.hashLarge(now), sameSize]);
-        if (hashed && this.#placeFound(slot, known, hashed, before)) return;
+        const [hashed] = await Promise.all([this.#transfer.hashLarge(now, large), sameSize]);
+        const found = hashed && this.#placeFound(slot, known, hashed.entry, before);
+        if (hashed && found) {
+          noteBlocks(large, hashed);
+          return await found;
+        }
       }
-      const upload = this.#transfer.sendLarge(now);
+      const upload = this.#transfer.sendLarge(now, large);
       known.sendingLarge(
         now,
         upload.then((arrived) => known.add(arrived)),
       );
-      known.startGroup(now, upload.then(toLocated));
       const arrived = await upload;
+      noteBlocks(large, arrived, before?.sha256);
       this.#countRead(arrived.entry, before);
       this.#sent(slot, arrived);
+      return toLocated(arrived);
     } catch (error) {
       this.#unreadableOrThrow(slot, now, error);
+      return undefined;
     } finally {
       this.#large.give(LARGE_FILE_BYTES);
     }
   }
 
-  /** Links content that was read and turns out to be in the account. False if it is not. */
+  #mayHaveBlocks({ sizeBytes }: Entry): boolean {
+    const { large } = this.#options;
+    return large !== undefined && sizeBytes >= large.fromBytes;
+  }
+
+  #blocks(): Promise<LargeFiles> | undefined {
+    return (this.#largeFiles ??= this.#options.large?.open());
+  }
+
+  /** Makes a changed file from the one it was. Undefined if that can't be: nothing of it is in the run then. */
+  async #patch(large: LargeFiles, { slot, known, now, before }: Reading): Promise<Located | undefined> {
+    const older = this.#canPatch ? this.#olderOf(large, known, now, before) : undefined;
+    if (!older) return undefined;
+    const sameSize = known.largeInFlight(now.sizeBytes);
+    let isSought = sameSize !== undefined || known.mayHaveSize(now.sizeBytes);
+    for (;;) {
+      const blocks = large.blocksOf(older);
+      if (!blocks) return undefined;
+      const sending = this.#transfer.sendPatched(now, {
+        large,
+        older: { place: older.place, sizeBytes: older.sealedBytes ?? older.sizeBytes },
+        before: blocks,
+        mostChangedBytes: isSought ? Math.max(CHANGED_SHARE * now.sizeBytes, LARGE_FILE_BYTES) : Infinity,
+        isKnown: (entry) => this.#findContent(known, entry, before) !== undefined,
+      });
+      known.sendingLarge(
+        now,
+        sending.then((done) => done.kind === 'sent' && known.add(done.arrived)),
+      );
+      const done = await sending.catch((error: unknown) => {
+        // what was kept may be damaged there: it is sent whole the next time
+        if (error instanceof StoredOtherwise) large.forget(older.sha256);
+        throw error;
+      });
+      if (done.kind === 'sent') {
+        noteBlocks(large, { entry: done.arrived.entry, blocks: done.blocks }, older.sha256);
+        this.#countRead(done.arrived.entry, before);
+        this.#sent(slot, done.arrived, done);
+        return toLocated(done.arrived);
+      }
+      if (done.kind === 'refused') {
+        if (done.isFinal) this.#canPatch = false;
+        return undefined;
+      }
+      if (isSought && !done.isSame) await sameSize;
+      const found = this.#placeFound(slot, known, done.entry, before);
+      if (found) {
+        noteBlocks(large, done);
+        return found;
+      }
+      // the fingerprints say so, and the hash does not: they are of no use
+      if (done.isSame) large.forget(older.sha256);
+      if (done.isSame || !isSought) return undefined;
+      isSought = false;
+    }
+  }
+
+  /** What a changed file was: the parent's at the same path, or what was read from its inode before it moved. */
+  #olderOf(
+    large: LargeFiles,
+    known: KnownContents,
+    now: Entry,
+    before: Entry | undefined,
+  ): Located | undefined {
+    if (!this.#options.writer.openFileFrom) return undefined;
+    const inParent = before && !this.#isHurt(before) ? this.#inParent(before) : undefined;
+    if (inParent && large.blocksOf(inParent)) return inParent;
+    const last = large.lastOf(now);
+    const found = last && known.byContent(last);
+    return !found || found instanceof Promise || this.#isFromThisRun(found) ? undefined : found;
+  }
+
+  /** Links content that was read and turns out to be in the account: to what is told. Undefined if it is not. */
   #placeFound(
     slot: Slot<Entry>,
     known: KnownContents,
     entry: HashedEntry,
     before: Entry | undefined,
-  ): boolean {
-    const inParent = before && this.#inParent(before);
-    if (before && inParent?.sha256.equals(entry.sha256) && before.sizeBytes === entry.sizeBytes) {
+  ): Located | Promise<Located> | undefined {
+    const inParent = before && this.#sameInParent(entry, before);
+    if (before && inParent) {
       this.#options.tally.count(entry, isMetadataEqual(entry, before) ? 'unchanged' : 'metadata');
       known.startGroup(entry, Promise.resolve(inParent));
       this.#linkOrSend(slot, entry, inParent);
-      return true;
+      return inParent;
     }
-    const found = entry.sizeBytes === 0 ? undefined : known.byContent(entry);
-    if (!found) return false;
+    const found = this.#findContent(known, entry, before);
+    if (!found) return undefined;
     const isNew = found instanceof Promise || this.#isFromThisRun(found);
     this.#options.tally.count(entry, before ? 'changed' : isNew ? 'new' : 'moved');
     if (!isNew && !before) this.#options.tally.countMovedFrom(found.place.path);
     const located = Promise.resolve(found);
     known.startGroup(entry, located);
     this.#settle(located.then((there) => this.#linkOrSend(slot, entry, there)));
-    return true;
+    return found;
+  }
+
+  #findContent(
+    known: KnownContents,
+    entry: HashedEntry,
+    before: Entry | undefined,
+  ): Located | Promise<Located> | undefined {
+    return (
+      (before && this.#sameInParent(entry, before)) ??
+      (entry.sizeBytes === 0 ? undefined : known.byContent(entry))
+    );
+  }
+
+  #sameInParent(entry: HashedEntry, before: Entry): Located | undefined {
+    const inParent = this.#inParent(before);
+    const isSame = inParent?.sha256.equals(entry.sha256) && before.sizeBytes === entry.sizeBytes;
+    return isSame ? inParent : undefined;
   }
 
   /** Sent by this run, or by an attempt at it that was cut off. */
@@ -424,7 +548,7 @@ export class Pusher {
     const heldBytes = isSmall ? now.sizeBytes : LARGE_FILE_BYTES;
     budget.take(heldBytes);
     try {
-      if (!isSmall) return await this.#transfer.sendLarge(now);
+      if (!isSmall) return await this.#transfer.sendLarge(now, undefined);
       const { entry, content } = this.#transfer.readWhole(now);
       return await this.#transfer.sendWhole(entry, content);
     } finally {
@@ -437,11 +561,19 @@ export class Pusher {
     this.#sent(slot, arrived);
   }
 
-  #sent(slot: Slot<Entry>, arrived: Arrived): void {
-    this.#options.tally.sealedBytes += arrived.entry.sealedBytes ?? 0;
-    this.#options.tally.sentBytes += arrived.entry.sizeBytes;
-    this.#options.tally.storedBytes += arrived.entry.sizeBytes;
-    this.#fill(slot, arrived.entry);
+  /** @param bytes - less than the whole, if it was made from an older file */
+  #sent(
+    slot: Slot<Entry>,
+    { entry }: Arrived,
+    { sentBytes, storedBytes }: { sentBytes: number; storedBytes: number } = {
+      sentBytes: entry.sizeBytes,
+      storedBytes: entry.sizeBytes,
+    },
+  ): void {
+    this.#options.tally.sealedBytes += entry.sealedBytes ?? 0;
+    this.#options.tally.sentBytes += sentBytes;
+    this.#options.tally.storedBytes += storedBytes;
+    this.#fill(slot, entry);
   }
 
   #inParent(before: Entry): Located | undefined {
@@ -533,6 +665,22 @@ interface Placing {
   readonly difference: Difference;
   /** The storage takes the parent's object over by itself. */
   readonly isKept: boolean;
+}
+
+/** A large file to be read. */
+interface Reading {
+  readonly slot: Slot<Entry>;
+  readonly known: KnownContents;
+  readonly now: Entry;
+  readonly before: Entry | undefined;
+}
+
+function noteBlocks(
+  large: LargeFiles | undefined,
+  { entry, blocks }: Pick<ReadLarge, 'entry'> & { readonly blocks: BlockPrints | undefined },
+  instead?: Buffer,
+): void {
+  if (blocks) large?.note(entry, blocks, instead);
 }
 
 /** The parent's entry, with the line that it was read from, if the new one says nothing else. */

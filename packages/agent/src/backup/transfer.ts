@@ -1,6 +1,18 @@
 import type { Entry, Stored } from '@bakker/impl-format';
 import { hash } from 'node:crypto';
-import type { FileSink, NewFile, RunWriter, StoredPlace } from '../ports/storage-account.ts';
+import type { BlockPrints, Verdict } from '../blocks/block-diff.ts';
+import type { Block } from '../blocks/block-feed.ts';
+import type { LargeFiles } from '../blocks/large-files.ts';
+import { PatchWriter } from '../blocks/patch-writer.ts';
+import { NotPatched } from '../ports/storage-account.ts';
+import type {
+  FileSink,
+  NewFile,
+  OlderFile,
+  PatchSink,
+  RunWriter,
+  StoredPlace,
+} from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree, WholeFile } from '../ports/source-tree.ts';
 import type { Sealing, StoredFile } from '../sealed/sealing.ts';
 import { ContentHash } from './content-hash.ts';
@@ -18,6 +30,44 @@ export type HashedEntry = Entry & { readonly sha256: Buffer };
 export interface Arrived {
   readonly entry: HashedEntry;
   readonly place: StoredPlace;
+}
+
+/** A large file that was read. */
+export interface ReadLarge {
+  readonly entry: HashedEntry;
+  /** Undefined where nobody asked for them. */
+  readonly blocks: BlockPrints | undefined;
+}
+
+/** What came of making a file from an older one. */
+export type Patched =
+  | {
+      readonly kind: 'sent';
+      readonly arrived: Arrived;
+      readonly blocks: BlockPrints;
+      readonly sentBytes: number;
+      /** What it takes on the storage that the older file does not, as far as can be told. */
+      readonly storedBytes: number;
+    }
+  /** It was read, and nothing of it is in the run: it is the same as before, known from elsewhere, or very different. */
+  | {
+      readonly kind: 'read';
+      readonly entry: HashedEntry;
+      readonly blocks: BlockPrints;
+      readonly isSame: boolean;
+    }
+  /** The older file can't be taken from. `isFinal`: nor can any other. */
+  | { readonly kind: 'refused'; readonly isFinal: boolean };
+
+export interface PatchOptions {
+  readonly large: LargeFiles;
+  readonly older: OlderFile;
+  /** Of the older file; the memory is used up. */
+  readonly before: BlockPrints;
+  /** Changed bytes from which on the file is only read. */
+  readonly mostChangedBytes: number;
+  /** Whether content that was read turns out to be in the account. */
+  readonly isKnown: (entry: HashedEntry) => boolean;
 }
 
 /** Reads files of the source and sends their content into the run. */
@@ -78,19 +128,25 @@ export class Transfer {
   }
 
   /** Hashes a large file; undefined if it changed meanwhile. @throws the errno error of the source */
-  async hashLarge(now: Entry): Promise<HashedEntry | undefined> {
+  async hashLarge(now: Entry, large: LargeFiles | undefined): Promise<ReadLarge | undefined> {
     await using file = this.#source.openFile(now);
+    const { sizeBytes } = file.entry;
+    const reading = large?.reading(sizeBytes);
     const hashing = new ContentHash();
-    for await (const piece of file.pieces()) hashing.update(piece.offsetBytes, piece.bytes);
+    for await (const piece of file.pieces()) {
+      hashing.update(piece.offsetBytes, piece.bytes);
+      reading?.pass(piece.offsetBytes, piece.bytes);
+    }
     if (!file.isUnchanged()) return undefined;
-    return finished(file.entry, now.stored, hashing.finish(file.entry.sizeBytes), false);
+    const entry = finished(file.entry, now.stored, hashing.finish(sizeBytes), false);
+    return { entry, blocks: reading?.finish() };
   }
 
   /**
    * Reads and sends a large file in one pass; again if it changed meanwhile. Holds the sink's window of pieces.
    * @throws the errno error of the source, after which nothing of the file is in the run
    */
-  async sendLarge(now: Entry): Promise<Arrived> {
+  async sendLarge(now: Entry, large: LargeFiles | undefined): Promise<Arrived & ReadLarge> {
     const path = await this.#pathFor(now);
     const about = {
       ...(this.#sealing ? this.#aboutSealed() : aboutNewFile(now)),
@@ -98,25 +154,119 @@ export class Transfer {
     };
     await using sink = await this.#writer.openFile(path, about);
     try {
-      const { entry, stored } = await this.#fill(sink, now);
+      const { entry, stored, blocks } = await this.#fill(sink, now, large);
       await sink.finish(stored?.sizeBytes ?? entry.sizeBytes, stored ? stored.sha256 : entry.sha256);
-      return { entry, place: { folder: this.#writer.folder, path } };
+      return { entry, blocks, place: { folder: this.#writer.folder, path } };
     } catch (error) {
       if (isSourceError(error)) await sink.discard();
       throw error;
     }
   }
 
-  async #fill(sink: FileSink, now: Entry): Promise<{ entry: HashedEntry; stored: StoredFile | undefined }> {
+  /**
+   * Reads a large file once, and sends what differs from an older one; what changes while it is read is read again, and
+   * compared with what was sent. Nothing is made before the first difference.
+   * @throws the errno error of the source, after which nothing of the file is in the run
+   */
+  async sendPatched(now: Entry, options: PatchOptions): Promise<Patched> {
+    const path = await this.#pathFor(now);
+    await using patch = new Patch(async () =>
+      this.#writer.openFileFrom?.(path, options.older, {
+        ...aboutNewFile(now),
+        expectedBytes: now.sizeBytes,
+      }),
+    );
+    try {
+      const read = await this.#patch(patch, now, options);
+      const { entry, blocks } = read;
+      const { sink } = patch;
+      if (sink === undefined || options.isKnown(entry)) {
+        await sink?.discard();
+        return { kind: 'read', entry, blocks, isSame: !read.isChanged };
+      }
+      await sink.finish(entry.sizeBytes, entry.sha256);
+      if (read.isChanging) this.#reportChanging(entry);
+      const arrived = { entry, place: { folder: this.#writer.folder, path } };
+      const { sentBytes } = read;
+      return {
+        kind: 'sent',
+        arrived,
+        blocks,
+        sentBytes,
+        storedBytes: sink.isShared ? sentBytes : entry.sizeBytes,
+      };
+    } catch (error) {
+      if (!isSourceError(error) && !(error instanceof NotPatched)) throw error;
+      await patch.sink?.discard();
+      if (error instanceof NotPatched) return { kind: 'refused', isFinal: patch.sink !== undefined };
+      throw error;
+    }
+  }
+
+  async #patch(
+    patch: Patch,
+    now: Entry,
+    options: PatchOptions,
+  ): Promise<{
+    entry: HashedEntry;
+    blocks: BlockPrints;
+    isChanged: boolean;
+    isChanging: boolean;
+    sentBytes: number;
+  }> {
+    let { before } = options;
+    let sentBytes = 0;
+    let isChanged = false;
+    for (let attempt = 1; ; attempt++) {
+      await using file = this.#source.openFile(now);
+      const { sizeBytes } = file.entry;
+      const reading = options.large.reading(sizeBytes, before);
+      const hashing = new ContentHash();
+      const writer = new PatchWriter(async () => patch.target());
+      if (reading.isChanged && !patch.isGivenUp) await writer.start();
+      const isMade = patch.sink !== undefined && attempt > 1;
+      const take = async (part: Iterable<readonly [Verdict, Block]>): Promise<void> => {
+        for (const [verdict, block] of part) {
+          if (patch.isGivenUp) continue;
+          const waiting = writer.take(isMade && verdict === 'keep' ? 'nothing' : verdict, block);
+          if (waiting) await waiting;
+        }
+      };
+      for await (const piece of file.pieces()) {
+        hashing.update(piece.offsetBytes, piece.bytes);
+        await take(reading.add(piece.offsetBytes, piece.bytes));
+        if (reading.changedBytes > options.mostChangedBytes) await patch.giveUp();
+      }
+      await take(reading.end());
+      if (!patch.isGivenUp) await writer.end();
+      sentBytes += reading.changedBytes;
+      isChanged ||= reading.isChanged;
+      const isChanging = !file.isUnchanged();
+      if (isChanging && attempt < LARGE_READS) {
+        before = reading.blocks();
+        continue;
+      }
+      const entry = finished(file.entry, now.stored, hashing.finish(sizeBytes), isChanging);
+      return { entry, blocks: reading.blocks(), isChanged, isChanging, sentBytes };
+    }
+  }
+
+  async #fill(
+    sink: FileSink,
+    now: Entry,
+    large: LargeFiles | undefined,
+  ): Promise<{ entry: HashedEntry; stored: StoredFile | undefined; blocks: BlockPrints | undefined }> {
     for (let attempt = 1; ; attempt++) {
       await using file = this.#source.openFile(now);
       const { sizeBytes } = file.entry;
       const isHashed = this.#writer.tellsHashes === true;
       using sealed = this.#sealing?.file(sink, { sizeBytes, isHashed }) ?? null;
       const isShared = (sealed === null && sink.share?.(file.descriptor)) ?? false;
+      const reading = large?.reading(sizeBytes);
       const hashing = new ContentHash();
       for await (const piece of file.pieces()) {
         hashing.update(piece.offsetBytes, piece.bytes);
+        reading?.pass(piece.offsetBytes, piece.bytes);
         if (!isShared) await (sealed ?? sink).write(piece.offsetBytes, piece.bytes);
       }
       const isChanging = !file.isUnchanged();
@@ -125,9 +275,10 @@ export class Transfer {
         continue;
       }
       const stored = await sealed?.end();
-      const entry = finished(file.entry, now.stored, hashing.finish(sizeBytes), isChanging);
-      if (isChanging) this.#reportChanging(entry);
-      return { entry: stored ? { ...entry, sealedBytes: stored.sizeBytes } : entry, stored };
+      const read = finished(file.entry, now.stored, hashing.finish(sizeBytes), isChanging);
+      if (isChanging) this.#reportChanging(read);
+      const entry = stored ? { ...read, sealedBytes: stored.sizeBytes } : read;
+      return { entry, stored, blocks: reading?.finish() };
     }
   }
 
@@ -151,6 +302,39 @@ export class Transfer {
   #reportChanging({ path }: Entry): void {
     const message = 'changed each time it was read; it is kept as it was read last';
     this.#onProblem({ path, kind: 'changing', code: 'CHANGING', message });
+  }
+}
+
+/** A file that is made from an older one as soon as something differs. */
+class Patch implements AsyncDisposable {
+  readonly #open: () => Promise<PatchSink | undefined>;
+  #isGivenUp = false;
+  sink: PatchSink | undefined;
+
+  constructor(open: () => Promise<PatchSink | undefined>) {
+    this.#open = open;
+  }
+
+  get isGivenUp(): boolean {
+    return this.#isGivenUp;
+  }
+
+  /** @throws NotPatched */
+  async target(): Promise<PatchSink> {
+    this.sink ??= await this.#open();
+    if (this.sink === undefined) throw new NotPatched('the older file is not there');
+    return this.sink;
+  }
+
+  /** Nothing of it is in the run then. */
+  async giveUp(): Promise<void> {
+    this.#isGivenUp = true;
+    await this.sink?.discard();
+    this.sink = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.sink?.[Symbol.asyncDispose]();
   }
 }
 

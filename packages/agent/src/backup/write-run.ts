@@ -29,6 +29,7 @@ import type { FrozenSource } from './freeze-source.ts';
 import { describeFrozen, withoutCopy } from './frozen-report.ts';
 import { SourceCounts, freezeReason, refuseLostMounts } from './guards.ts';
 import { KnownContents } from './known-content.ts';
+import { LazyBlocks } from './lazy-blocks.ts';
 import { ObjectCounter } from './object-counter.ts';
 import type { Problems } from './problems.ts';
 import { Pusher } from './pusher.ts';
@@ -103,6 +104,13 @@ export async function writeRun(
   using catalogue = new LazyCatalogue(async () =>
     openCatalogue({ state, identity: await contents(), runs: complete, carried, parent: linked }),
   );
+  using blocks =
+    config.blockChangeBytes === undefined
+      ? null
+      : new LazyBlocks(config.blockChangeBytes, async () => state.blockMemory(await contents()), {
+          mountPoints: survey.filesystems.map(({ mountPoint }) => mountPoint),
+          isRemembered: !options.dryRun,
+        });
   const tally = new Tally();
   const counts = new SourceCounts(plan.sources.map(({ path }) => path));
   const mountPoints = survey.filesystems.map(({ mountPoint }) => mountPoint);
@@ -117,6 +125,7 @@ export async function writeRun(
     source,
     parent: linked?.run,
     knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
+    large: sealed === null ? (blocks ?? undefined) : undefined,
     checksum: options.checksum,
     tally,
     memoryBytes: options.memoryBytes,
@@ -219,6 +228,7 @@ export async function writeRun(
       reopen,
     });
   }
+  blocks?.published();
   await noteContents({ catalogue, state, identity: contents(), writer, parent: linked });
   if (sealed === null) {
     const stored = published && {

@@ -70,6 +70,8 @@ export interface Config {
   readonly windowMs: number;
   /** For every source that does not say. */
   readonly snapshot: SnapshotSettings;
+  /** Of changed files of this size and more, changed blocks alone are sent; undefined: always all. */
+  readonly blockChangeBytes: number | undefined;
   /** How much of the machine and of the line runs and restores may take. */
   readonly limits: Limits;
   /** Who is told of runs. */

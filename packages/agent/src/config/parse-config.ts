@@ -17,6 +17,7 @@ import {
 } from './read-values.ts';
 import { snapshotUnlessStated } from './freezing.ts';
 import { readServices, readWindow } from './parse-services.ts';
+import { readBlockChange } from './read-block-change.ts';
 import { readEncrypt } from './read-encrypt.ts';
 import { LIMIT_KEYS, readLimits } from './read-limits.ts';
 import { readNotify } from './read-notify.ts';
@@ -45,6 +46,7 @@ export const CONFIG_KEYS = [
   'services',
   'window',
   'snapshot',
+  'block-change',
   'notify',
   ...LIMIT_KEYS,
 ] as const;
@@ -82,6 +84,7 @@ export function parseConfig(text: string, file: string): Config {
     services,
     windowMs: readWindow(given.window, DEFAULTS.window),
     snapshot: stated ?? snapshotUnlessStated(DEFAULTS.snapshot, { services, sources }),
+    blockChangeBytes: readBlockChange(given['block-change']),
     limits: readLimits(given),
     notify: readNotify(given.notify),
   };

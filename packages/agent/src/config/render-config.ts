@@ -77,6 +77,9 @@ ${renderEncrypt(encrypt)}
 #cores: 2
 #memory: 64M
 
+# Of changed files of this size and more, only changed blocks are sent; off: always the whole file.
+#block-change: ${DEFAULTS.blockChange}
+
 # Who is told of runs: hooks, ping, mail, ntfy, prometheus. docs/notifications.md.
 #notify: {}
 `;

@@ -41,7 +41,18 @@ t.test('what is left out has the documented default', (t) => {
     snapshot: { provider: 'none', lvmSize: { share: 0.1 } },
     notify: NOBODY_TOLD,
     limits: NO_LIMITS,
+    blockChangeBytes: 8 * 2 ** 20,
   });
+  t.end();
+});
+
+t.test('from which size on changed blocks alone are sent', (t) => {
+  const from = (text: string) => parseConfig(`${MINIMAL}block-change: ${text}\n`, FILE).blockChangeBytes;
+  t.equal(from('256K'), 2 ** 18);
+  t.equal(from('1G'), 2 ** 30);
+  t.equal(from('off'), undefined);
+  for (const text of ['255K', '8', 'true', '-1M', 'all', '[]'])
+    t.match(refusal(`${MINIMAL}block-change: ${text}\n`).message, /block-change|must be a size such as 8M/);
   t.end();
 });
 
@@ -84,6 +95,7 @@ storage-config: true
 encrypt: { hide-names: true }
 services: [{ name: web, systemd: { units: [nginx] } }]
 window: 5m
+block-change: 20M
 snapshot: { provider: lvm, lvm-size: 2G }
 notify: { prometheus: /var/lib/bakker.prom }
 limit-upload: 500K
@@ -124,6 +136,7 @@ memory: 1G
     stated: [...CONFIG_KEYS],
     services: [{ name: 'web', timeoutMs: 90_000, kind: 'systemd', units: ['nginx.service'], by: 'stop' }],
     windowMs: 300_000,
+    blockChangeBytes: 20 * 2 ** 20,
     snapshot: { provider: 'lvm', lvmSize: { sizeBytes: 2 ** 31 } },
     notify: { ...NOBODY_TOLD, prometheus: { file: '/var/lib/bakker.prom' } },
     limits: {

@@ -76,10 +76,6 @@ export class LocalPatchSink implements PatchSink {
     await this.#new.discard();
   }
 
-  share(descriptor: number): boolean {
-    return this.#new.share(descriptor);
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     // a descriptor must not be closed, and used anew, under a copy
     await this.#copying.catch(() => undefined);

@@ -28,6 +28,7 @@ export class PlainRunWriter implements RunWriter {
   readonly folder: string;
   readonly carriedFolders: readonly string[];
   readonly maxPathBytes: number;
+  readonly openFileFrom?: NonNullable<RunWriter['openFileFrom']>;
   readonly #store: FileStore;
   readonly #root: Buffer;
   readonly #carried: ReadonlySet<string>;
@@ -47,6 +48,8 @@ export class PlainRunWriter implements RunWriter {
     this.#carried = new Set(options.carriedFolders);
     this.#root = Buffer.from(incompleteName(options.run));
     this.maxPathBytes = options.store.maxPathBytes - RESERVED_BYTES;
+    if (options.store.features.serverSideCopy)
+      this.openFileFrom = (path, older, about) => this.#openFileFrom(path, older, about);
   }
 
   static async start(options: {
@@ -93,7 +96,7 @@ export class PlainRunWriter implements RunWriter {
     return this.#store.openFile(this.#at(path), about);
   }
 
-  async openFileFrom(
+  async #openFileFrom(
     path: Buffer,
     { place, sizeBytes }: OlderFile,
     about: NewFile,

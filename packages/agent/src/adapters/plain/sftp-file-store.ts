@@ -151,7 +151,6 @@ export class SftpFileStore implements FileStore {
     older: { path: Buffer; sizeBytes: number },
     about: NewFile,
   ): Promise<PatchSink | undefined> {
-    if (!this.features.serverSideCopy) return undefined;
     // both handles have to be of one channel: one process has them
     const client = await this.#channelForNew(path);
     const from = await this.#openOlder(client, older);
