@@ -149,8 +149,7 @@ export class Transfer {
   async sendLarge(now: Entry, large: LargeFiles | undefined): Promise<Arrived & ReadLarge> {
     const path = await this.#pathFor(now);
     const about = {
-      ...(this.#sealing ? this.#aboutSealed() : aboutNewFile(now)),
-      expectedBytes: now.sizeBytes,
+      ...(this.#sealing ? this.#aboutSealed() : { ...aboutNewFile(now), expectedBytes: dataBytesOf(now) }),
     };
     await using sink = await this.#writer.openFile(path, about);
     try {
@@ -347,6 +346,11 @@ export function isSourceError(error: unknown): error is SourceError {
 
 function finished(entry: Entry, stored: Stored, sha256: Buffer, isChanging: boolean): HashedEntry {
   return { ...entry, stored, sha256, ...(isChanging ? { unsettled: true } : {}) };
+}
+
+/** What is going to be written: holes are not. */
+function dataBytesOf({ sizeBytes, extents }: Entry): number {
+  return extents?.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0) ?? sizeBytes;
 }
 
 function aboutNewFile(entry: Entry): NewFile {

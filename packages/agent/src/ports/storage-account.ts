@@ -86,7 +86,7 @@ export interface NewFile {
   readonly mtimeNs?: bigint;
   /** Of the content, if it is known, for a storage that tells what it stored. */
   readonly sha256?: Buffer;
-  /** Of a large file, as far as it is known before it is read. */
+  /** What is going to be written of a large file, holes left out, as far as it is known before it is read. */
   readonly expectedBytes?: number;
 }
 
