@@ -24,6 +24,7 @@ import { addUsage, readUsage } from '../account/usage-file.ts';
 import { measureAccount, measureRuns } from './measure-runs.ts';
 import { openAccountFolder } from './open-account.ts';
 import { bringRunBack, mendNames, removeRun } from './remove-run.ts';
+import { removeLargeTree } from './remove-large-tree.ts';
 import { removeTree } from './remove-tree.ts';
 import { useOf } from './stat-at.ts';
 import { storedRuns } from './stored-runs.ts';
@@ -149,7 +150,8 @@ class DiskKeeper implements AccountKeeper {
     const { trash } = folders;
     const counter = readUsage(this.#folder) === undefined ? undefined : new FreedCounter(folders);
     try {
-      await removeTree(trash, name, counter === undefined ? { signal } : { signal, freed: counter.add });
+      if (counter === undefined) await removeLargeTree(trash, name, { signal });
+      else await removeTree(trash, name, { signal, freed: counter.add });
     } catch (error) {
       // A file among what was given up.
       if (!hasCode(error, 'ENOTDIR', 'ELOOP')) throw error;

@@ -1,0 +1,87 @@
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { DIRENT, hasCode, listDirectory, openFolderBeneath } from '@bakker/linux';
+import type { FolderHandle } from '@bakker/linux';
+import { removePieces, type RemovalStart } from './remove-pieces.ts';
+import { removeTree } from './remove-tree.ts';
+
+/** Folders that are worth a thread of their own to share them with. */
+const ENOUGH_PIECES = 32;
+const MAX_PIECES = 16_384;
+/** A run begins with the folders above its sources, of which there is one each. */
+const MAX_DEPTH = 8;
+
+/**
+ * As `removeTree`, by two threads where there are folders to share: on ext4, two remove half as much again as one.
+ * Not for counting what is freed: of an inode whose last two names go at once, neither would see that it is the last.
+ *
+ * @throws LibcError; the signal's reason
+ */
+export async function removeLargeTree(
+  parent: FolderHandle,
+  name: Buffer,
+  { signal }: { signal: AbortSignal },
+): Promise<void> {
+  await removeTogether(parent, name, signal);
+  // What is above the pieces, and whatever was not one.
+  await removeTree(parent, name, { signal });
+}
+
+async function removeTogether(parent: FolderHandle, name: Buffer, signal: AbortSignal): Promise<void> {
+  using root = openOrNothing(parent, name) ?? null;
+  if (root === null) return;
+  const pieces = piecesOf(root);
+  if (pieces.length < ENOUGH_PIECES) return;
+  const start: RemovalStart = {
+    rootFd: root.fd,
+    pieces: pieces.map((path) => path.toString('latin1')),
+    shared: new Int32Array(new SharedArrayBuffer(8)),
+  };
+  const program = new URL(`./remove-thread${extname(import.meta.url)}`, import.meta.url);
+  const thread = new Worker(program, { workerData: start, trackUnmanagedFds: false });
+  // It ends by itself: one that is terminated within a call of libc takes the process with it.
+  const ended = new Promise<void>((resolve, reject) => {
+    thread.once('error', reject);
+    thread.once('exit', () => resolve());
+  });
+  try {
+    await removePieces(root, start, signal);
+  } finally {
+    await ended;
+  }
+  signal.throwIfAborted();
+}
+
+function openOrNothing(parent: FolderHandle, name: Buffer): FolderHandle | undefined {
+  try {
+    return openFolderBeneath(parent, name);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+    throw error;
+  }
+}
+
+/** Folders of one depth: the first that has enough of them. Paths below `root`. */
+function piecesOf(root: FolderHandle): Buffer[] {
+  let pieces: Buffer[] = [Buffer.alloc(0)];
+  for (let depth = 0; depth < MAX_DEPTH && pieces.length < ENOUGH_PIECES; depth++) {
+    const below = pieces.flatMap((path) => foldersIn(root, path));
+    if (below.length === 0) break;
+    pieces = below;
+  }
+  return pieces.slice(0, MAX_PIECES);
+}
+
+function foldersIn(root: FolderHandle, path: Buffer): Buffer[] {
+  using folder = openFolderBeneath(root, path);
+  const listing = listDirectory(folder.fd);
+  const found: Buffer[] = [];
+  for (let number = 0; number < listing.count; number++) {
+    if (listing.type(number) !== DIRENT.DIRECTORY) continue;
+    const name = listing.name(number);
+    found.push(path.length === 0 ? Buffer.from(name) : Buffer.concat([path, SLASH, name]));
+  }
+  return found;
+}
+
+const SLASH = Buffer.from('/');
