@@ -44,6 +44,7 @@ async function removeTogether(parent: FolderHandle, name: Buffer, signal: AbortS
     thread.once('error', reject);
     thread.once('exit', () => resolve());
   });
+  ended.catch(() => undefined); // awaited below; it may fail before
   try {
     await removePieces(root, start, signal);
   } finally {
