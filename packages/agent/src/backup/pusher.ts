@@ -383,7 +383,7 @@ export class Pusher {
         return toLocated(done.arrived);
       }
       if (done.kind === 'refused') {
-        if (done.isFinal) this.#canPatch = false;
+        if (done.isForAll) this.#canPatch = false;
         return undefined;
       }
       if (isSought && !done.isSame) await sameSize;

@@ -17,6 +17,7 @@ import type { SourceProblem, SourceTree, WholeFile } from '../ports/source-tree.
 import type { Sealing, StoredFile } from '../sealed/sealing.ts';
 import { ContentHash } from './content-hash.ts';
 import { LONG_PATHS_FOLDER_PATH, storedPath } from './stored-place.ts';
+import { stages } from '../timings/stages.ts';
 
 /** Files up to this size are read in one call and sent in one request: OpenSSH takes 255 KiB in one. */
 export const WHOLE_FILE_BYTES = 255 * 1024;
@@ -56,8 +57,8 @@ export type Patched =
       readonly blocks: BlockPrints;
       readonly isSame: boolean;
     }
-  /** The older file can't be taken from. `isFinal`: nor can any other. */
-  | { readonly kind: 'refused'; readonly isFinal: boolean };
+  /** The older file can't be taken from. `isForAll`: nor can any other. */
+  | { readonly kind: 'refused'; readonly isForAll: boolean };
 
 export interface PatchOptions {
   readonly large: LargeFiles;
@@ -98,7 +99,7 @@ export class Transfer {
     const entry = finished(
       whole.entry,
       now.stored,
-      hash('sha256', whole.content, 'buffer'),
+      stages.doing('read', () => hash('sha256', whole.content, 'buffer')),
       whole.isChanging,
     );
     if (whole.isChanging) this.#reportChanging(entry);
@@ -197,7 +198,7 @@ export class Transfer {
     } catch (error) {
       if (!isSourceError(error) && !(error instanceof NotPatched)) throw error;
       await patch.sink?.discard();
-      if (error instanceof NotPatched) return { kind: 'refused', isFinal: patch.sink !== undefined };
+      if (error instanceof NotPatched) return { kind: 'refused', isForAll: error.isForAll };
       throw error;
     }
   }
@@ -321,7 +322,7 @@ class Patch implements AsyncDisposable {
   /** @throws NotPatched */
   async target(): Promise<PatchSink> {
     this.sink ??= await this.#open();
-    if (this.sink === undefined) throw new NotPatched('the older file is not there');
+    if (this.sink === undefined) throw new NotPatched('the older file is not there', { isForAll: false });
     return this.sink;
   }
 

@@ -127,6 +127,13 @@ export interface OlderFile {
 /** The older file can't be taken from after all: the new one has to be sent whole. */
 export class NotPatched extends Error {
   override readonly name = 'NotPatched';
+  /** Whether it is the same for every other file: the storage can't do it. */
+  readonly isForAll: boolean;
+
+  constructor(message: string, { isForAll, cause }: { isForAll: boolean; cause?: unknown }) {
+    super(message, { cause });
+    this.isForAll = isForAll;
+  }
 }
 
 export interface PublishOptions {

@@ -90,8 +90,9 @@ export class LocalPatchSink implements PatchSink {
       for (let doneBytes = 0; doneBytes < lengthBytes;) {
         const left = { offsetBytes: offsetBytes + doneBytes, lengthBytes: lengthBytes - doneBytes };
         const copiedBytes = await copyStretchLater(this.#from, this.#to, left);
-        if (copiedBytes === undefined) throw new NotPatched('this file system does not copy by itself');
-        if (copiedBytes === 0) throw new NotPatched('the older file became shorter');
+        if (copiedBytes === undefined)
+          throw new NotPatched('this file system does not copy by itself', { isForAll: true });
+        if (copiedBytes === 0) throw new NotPatched('the older file became shorter', { isForAll: false });
         doneBytes += copiedBytes;
       }
     } catch (error) {

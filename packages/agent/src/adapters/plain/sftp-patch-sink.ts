@@ -81,7 +81,7 @@ export class SftpPatchSink implements PatchSink {
     const explained = await this.#options.translate(error);
     const isFull = explained instanceof Error && 'code' in explained && explained.code === 'STORAGE_FULL';
     if (isFull || !(error instanceof SftpStatusError)) throw explained;
-    throw new NotPatched(`the storage did not copy: ${error.message}`, { cause: error });
+    throw new NotPatched(`the storage did not copy: ${error.message}`, { isForAll: true, cause: error });
   }
 
   async #close(): Promise<void> {

@@ -35,6 +35,21 @@ export function createBody(path: Buffer, about: { flags: number; expectedBytes: 
   return body;
 }
 
+/** The body of `clone-file`. */
+export function cloneFileBody(source: Buffer, path: Buffer, mostBytes: number): Buffer {
+  const most = Buffer.allocUnsafe(8);
+  most.writeBigUInt64BE(BigInt(mostBytes));
+  return Buffer.concat([stringField(source), stringField(path), most]);
+}
+
+/** The body of `hole`. */
+export function holeBody(handle: Buffer, stretch: { offsetBytes: number; lengthBytes: number }): Buffer {
+  const numbers = Buffer.allocUnsafe(16);
+  numbers.writeBigUInt64BE(BigInt(stretch.offsetBytes));
+  numbers.writeBigUInt64BE(BigInt(stretch.lengthBytes), 8);
+  return Buffer.concat([stringField(handle), numbers]);
+}
+
 /** The body of `finish`. */
 export function finishBody(
   handle: Buffer,

@@ -1,5 +1,11 @@
 import { escapeName } from '@bakker/command-line';
-import { VERB, parseBeginReply, parseEmptyReply, parsePublishReply } from '@bakker/impl-format';
+import {
+  CLONE_FILE_VERSION,
+  VERB,
+  parseBeginReply,
+  parseEmptyReply,
+  parsePublishReply,
+} from '@bakker/impl-format';
 import type { BeginReply, ManifestFollower, PublishRequest, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import { AgentError } from '../../errors.ts';
@@ -10,6 +16,8 @@ import type {
   Keeper,
   LinkOutcome,
   NewFile,
+  OlderFile,
+  PatchSink,
   Published,
   PublishOptions,
   RunWriter,
@@ -17,6 +25,7 @@ import type {
 } from '../../ports/storage-account.ts';
 import { createBody, putBody, stringIn } from './body-writer.ts';
 import { ManifestUplink } from './manifest-uplink.ts';
+import { ShellPatchSink } from './patch-sink.ts';
 import { NewFileSink, flagsOf, mtimeOf, storedOtherwise } from './new-file-sink.ts';
 import { TreeQueue } from './tree-queue.ts';
 import { ManifestDiffers } from './verb-client.ts';
@@ -38,6 +47,7 @@ export class ShellRunWriter implements RunWriter {
   readonly parent?: ConfirmedParent;
   readonly keeper?: Keeper;
   readonly manifestFollower?: ManifestFollower;
+  readonly openFileFrom?: NonNullable<RunWriter['openFileFrom']>;
   readonly #verbs: VerbClient;
   readonly #tree: TreeQueue;
   readonly #uplink: ManifestUplink;
@@ -53,6 +63,8 @@ export class ShellRunWriter implements RunWriter {
     this.carriedFolders = begun.carried;
     this.maxPathBytes = maxPathBytes;
     this.#parentRun = begun.parent?.run;
+    if (verbs.sftp.extensions.get(VERB.cloneFile) === CLONE_FILE_VERSION)
+      this.openFileFrom = (path, older, about) => this.#openFileFrom(path, older, about);
     if (!begun.parent) return;
     const { run, manifestSha256 } = begun.parent;
     const hurt = new Set(
@@ -127,6 +139,18 @@ export class ShellRunWriter implements RunWriter {
     const bytes = stringIn(await this.#verbs.call(VERB.create, body, undefined, what));
     if (!bytes) throw new AgentError('STORAGE_REFUSED', `the storage gave no handle to ${what}`);
     return new NewFileSink(this.#verbs, { bytes, path }, about);
+  }
+
+  async #openFileFrom(
+    path: Buffer,
+    { place, sizeBytes }: OlderFile,
+    about: NewFile,
+  ): Promise<PatchSink | undefined> {
+    this.#stage = 'writing';
+    if (place.folder === this.#parentRun && this.parent?.isHurt(place.path)) return undefined;
+    const source = Buffer.concat([Buffer.from(`${place.folder}/`), place.path]);
+    const mostBytes = Math.min(sizeBytes, about.expectedBytes ?? sizeBytes);
+    return new ShellPatchSink(this.#verbs, { source, path, mostBytes }, about);
   }
 
   async publish(options: PublishOptions): Promise<Published> {
