@@ -9,6 +9,7 @@ import { openFile, readWhole, type ReadPorts } from './source/source-file.ts';
 import { LIVE_VIEW, type SourceView } from './source/source-view.ts';
 import { surveySources } from './source/survey.ts';
 import { TreeWalk } from './source/tree-walk.ts';
+import { stages } from '../timings/stages.ts';
 
 /** Names looked at before others get their turn: about five milliseconds. */
 const SLICE_NAMES = 1024;
@@ -38,12 +39,12 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
         signal.throwIfAborted();
         const batch: Entry[] = [];
         await earlier?.refill();
-        isMore = walk.fill(batch, SLICE_NAMES);
+        isMore = stages.doing('scan', () => walk.fill(batch, SLICE_NAMES));
         if (batch.length > 0) yield batch;
         await turn();
       }
     },
-    readWhole: (entry) => readWhole(entry, ports()),
+    readWhole: (entry) => stages.doing('read', () => readWhole(entry, ports())),
     recycle: (content) => {
       pool.give(content);
     },

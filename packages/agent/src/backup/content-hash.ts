@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
+import { stages } from '../timings/stages.ts';
 
 const ZEROS = Buffer.alloc(1024 * 1024);
 
@@ -10,7 +11,7 @@ export class ContentHash {
 
   update(offsetBytes: number, bytes: Uint8Array): void {
     this.#zerosUpTo(offsetBytes);
-    this.#hash.update(bytes);
+    stages.doing('hash', () => this.#hash.update(bytes));
     this.#positionBytes += bytes.length;
   }
 

@@ -17,6 +17,7 @@ import type { BackupReport } from './report.ts';
 import { Problems } from './problems.ts';
 import { ParentDamaged, writeRun } from './write-run.ts';
 import type { WrittenRun } from './write-run.ts';
+import { stages } from '../timings/stages.ts';
 
 export interface BackupOptions {
   readonly config: Config;
@@ -167,6 +168,7 @@ async function attempt(
     progress.warning(text);
   };
   const encryption = await options.encryption?.();
+  stages.begin('connecting');
   progress.stage('connecting');
   const problems = new Problems(onWarning);
   // A dry run lets nothing stand still: it looks at the live files.
@@ -174,6 +176,7 @@ async function attempt(
   const preparing = freezes(options.config) ? undefined : prepareScan(options.config, { source, problems });
   preparing?.catch(() => undefined); // awaited below; the storage takes its time to log us in
   await using account = await ports.openAccount();
+  stages.begin('preparing');
   const asked = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
@@ -190,8 +193,12 @@ async function attempt(
       isRetiredByStorage: false,
     };
   }
-  if (freezes(asked)) onBegin();
+  if (freezes(asked)) {
+    stages.begin('freezing');
+    onBegin();
+  }
   const frozen = freezes(asked) ? await freezing.freeze(asked) : undefined;
+  stages.begin('preparing');
   await ports.stepBack?.();
   for (const text of frozen?.warnings ?? []) onWarning(text);
   for (const problem of frozen?.problems ?? []) problems.add(problem);
@@ -200,6 +207,7 @@ async function attempt(
   const isOwn = config.sources === options.config.sources && config.excludes === options.config.excludes;
   const scan = await ((isOwn && preparing) || prepareScan(config, { source: tree, problems }));
   onBegin();
+  stages.begin('files');
   // Awaited here: the account must outlive the run.
   const written = await writeRun(
     {

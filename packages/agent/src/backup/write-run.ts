@@ -37,6 +37,7 @@ import type { BackupReport } from './report.ts';
 import type { BackupOptions, BackupPorts } from './run-backup.ts';
 import { linkableName, whyNotLinked } from './same-seal.ts';
 import { Tally } from './tally.ts';
+import { stages } from '../timings/stages.ts';
 
 export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
   readonly encryption: Encryption | undefined;
@@ -150,7 +151,7 @@ export async function writeRun(
     const done = await pusher.push(pairs);
     advance(progress, done);
     objects.add(done);
-    if (done.length > 0) await write(await encoder.encode(done));
+    if (done.length > 0) await write(await stages.doing('manifest', () => encoder.encode(done)));
   }
   const rest = await pusher.finish();
   advance(progress, rest);
@@ -189,6 +190,7 @@ export async function writeRun(
   };
   if (options.dryRun) return { report, finishedAtMs, frozen: ownFreeze, isRetiredByStorage };
 
+  stages.begin('publishing');
   progress.stage(`publishing ${writer.run}`);
   const receipt = {
     run: writer.run,
@@ -246,6 +248,7 @@ export async function writeRun(
       `the storage keeps every run since ${frozenThere.sinceRun}: ${frozenThere.reason}; its administrator has to look`,
     );
   }
+  stages.begin('cleaning-up');
   await tidy(writer, { signal, onWarning });
   return {
     report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 },

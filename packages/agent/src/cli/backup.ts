@@ -16,6 +16,9 @@ import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Encryption } from '../sealed/encryption.ts';
 import type { Command, CommandContext } from './command.ts';
 import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
+import { TIMINGS_FLAG, timingsIf } from './timings-flag.ts';
+import { timingLines } from '../timings/timings.ts';
+import type { Timings } from '../timings/timings.ts';
 import type { LimitArgs } from './limit-flags.ts';
 import { BAKKER } from './program.ts';
 import { VERSION } from './version.ts';
@@ -25,10 +28,13 @@ interface BackupArgs extends LimitArgs {
   readonly force: boolean;
   readonly checksum: boolean;
   readonly allowEmpty: boolean;
+  readonly timings: boolean;
   readonly identityKey?: string;
 }
 
 interface Backup {
+  /** Where the time went, if that was asked for. */
+  readonly timings?: Timings | undefined;
   readonly report: BackupReport;
   readonly isDryRun: boolean;
 }
@@ -48,6 +54,7 @@ export const backup: Command<BackupArgs, Backup> = {
     checksum: { type: 'boolean', describe: 'read every file instead of trusting size, times and inode' },
     'allow-empty': { type: 'boolean', describe: 'accept sources that are empty where they were not' },
     ...LIMIT_FLAGS,
+    ...TIMINGS_FLAG,
     'identity-key': {
       type: 'string',
       requiresArg: true,
@@ -94,7 +101,10 @@ export const backup: Command<BackupArgs, Backup> = {
           ...watch,
         },
       );
-    if (dryRun || !tellsAnybody(config.notify)) return { report: await makeRun(), isDryRun: dryRun };
+    if (dryRun || !tellsAnybody(config.notify)) {
+      const report = await makeRun();
+      return { report, isDryRun: dryRun, timings: timingsIf(args.timings) };
+    }
     const { tellOf } = await import('../notify/telling.ts');
     const { notifyPorts } = await import('./notify-ports.ts');
     const ports = {
@@ -108,11 +118,12 @@ export const backup: Command<BackupArgs, Backup> = {
         explainFailure(error, { program: BAKKER.name, signal, isDebugging: false }),
     };
     const report = await tellOf(makeRun, { words, ports });
-    return { report, isDryRun: dryRun };
+    return { report, isDryRun: dryRun, timings: timingsIf(args.timings) };
   },
-  json: ({ report }) => report,
-  render({ report, isDryRun }, screen) {
+  json: ({ report, timings }) => (timings === undefined ? report : { ...report, timings }),
+  render({ report, isDryRun, timings }, screen) {
     screen.line(summarise(report, isDryRun));
+    if (timings) for (const line of timingLines(timings)) screen.line(line);
   },
   exitStatus: ({ report }) => exitStatusOf(report),
 };

@@ -8,9 +8,13 @@ import type { RestoreJob } from '../restore/restore-job.ts';
 import type { RestoreOutcome } from '../restore/restore-run.ts';
 import type { Command, CommandContext } from './command.ts';
 import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
+import { TIMINGS_FLAG, timingsIf } from './timings-flag.ts';
+import { timingLines } from '../timings/timings.ts';
+import type { Timings } from '../timings/timings.ts';
 import type { LimitArgs } from './limit-flags.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
+import { stages } from '../timings/stages.ts';
 
 interface RestoreArgs extends ReadingArgs, LimitArgs {
   readonly paths: readonly string[];
@@ -23,6 +27,7 @@ interface RestoreArgs extends ReadingArgs, LimitArgs {
   readonly dryRun: boolean;
   readonly verify: boolean;
   readonly numericOwner: boolean;
+  readonly timings: boolean;
 }
 
 interface Restoring {
@@ -31,6 +36,8 @@ interface Restoring {
 }
 
 interface Restored {
+  /** Where the time went, if that was asked for. */
+  readonly timings?: Timings | undefined;
   readonly job: RestoreJob;
   readonly outcome: RestoreOutcome;
 }
@@ -83,6 +90,7 @@ export const restore: Command<RestoreArgs, Restored> = {
     yes: { type: 'boolean', describe: 'do not ask before deleting' },
     'dry-run': { type: 'boolean', describe: 'only say what would be done' },
     verify: { type: 'boolean', describe: 'read what was restored again and compare it with the run' },
+    ...TIMINGS_FLAG,
     'numeric-owner': { type: 'boolean', describe: 'set owners by number, not by name' },
   },
   async run(context, args) {
@@ -92,6 +100,7 @@ export const restore: Command<RestoreArgs, Restored> = {
     const patterns = (args.paths ?? []).map(parsePathPattern);
     const { memoryBytes } = await context.limits(limitsOf(args));
     await context.stepBack();
+    stages.begin('connecting');
     const account = await accountOf(context, args);
     const job: RestoreJob = {
       run: await chooseRun(account, args.from),
@@ -105,9 +114,10 @@ export const restore: Command<RestoreArgs, Restored> = {
       memoryBytes,
     };
     if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, { job, account });
-    return { job, outcome: await perform(context, { job, account }) };
+    const outcome = await perform(context, { job, account });
+    return { job, outcome, timings: timingsIf(args.timings) };
   },
-  json: ({ job, outcome: { report, seconds, unmatched } }) => ({
+  json: ({ job, outcome: { report, seconds, unmatched }, timings }) => ({
     run: job.run,
     files: report.files,
     bytes: report.bytes,
@@ -116,6 +126,7 @@ export const restore: Command<RestoreArgs, Restored> = {
     deleted: report.deleted,
     warnings: [...unmatched.map(({ text }) => `${job.run} has nothing at ${text}`), ...report.warnings()],
     damaged: report.damaged.items.map(({ path, reason }) => ({ ...pathJson(path), reason })),
+    ...(timings === undefined ? {} : { timings }),
   }),
   render,
   exitStatus: ({ outcome: { report, unmatched } }) => {
@@ -164,7 +175,7 @@ async function confirmDeletion(context: CommandContext, { job, account }: Restor
   );
 }
 
-function render({ job, outcome: { report, seconds, unmatched } }: Restored, screen: Screen): void {
+function render({ job, outcome: { report, seconds, unmatched }, timings }: Restored, screen: Screen): void {
   for (const { path, change } of report.planned) screen.line(`${WORDS[change]} /${screen.name(path)}`);
   for (const { path, reason } of report.damaged.items)
     screen.line(`damaged: /${screen.name(path)}: ${reason}`);
@@ -184,6 +195,7 @@ function render({ job, outcome: { report, seconds, unmatched } }: Restored, scre
     screen.line(
       `${formatCounted(lost, 'file')} ${lost === 1 ? 'is' : 'are'} damaged on the storage and not restored.`,
     );
+  if (timings) for (const line of timingLines(timings)) screen.line(line);
 }
 
 const WORDS = {

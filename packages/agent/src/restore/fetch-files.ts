@@ -8,6 +8,7 @@ import { damageOf, dataExtents, DIFFERENT, SMALL_BYTES } from '../browse/stored-
 import { AgentError } from '../errors.ts';
 import type { TargetFile } from '../ports/restore-target.ts';
 import type { RestoreContext } from './restore-job.ts';
+import { stages } from '../timings/stages.ts';
 
 /** Content that is what the manifest says: in memory, or written to a file that has no name yet. */
 export type Fetched = { readonly bytes: Buffer } | { readonly file: TargetFile };
@@ -102,7 +103,8 @@ export class FileFetcher {
       return;
     }
     const content = entry.extents === undefined ? bytes : withHoles(bytes, entry.extents);
-    if (entry.sha256 === undefined || hash('sha256', content, 'buffer').equals(entry.sha256))
+    const { sha256 } = entry;
+    if (sha256 === undefined || stages.doing('hash', () => hash('sha256', content, 'buffer')).equals(sha256))
       await handlers.onContent({ bytes: content });
     else handlers.onDamage(DIFFERENT);
   }

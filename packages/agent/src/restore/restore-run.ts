@@ -9,6 +9,7 @@ import type { PathPattern } from './path-pattern.ts';
 import type { RestoreContext, RestoreJob, RestorePorts } from './restore-job.ts';
 import { RestoreReport } from './restore-report.ts';
 import { selectEntries, type Selection } from './select-entries.ts';
+import { stages } from '../timings/stages.ts';
 
 /** What a restore did, or in a dry run would do. */
 export interface RestoreOutcome {
@@ -28,6 +29,7 @@ export interface RestoreOutcome {
  */
 export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<RestoreOutcome> {
   const startedAtMs = performance.now();
+  stages.begin('preparing');
   ports.progress.stage(`reading the manifest of ${job.run}`);
   await checkManifest(job, ports);
   await expectTotal(job, ports);
@@ -37,7 +39,9 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
   const context: RestoreContext = { job, ports, header: manifest.header, tree, report };
   const selection = selectEntries(manifest.batches(), job.patterns);
   ports.progress.stage(`${job.isDryRun ? 'comparing with' : 'restoring'} ${job.run}`);
+  stages.begin('files');
   await writeAll(context, selection);
+  stages.begin('flushing');
   if (!job.isDryRun) flush(context);
   const unmatched = selection.unmatched();
   if (unmatched.length > 0 && unmatched.length === job.patterns.length) {

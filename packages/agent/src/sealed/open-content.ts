@@ -2,6 +2,7 @@ import type { Extent } from '@bakker/impl-format';
 import { openSealedPieces, openSmall, openStrided, SealedError } from '@bakker/impl-format/sealed';
 import type { Keyring, OpenedChunk, StridedOpener } from '@bakker/impl-format/sealed';
 import { SealBroken } from '../ports/storage-account.ts';
+import { stages } from '../timings/stages.ts';
 
 /** Any header but that of a file which hundreds of runs changed. */
 const START_BYTES = 64 * 1024;
@@ -35,7 +36,7 @@ export function openWhole(
   { keyring, sizeBytes }: { keyring: Keyring; sizeBytes: number },
 ): Buffer | undefined {
   try {
-    return openSmall(stored, { keyring, mostBytes: sizeBytes });
+    return stages.doing('seal', () => openSmall(stored, { keyring, mostBytes: sizeBytes }));
   } catch (error) {
     if (error instanceof SealedError && error.code === 'MALFORMED' && isStrided(stored)) return undefined;
     throw broken(error);

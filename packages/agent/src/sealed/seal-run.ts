@@ -3,6 +3,7 @@ import type { PublicKey } from '@bakker/impl-format/sealed';
 import { PackedFile } from './packed-file.ts';
 import type { Sealing } from './sealing.ts';
 import { StridedFile } from './strided-file.ts';
+import { stages } from '../timings/stages.ts';
 
 /** What one request takes, on every storage. */
 const REQUEST_BYTES = 255 * 1024;
@@ -17,7 +18,7 @@ export function sealRun(recipients: readonly PublicKey[]): Sealing {
   return {
     recipients: recipients.map(formatKeyId).sort(),
     wholeBytes: 2 * REQUEST_BYTES - sealer.packedSizeBytes(REQUEST_BYTES),
-    whole: (content) => sealer.sealSmall(content),
+    whole: (content) => stages.doing('seal', () => sealer.sealSmall(content)),
     file: (sink, { sizeBytes, isHashed }) =>
       sizeBytes < STRIDED_FROM_BYTES
         ? new PackedFile(sealer, sink, { sizeBytes, isHashed })

@@ -2,6 +2,7 @@ import type { StridedSealer } from '@bakker/impl-format/sealed';
 import type { FileSink } from '../ports/storage-account.ts';
 import { Appending } from './appending.ts';
 import type { SealedFile, StoredFile } from './sealing.ts';
+import { stages } from '../timings/stages.ts';
 
 /** A large file: each chunk at its place, holes as holes. Holds one chunk. */
 export class StridedFile implements SealedFile {
@@ -87,7 +88,8 @@ export class StridedFile implements SealedFile {
     const index = this.#doneBytes / this.#chunkBytes;
     this.#doneBytes += chunk.length;
     await this.#start(index);
-    await this.#out.add([this.#sealer.sealChunk({ index, isLast: this.#isAtEnd() }, chunk)]);
+    const place = { index, isLast: this.#isAtEnd() };
+    await this.#out.add([stages.doing('seal', () => this.#sealer.sealChunk(place, chunk))]);
   }
 
   async #sealHole(lengthBytes: number): Promise<void> {

@@ -125,6 +125,7 @@ export class World implements AsyncDisposable {
       snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
       notify: NOBODY_TOLD,
       limits: NO_LIMITS,
+      blockChangeBytes: undefined,
       encrypt: undefined,
       stated: ['account', 'sources'],
     };

@@ -42,6 +42,7 @@ import { itemOf } from './target-item.ts';
 import { writeContent } from './write-content.ts';
 import type { WriteOrder } from './write-order.ts';
 import type { WrittenFilesystems } from './written-filesystems.ts';
+import { stages } from '../../timings/stages.ts';
 
 type Node = Parameters<TargetFolder['placeNode']>[1];
 type Content = Parameters<TargetFolder['placeFile']>[1];
@@ -113,8 +114,10 @@ export class OpenFolder implements TargetFolder {
   }
 
   makeFolder(name: Buffer): OpenFolder {
-    mkdirSync(this.#at(name), 0o700);
-    return this.#open(name, { isNew: true, inheritsAcl: this.#inheritsAcl, shared: this.#shared });
+    return stages.doing('write', () => {
+      mkdirSync(this.#at(name), 0o700);
+      return this.#open(name, { isNew: true, inheritsAcl: this.#inheritsAcl, shared: this.#shared });
+    });
   }
 
   openUp(): void {
@@ -129,7 +132,8 @@ export class OpenFolder implements TargetFolder {
   setOwnAttributes(attributes: Attributes): readonly Refusal[] {
     const now = itemOf(fstatSync(this.#handle.fd, { bigint: true }));
     const subject = { path: this.#handle.at(SELF), fd: this.#handle.fd, ...ownership(now) };
-    return setAttributes({ ...subject, type: 'directory', mayCarryMore: !this.isNew }, attributes);
+    const folder: Subject = { ...subject, type: 'directory', mayCarryMore: !this.isNew };
+    return stages.doing('write', () => setAttributes(folder, attributes));
   }
 
   setAttributes(name: Buffer, item: TargetItem, attributes: Attributes): readonly Refusal[] {
@@ -151,6 +155,10 @@ export class OpenFolder implements TargetFolder {
   }
 
   placeFile(name: Buffer, content: Content, placing: Placing): readonly Refusal[] {
+    return stages.doing('write', () => this.#placeFile(name, content, placing));
+  }
+
+  #placeFile(name: Buffer, content: Content, placing: Placing): readonly Refusal[] {
     return this.#place(name, placing, (path) => {
       const mode = this.#firstMode(placing.attributes);
       const fd = openSync(path, NEW_FILE, mode);
@@ -170,7 +178,8 @@ export class OpenFolder implements TargetFolder {
 
   async placeFileSoon(name: Buffer, content: Content, placing: Placing): Promise<readonly Refusal[]> {
     const order = this.#orderFor(name, content, placing);
-    const isDone = order !== undefined && (await this.#shared.writer.take(order)) === true;
+    const taken = order && stages.doing('write', () => this.#shared.writer.take(order));
+    const isDone = taken !== undefined && (await taken);
     if (!isDone) return this.placeFile(name, content, placing);
     this.#shared.filesystems.wrote(this.item.filesystem, content.bytes.length);
     return NO_REFUSALS;

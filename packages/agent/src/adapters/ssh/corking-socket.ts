@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { stages } from '../../timings/stages.ts';
 
 /** Sends what is written within one turn of the event loop by one system call: ssh2 writes each packet by itself. */
 export class CorkingSocket extends Socket {
@@ -17,8 +18,13 @@ export class CorkingSocket extends Socket {
 
   readonly #uncork = (): void => {
     this.#isCorked = false;
-    this.uncork();
+    stages.doing('send', () => this.uncork());
   };
+
+  /** Whoever reads is called from here. */
+  override push(chunk: Uint8Array | null, encoding?: BufferEncoding): boolean {
+    return stages.doing('receive', () => super.push(chunk, encoding));
+  }
 }
 
 type WriteDone = (error?: Error | null) => void;

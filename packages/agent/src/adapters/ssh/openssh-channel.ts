@@ -1,6 +1,7 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import type { Bandwidth } from '../../limits/bandwidth.ts';
+import { stages } from '../../timings/stages.ts';
 
 const STDERR_KEPT = 4_096;
 /** SSH_FXP_INIT, version 3. */
@@ -81,7 +82,7 @@ export class OpensshChannel extends Duplex {
       return;
     }
     const send = (): void => {
-      this.#child.stdin.write(rest, (error) => this.#written(error, done));
+      stages.doing('send', () => this.#child.stdin.write(rest, (error) => this.#written(error, done)));
     };
     const waitMs = this.#bandwidth?.upload?.take(rest.length) ?? 0;
     if (waitMs === 0) send();
@@ -113,7 +114,7 @@ export class OpensshChannel extends Duplex {
 
   readonly #receive = (bytes: Buffer): void => {
     this.receivedBytes += bytes.length;
-    const isWanted = this.push(bytes);
+    const isWanted = stages.doing('receive', () => this.push(bytes));
     const { download } = this.#bandwidth ?? {};
     download?.take(bytes.length);
     const waitMs = download?.debtMs() ?? 0;

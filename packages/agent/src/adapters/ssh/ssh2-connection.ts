@@ -13,6 +13,7 @@ import { algorithms, fingerprintOf, hostKeyAlgorithms, hostKeyType } from './han
 import { readIdentity, type Identity } from './identity.ts';
 import { logInFailure } from './ssh2-failures.ts';
 import { hostAndPort, openTcp } from './tcp.ts';
+import { stages } from '../../timings/stages.ts';
 
 const READY_TIMEOUT_MS = 20_000;
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -166,6 +167,7 @@ class Ssh2Connection implements SshConnection {
     this.#channels.add(channel);
     channel.stderr.resume();
     keepQuietWithout(this.#socket, channel);
+    timeWrites(channel);
     // Also an error that comes after the consumer has let go of the channel must not end the process.
     channel.on('error', () => undefined);
     channel.on('close', () => this.#channels.delete(channel));
@@ -229,6 +231,16 @@ function keepQuietWithout(socket: Socket, channel: ClientChannel): void {
   channel.close = () => {
     if (socket.writable) close();
   };
+}
+
+/** ssh2 encrypts within the call. */
+function timeWrites(channel: ClientChannel): void {
+  const write: unknown = Reflect.get(channel, 'write');
+  if (typeof write !== 'function') throw new Error('a channel that can not be written');
+  Object.defineProperty(channel, 'write', {
+    value: (...given: unknown[]): unknown =>
+      stages.doing('send', () => Reflect.apply(write, channel, given) as unknown),
+  });
 }
 
 function noSftp(where: string, cause?: Error): AgentError {
