@@ -57,8 +57,8 @@ export type Patched =
       readonly blocks: BlockPrints;
       readonly isSame: boolean;
     }
-  /** The older file can't be taken from. `isFinal`: nor can any other. */
-  | { readonly kind: 'refused'; readonly isFinal: boolean };
+  /** The older file can't be taken from. `isForAll`: nor can any other. */
+  | { readonly kind: 'refused'; readonly isForAll: boolean };
 
 export interface PatchOptions {
   readonly large: LargeFiles;
@@ -198,7 +198,7 @@ export class Transfer {
     } catch (error) {
       if (!isSourceError(error) && !(error instanceof NotPatched)) throw error;
       await patch.sink?.discard();
-      if (error instanceof NotPatched) return { kind: 'refused', isFinal: patch.sink !== undefined };
+      if (error instanceof NotPatched) return { kind: 'refused', isForAll: error.isForAll };
       throw error;
     }
   }
@@ -322,7 +322,7 @@ class Patch implements AsyncDisposable {
   /** @throws NotPatched */
   async target(): Promise<PatchSink> {
     this.sink ??= await this.#open();
-    if (this.sink === undefined) throw new NotPatched('the older file is not there');
+    if (this.sink === undefined) throw new NotPatched('the older file is not there', { isForAll: false });
     return this.sink;
   }
 
