@@ -112,7 +112,7 @@ for (const type of ['ext4', 'xfs', 'btrfs'] as const) {
     const second = await shell.cloneFile(`${first}/folder/base`, 'rising', 17 * MIB + 77);
     const named = { bytes: second, path: Buffer.from('rising') };
     t.equal((await shell.client.fstat(named)).sizeBytes, 17 * MIB + 77);
-    for (let at = MIB; at < 17 * MIB; at += 4 * MIB) {
+    for (const at of [0, 0, 1, 5, 5, 9, 13].map((mebibytes) => mebibytes * MIB)) {
       await shell.write(second, at, Buffer.alloc(5000, 'x'));
       rising.fill('x', at, at + 5000);
     }
@@ -377,13 +377,13 @@ t.test(
     shell.child.kill('SIGKILL');
     await dying;
     await shell.end();
-    await checkDying(t, root, first);
+    await checkDying(t, root);
   },
 );
 
-async function checkDying(t: Test, root: string, first: string): Promise<void> {
+async function checkDying(t: Test, root: string): Promise<void> {
   await using next = await Shell.open({ root });
-  const { carried } = await next.begin(first);
+  const { carried } = await next.begin();
   const [token = ''] = carried;
   t.equal(await statusOf(next.cloneFile(`${token}/dying`, 'dying')), 2, 'not finished');
   const failed = await next.tree((script) => script.link(Buffer.from('dying'), token, Buffer.from('dying')));
@@ -393,3 +393,60 @@ async function checkDying(t: Test, root: string, first: string): Promise<void> {
   await next.publish({ files: 1, bytes: 160 * MIB });
   await next.cleanUp();
 }
+
+t.test('whatever is written in whatever order, the hash is that of what lies there', async (t) => {
+  using root = temporaryRoot('clone-random');
+  const first = await publishRun(root.path, { base: '' });
+  const base = randomBytes(700_001);
+  truncateSync(`${root.account}/${first}/base`, 0);
+  chmodSync(`${root.account}/${first}/base`, 0o600);
+  writeFileSync(`${root.account}/${first}/base`, base);
+  await using shell = await Shell.open({ root: root.path });
+  const { run } = await shell.begin();
+  let seed = 7;
+  const random = (below: number): number => {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+    return Math.floor((seed / 2 ** 31) * below);
+  };
+  for (let file = 0; file < 40; file++) {
+    const isClone = file % 4 !== 0;
+    const handle = isClone
+      ? await shell.cloneFile(`${first}/base`, `f${file}`)
+      : await shell.create(`f${file}`);
+    const model = Buffer.alloc(2_000_000);
+    let size = isClone ? base.copy(model) : 0;
+    const told: string[] = [];
+    for (let step = random(8); step >= 0; step--) {
+      const at = random(4) === 0 ? size : random(900_000);
+      const length = random(4) === 0 ? 0 : random(90_000);
+      const kind = random(9);
+      told.push(`${kind} ${at} ${length}`);
+      if (kind === 0) {
+        await shell.hole(handle, at, length);
+        model.fill(0, at, at + length);
+        if (length > 0) size = Math.max(size, at + length);
+      } else if (kind === 1) {
+        await shell.client.fsetstat({ bytes: handle, path: Buffer.from('x') }, { sizeBytes: at });
+        model.fill(0, at);
+        size = at;
+      } else if (kind === 2 && random(4) === 0) {
+        await shell.verb(VERB.restart, string(handle));
+        model.fill(0);
+        size = 0;
+      } else {
+        const piece = Buffer.alloc(length, `${file} ${step} `);
+        await shell.write(handle, at, piece);
+        piece.copy(model, at);
+        if (length > 0) size = Math.max(size, at + length);
+      }
+    }
+    const sizeBytes = random(2) === 0 ? size : random(1_000_000);
+    model.fill(0, Math.min(size, sizeBytes));
+    const expected = sha256(model.subarray(0, sizeBytes));
+    const digest = (await shell.finish(handle, sizeBytes)).toString('hex');
+    if (digest !== expected) t.fail(`another hash after ${told.join(', ')}, ${sizeBytes}`);
+    if (sha256(readFileSync(`${root.account}/${run}.incomplete/f${file}`)) !== expected)
+      t.fail(`another content after ${told.join(', ')}, ${sizeBytes}`);
+  }
+  t.pass('40 files');
+});

@@ -22,7 +22,8 @@ export class StoredHash {
   #wantedBytes = 0;
   #isStopped = false;
   #isUsed = false;
-  #work: Promise<void> | undefined;
+  #isReading = false;
+  #work: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | undefined;
 
   constructor(options: StoredHashOptions) {
@@ -37,7 +38,7 @@ export class StoredHash {
   /** All before `untilBytes` is as it will stay. */
   follow(untilBytes: number): void {
     this.#wantedBytes = Math.max(this.#wantedBytes, untilBytes);
-    this.#work ??= this.#read();
+    if (!this.#isReading && this.#atBytes < this.#wantedBytes) this.#work = this.#read();
   }
 
   /** @throws StorageError FAILED if the file is shorter, INTERRUPTED, OUT_OF_ORDER if it was stopped; errno errors */
@@ -46,6 +47,7 @@ export class StoredHash {
     await this.#work;
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isStopped) throw new StorageError('OUT_OF_ORDER', 'the file was discarded');
+    if (this.#atBytes !== sizeBytes) throw new Error(`${this.#atBytes} of ${sizeBytes} bytes are in a hash`);
     return this.#options.thread.digest(this.#number);
   }
 
@@ -59,6 +61,7 @@ export class StoredHash {
   /** Never rejects: nobody may be waiting. */
   async #read(): Promise<void> {
     const { thread, fd, signal } = this.#options;
+    this.#isReading = true;
     try {
       while (this.#atBytes < this.#wantedBytes && !this.#isStopped) {
         if (signal.aborted) throw new StorageError('INTERRUPTED', 'the client has gone');
@@ -78,6 +81,6 @@ export class StoredHash {
       this.#failure = { error };
       this.#isStopped = true;
     }
-    this.#work = undefined;
+    this.#isReading = false;
   }
 }
