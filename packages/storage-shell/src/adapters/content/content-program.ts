@@ -1,4 +1,4 @@
-import { LibcError, copyRange, nextData, reflink } from '@bakker/linux';
+import { LibcError, copyRange, nextData, readAheadOf, reflink } from '@bakker/linux';
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import { readSync, writeSync } from 'node:fs';
@@ -74,6 +74,8 @@ function hash({ hash: number, fd, atBytes, endBytes }: ContentTask & { kind: 'ha
   let sum = hashes.get(number);
   if (sum === undefined) hashes.set(number, (sum = createHash('sha256')));
   const stop = Math.min(endBytes, atBytes + SLICE_BYTES);
+  // While this slice is hashed, the disk reads the next.
+  if (stop < endBytes) readAheadOf(fd, { offsetBytes: stop, lengthBytes: SLICE_BYTES });
   for (let at = atBytes; at < stop;) {
     const readBytes = readSync(fd, buffer, 0, Math.min(stop - at, buffer.length), at);
     if (readBytes === 0) return at;
