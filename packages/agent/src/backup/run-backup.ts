@@ -14,6 +14,7 @@ import type { Freezing } from '../ports/frozen-source.ts';
 import { chooseParent } from './choose-parent.ts';
 import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
+import { ScanAhead } from './scan-ahead.ts';
 import { Problems } from './problems.ts';
 import { ParentDamaged, writeRun } from './write-run.ts';
 import type { WrittenRun } from './write-run.ts';
@@ -175,14 +176,29 @@ async function attempt(
   const freezes = (config: Config): boolean => !options.dryRun && asksToFreeze(config);
   const preparing = freezes(options.config) ? undefined : prepareScan(options.config, { source, problems });
   preparing?.catch(() => undefined); // awaited below; the storage takes its time to log us in
+  await using left = new AsyncDisposableStack();
+  const mayGoAhead = isFirst && damaged.size === 0 && way.mayKeep;
+  const beginning = mayGoAhead
+    ? // what fails here fails again below, where it is told
+      preparing?.then(async (prepared) => scanAhead(prepared, options, ports)).catch(() => undefined)
+    : undefined;
+  left.defer(async () => (await beginning)?.[Symbol.asyncDispose]());
   await using account = await ports.openAccount();
   stages.begin('preparing');
   const asked = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
   const parent = await chooseParent({ runs, account, state, damaged, encryption, onWarning });
-  await using before =
-    parent && (await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
+  const begun = await beginning;
+  const isOwn = ({ sources, excludes }: Config): boolean =>
+    sources === options.config.sources && excludes === options.config.excludes;
+  const isAhead = begun?.isBeside(parent) === true && isOwn(asked) && !freezes(asked);
+  await using opened =
+    parent &&
+    (isAhead
+      ? undefined
+      : await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
+  const before = isAhead ? begun.before : opened;
   const lastStartMs = before?.header.startedAtMs;
   const isDue = lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= asked.minIntervalMs;
   if (!isDue && !hasUnfinished && !options.force && !options.dryRun && isFirst) {
@@ -204,8 +220,7 @@ async function attempt(
   for (const problem of frozen?.problems ?? []) problems.add(problem);
   const config = frozen?.config ?? asked;
   const tree = frozen?.source ?? source;
-  const isOwn = config.sources === options.config.sources && config.excludes === options.config.excludes;
-  const scan = await ((isOwn && preparing) || prepareScan(config, { source: tree, problems }));
+  const scan = await ((isOwn(config) && preparing) || prepareScan(config, { source: tree, problems }));
   onBegin();
   stages.begin('files');
   // Awaited here: the account must outlive the run.
@@ -214,12 +229,25 @@ async function attempt(
       ...options,
       ...way,
       ...{ config, encryption, runs, parent, before, warnings, onWarning, problems, frozen },
+      ahead: isAhead ? begun : undefined,
       ...scan,
     },
     { ...ports, source: tree, account },
   );
   if (!options.dryRun) await ports.onPublished?.(account);
   return written;
+}
+
+async function scanAhead(
+  prepared: { plan: ScanPlan; survey: SourceSurvey },
+  { config, force, dryRun }: BackupOptions,
+  { source, state, clock, signal, stepBack }: BackupPorts,
+): Promise<ScanAhead | undefined> {
+  await stepBack?.();
+  const nowMs = clock.nowMs();
+  const isDue = (lastStartMs: number): boolean =>
+    force || dryRun || Math.abs(nowMs - lastStartMs) >= config.minIntervalMs;
+  return ScanAhead.begin({ ...prepared, ...{ source, state, signal, nowMs, isDue } });
 }
 
 /** Finds the sources and the file systems below them. @throws AgentError SOURCE_SUSPICIOUS */

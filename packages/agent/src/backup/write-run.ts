@@ -35,6 +35,7 @@ import type { Problems } from './problems.ts';
 import { Pusher } from './pusher.ts';
 import type { BackupReport } from './report.ts';
 import type { BackupOptions, BackupPorts } from './run-backup.ts';
+import type { ScanAhead } from './scan-ahead.ts';
 import { linkableName, whyNotLinked } from './same-seal.ts';
 import { Tally } from './tally.ts';
 import { stages } from '../timings/stages.ts';
@@ -45,6 +46,8 @@ export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
   readonly parent: Parent | undefined;
   /** The parent's manifest, its header read. */
   readonly before: ManifestReader | undefined;
+  /** The scan beside `before`, if it was begun already. */
+  readonly ahead: ScanAhead | undefined;
   readonly warnings: string[];
   readonly onWarning: (text: string) => void;
   readonly problems: Problems;
@@ -74,7 +77,7 @@ export async function writeRun(
 ): Promise<WrittenRun> {
   const { config, parent, before, warnings, onWarning, problems, plan, survey } = options;
   const { account, state, clock, progress, signal, source } = ports;
-  const startedAtMs = clock.nowMs();
+  const startedAtMs = options.ahead?.startedAtMs ?? clock.nowMs();
   if (before && !options.allowEmpty) {
     refuseLostMounts({ sources: plan.sources, filesystems: survey.filesystems, parent: before.header });
   }
@@ -115,7 +118,8 @@ export async function writeRun(
   const tally = new Tally();
   const counts = new SourceCounts(plan.sources.map(({ path }) => path));
   const mountPoints = survey.filesystems.map(({ mountPoint }) => mountPoint);
-  const earlier = before && new ParentEntries(before.batches(), before.header.startedAtMs);
+  const earlier =
+    options.ahead?.earlier ?? (before && new ParentEntries(before.batches(), before.header.startedAtMs));
   const pusher = new Pusher({
     writer,
     mayKeep: options.mayKeep && linked !== undefined && sealed?.mayKeep !== false,
@@ -126,7 +130,7 @@ export async function writeRun(
     source,
     parent: linked?.run,
     knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
-    large: sealed === null ? (blocks ?? undefined) : undefined,
+    large: blocks ?? undefined,
     checksum: options.checksum,
     tally,
     memoryBytes: options.memoryBytes,
@@ -144,7 +148,7 @@ export async function writeRun(
     }
   };
   progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
-  const scan = source.scan(plan, survey, { signal, earlier });
+  const scan = options.ahead?.batches() ?? source.scan(plan, survey, { signal, earlier });
   for await (const pairs of mergeJoin<Entry, Entry>(scan, earlier?.batches() ?? nothing())) {
     signal.throwIfAborted();
     for (const { path, left, right } of pairs) counts.count(path, left !== undefined, right !== undefined);
