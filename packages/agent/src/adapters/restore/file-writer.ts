@@ -6,7 +6,7 @@ import type { Posted, Written } from './writer-thread.ts';
 const BATCHES = 16;
 const BATCH_BYTES = 256 * 1024;
 /** A batch goes off when it holds this much, or when it waited long enough: each costs two messages. */
-const POST_AT_BYTES = 128 * 1024;
+const POST_AT_BYTES = 224 * 1024;
 const POST_AFTER_MS = 5;
 /** A restore of few files is over before a thread has started. */
 const FIRST_ON_THIS_THREAD = 500;
