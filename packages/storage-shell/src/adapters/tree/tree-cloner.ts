@@ -64,8 +64,9 @@ export class TreeCloner implements AsyncDisposable {
   readonly #fullInodes: FullInodes;
   readonly #groups = new Map<number, ScriptGroup>();
   readonly #counts = { files: 0, directories: 0, symlinks: 0, bytes: 0, keptFiles: 0, parentFiles: 0 };
-  /** Whether `parentBytes` is in the counts, and what is dropped is taken off it. */
   readonly #measures: Measures;
+  #measuredBytes = 0;
+  #keepsAny = false;
   #groupNumber = 1;
   #group = new ScriptGroup(0);
   #script: Promise<void> = Promise.resolve();
@@ -77,7 +78,6 @@ export class TreeCloner implements AsyncDisposable {
     const { beforeCopy = () => undefined, trust = () => 'complete' } = options;
     this.#options = options;
     this.#measures = parent === undefined || options.parentBytes === undefined ? 'kept' : 'dropped';
-    if (this.#measures === 'dropped') this.#counts.bytes = options.parentBytes ?? 0;
     this.#fullInodes = new FullInodes(runFolders, beforeCopy);
     this.#links = new LinkMaker({
       runFolders,
@@ -106,7 +106,14 @@ export class TreeCloner implements AsyncDisposable {
   }
 
   get counts(): TreeCounts {
-    return { ...this.#counts };
+    return { ...this.#counts, bytes: this.#counts.bytes + this.#keptBytes };
+  }
+
+  /** Of what was kept, without copies that were counted when they were made. */
+  get #keptBytes(): number {
+    if (this.#measures === 'kept') return this.#measuredBytes;
+    // Whoever links all by himself does not rely on what was counted: something of the parent may be gone.
+    return this.#keepsAny ? (this.#options.parentBytes ?? 0) - this.#measuredBytes : 0;
   }
 
   /**
@@ -245,6 +252,7 @@ export class TreeCloner implements AsyncDisposable {
 
   #submit(kind: FolderJob['kind'], { folder, listing, from, to }: NameRange): void {
     this.#group.begun();
+    if (kind === 'keep') this.#keepsAny = true;
     const group = this.#group.number;
     const path = copyOf(folder);
     this.#threads?.submit({ group, kind, path, listing: listing.memory, from, to, isBegun: false });
@@ -254,7 +262,7 @@ export class TreeCloner implements AsyncDisposable {
     this.#counts.files += totals.files;
     this.#counts.directories += totals.directories;
     this.#counts.symlinks += totals.symlinks;
-    this.#counts.bytes += this.#measures === 'kept' ? totals.bytes : -totals.bytes;
+    this.#measuredBytes += totals.bytes;
     this.#counts.keptFiles += totals.files;
     this.#counts.parentFiles += totals.seenFiles;
     try {
