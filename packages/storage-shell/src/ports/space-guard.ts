@@ -32,9 +32,11 @@ export interface SpaceGuard {
   released(bytes: number, inodes: number): void;
   figures(): SpaceFigures;
   /** Leaves a wish for the administrator, or grants it up to the ceiling. */
-  request(bytes: number): { readonly grantedBytes: number; readonly limitBytes: number | null };
+  request(bytes: number): Promise<{ readonly grantedBytes: number; readonly limitBytes: number | null }>;
   /** Finds out what the account takes, if that has to be known and nobody has counted. */
   prepare(signal: AbortSignal): Promise<void>;
+  /** Whether somebody counts what the account takes, so that what goes has to be told. */
+  readonly isCounted: boolean;
   /** Remembers what this session stored, for the next one. */
   save(): void;
 }

@@ -99,7 +99,7 @@ export class Verbs {
       case VERB.usage:
         return this.#usage(body);
       case VERB.requestSpace:
-        return json(this.#context.account.space.request(parseSpaceRequest(jsonIn(body)).bytes));
+        return this.#context.account.space.request(parseSpaceRequest(jsonIn(body)).bytes).then(json);
     }
   }
 

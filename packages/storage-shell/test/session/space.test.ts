@@ -1,4 +1,5 @@
 import { VERB, parseSpaceGrant, parseSpaceReply } from '@bakker/impl-format';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
@@ -133,3 +134,84 @@ async function writeLarge(shell: Shell): Promise<void> {
     await shell.verb(VERB.discard, string(handle));
   }
 }
+
+t.test(
+  'what is given up, carried over and never taken, or cut off by a kill is counted rightly',
+  async (t) => {
+    using root = temporaryRoot('counted');
+    mkdirSync(`${root.account}/.bakker`);
+    writeFileSync(`${root.account}/.bakker/account.yaml`, 'space:\n  limit: 1G\n');
+    const counted = (): number =>
+      JSON.parse(readFileSync(`${root.account}/.bakker/usage.json`, 'utf8')).usedBytes;
+    const taken = (): number =>
+      Number(execFileSync('du', ['-s', '-B1', root.account]).toString().split('\t')[0]);
+    const isRight = (what: string): void => {
+      const [told, real] = [counted(), taken()];
+      t.ok(Math.abs(told - real) < 100_000, `${what}: ${told} counted, ${real} taken`);
+    };
+    const first = await publishRun(root.path, { 'a/kept': 'the past' });
+    const fill = async (shell: Shell): Promise<void> => {
+      for (let index = 0; index < 10; index++) await shell.put(`folder/${index}`, PIECE);
+      const handle = await shell.create('large');
+      for (let index = 0; index < 20; index++) await shell.write(handle, index * PIECE.length, PIECE);
+      for (let index = 0; index < 20; index++) await shell.write(handle, index * PIECE.length, PIECE);
+      await shell.finish(handle, 20 * PIECE.length);
+      const dropped = await shell.create('dropped');
+      await shell.write(dropped, 0, PIECE);
+      await shell.verb(VERB.restart, string(dropped));
+      await shell.write(dropped, 0, PIECE);
+      await shell.verb(VERB.discard, string(dropped));
+    };
+    {
+      await using shell = await Shell.open({ root: root.path });
+      await shell.begin(first);
+      await fill(shell);
+      await shell.json(VERB.abandon, {});
+    }
+    isRight('given up');
+    {
+      await using shell = await Shell.open({ root: root.path });
+      await shell.begin(first);
+      await fill(shell);
+      t.equal(await shell.end(), 0);
+    }
+    isRight('left unfinished');
+    {
+      await using shell = await Shell.open({ root: root.path });
+      const { carried } = await shell.begin(first);
+      await shell.tree((script) =>
+        script.link(Buffer.from('taken'), carried[0] ?? '', Buffer.from('folder/1')),
+      );
+      await shell.publish({ files: 1, bytes: PIECE.length });
+      await shell.cleanUp();
+    }
+    isRight('one of it taken, the rest removed');
+    {
+      const shell = await Shell.open({ root: root.path });
+      await shell.begin(first);
+      // More than a session keeps to itself.
+      for (let index = 0; index < 400; index++) await shell.put(`${index}`, PIECE);
+      shell.child.kill('SIGKILL');
+      await shell.end();
+    }
+    t.ok(counted() > taken() - (65 << 20), `${counted()} counted, ${taken()} taken, after a kill`);
+  },
+);
+
+t.test('whatever is asked while a run is published, the session goes on', async (t) => {
+  using root = temporaryRoot('asked-meanwhile');
+  const first = await publishRun(root.path, { 'a/kept': 'the past' });
+  await using shell = await Shell.open({ root: root.path });
+  await shell.begin(first);
+  await shell.tree((script) => script.keepRest());
+  let isDone = false;
+  const published = shell.publish({ files: 1, directories: 1, bytes: 8 }).then(() => (isDone = true));
+  const asked: Promise<unknown>[] = [];
+  while (!isDone && asked.length < 5000) {
+    // To be in time for the moment in which the account's names are locked.
+    for (let index = 0; index < 10; index++) asked.push(shell.json(VERB.requestSpace, { bytes: 1 }));
+    await asked.at(-10);
+  }
+  await published;
+  t.equal((await Promise.all(asked)).length, asked.length);
+});

@@ -28,6 +28,7 @@ import type { NewFile, NewLargeFile, NewRun, StoredFile } from '../../ports/acco
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { removeTree } from '../runs/remove-tree.ts';
+import type { RemoveOptions } from '../runs/remove-tree.ts';
 import type { Trust } from '../tree/link-maker.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { dropToken, isFromAnotherBoot, openCarried } from './carried.ts';
@@ -240,7 +241,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       dropToken(hidden, run, token);
     }
     parent?.[Symbol.dispose]();
-    await removeTree(trash, name, { signal });
+    await removeTree(trash, name, this.#removing(signal));
   }
 
   async cleanUp(): Promise<void> {
@@ -249,7 +250,14 @@ export class DiskRun implements NewRun, AsyncDisposable {
     parent?.[Symbol.dispose]();
     using carried = openCarried(folders.hidden) ?? null;
     if (carried === null) return;
-    for (const token of this.begun.carried) await removeTree(carried, Buffer.from(token), { signal });
+    for (const token of this.begun.carried)
+      await removeTree(carried, Buffer.from(token), this.#removing(signal));
+  }
+
+  /** What goes was counted when it was stored, by this session or by one before. */
+  #removing(signal: AbortSignal): RemoveOptions {
+    const { space } = this.#options;
+    return space.isCounted ? { signal, freed: (bytes) => space.released(bytes, 1) } : { signal };
   }
 
   /** Lets go of everything; what was written stays as `.incomplete`, for the next run to carry over. */

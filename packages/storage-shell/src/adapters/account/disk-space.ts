@@ -5,7 +5,7 @@ import type { SpaceRules } from '../../policy/account-policy.ts';
 import { reserveBytesOf } from '../../policy/reserve.ts';
 import type { SpaceFigures, SpaceGuard } from '../../ports/space-guard.ts';
 import { parseObject } from '../../retain/stored-receipt.ts';
-import { lockNames, lockNamesSync } from './locks.ts';
+import { lockNames, lockNamesSync, tryLockNames } from './locks.ts';
 import { readSmallFile, replaceFile } from './steps.ts';
 import { addUsage, readUsage, writeUsage } from './usage-file.ts';
 
@@ -85,9 +85,11 @@ export class DiskSpace implements SpaceGuard {
   #note(bytes: number, inodes: number): void {
     this.#unsaved.bytes += bytes;
     this.#unsaved.inodes += inodes;
-    if (this.#limit === undefined) return;
-    this.#limit.usedBytes += bytes;
-    this.#limit.usedInodes += inodes;
+    if (this.#limit !== undefined) {
+      this.#limit.usedBytes += bytes;
+      this.#limit.usedInodes += inodes;
+    }
+    this.#saveSomeTime();
   }
 
   figures(): SpaceFigures {
@@ -105,7 +107,13 @@ export class DiskSpace implements SpaceGuard {
     };
   }
 
-  request(bytes: number): { readonly grantedBytes: number; readonly limitBytes: number | null } {
+  get isCounted(): boolean {
+    return readUsage(this.#options.account) !== undefined;
+  }
+
+  async request(
+    bytes: number,
+  ): Promise<{ readonly grantedBytes: number; readonly limitBytes: number | null }> {
     const { hidden, rules, nowMs } = this.#options;
     if (hidden === undefined) throw new StorageError('DENIED', 'this session may not write');
     const { ceilingBytes, limitBytes } = rules();
@@ -115,7 +123,8 @@ export class DiskSpace implements SpaceGuard {
       grantedBytes: Math.min(bytes, most),
       requestedAtMs: nowMs(),
     };
-    using _lock = lockNamesSync(this.#options.account);
+    // Awaited: this very session may be publishing, with the lock in its hands.
+    using _lock = await lockNames(this.#options.account);
     replaceFile(hidden, { folder: hidden, name: Buffer.from(WISH) }, textOf(wish));
     this.#limit = undefined;
     return { grantedBytes: wish.grantedBytes, limitBytes: this.#readLimit().bytes };
@@ -125,7 +134,21 @@ export class DiskSpace implements SpaceGuard {
     const { hidden, account } = this.#options;
     if (hidden === undefined || (this.#unsaved.inodes === 0 && this.#unsaved.bytes === 0)) return;
     using _names = lockNamesSync(account);
-    addUsage({ account, hidden }, this.#unsaved);
+    this.#addUnsaved(hidden);
+  }
+
+  /** Now and then: a session that is killed is not to be forgotten. Whoever has the lock has it for a moment. */
+  #saveSomeTime(): void {
+    const { hidden, account } = this.#options;
+    const { bytes, inodes } = this.#unsaved;
+    if (Math.abs(bytes) < MOST_UNSAVED_BYTES && Math.abs(inodes) < MOST_UNSAVED_INODES) return;
+    if (hidden === undefined) return;
+    using names = tryLockNames(account) ?? null;
+    if (names !== null) this.#addUnsaved(hidden);
+  }
+
+  #addUnsaved(hidden: FolderHandle): void {
+    addUsage({ account: this.#options.account, hidden }, this.#unsaved);
     this.#unsaved = { bytes: 0, inodes: 0 };
   }
 
@@ -195,6 +218,8 @@ const MORE = 'ask for more with bakker status --request-space, or have old runs 
 /** Whoever fills his space with files of a block each meets no other limit; empty ones must not take the inodes of all. */
 const BYTES_AN_INODE = 4096;
 const LEAST_INODES = 1024;
+const MOST_UNSAVED_BYTES = 64 * 1024 * 1024;
+const MOST_UNSAVED_INODES = 4096;
 const ITSELF = Buffer.from('.');
 const WISH = 'space-request.json';
 const MAX_FILE_BYTES = 4096;

@@ -79,7 +79,13 @@ export async function lockNames(account: FolderHandle): Promise<HeldLock> {
   });
 }
 
-/** Like `lockNames` where nothing can be awaited: blocks this process, which is a matter of milliseconds. @throws LibcError */
+/** The same without waiting; undefined if it is held, be it by this very process. @throws LibcError */
+export function tryLockNames(account: FolderHandle): HeldLock | undefined {
+  return lock(openFolderBeneath(account, PRIVATE), LOCK_EX | LOCK_NB);
+}
+
+/** Like `lockNames` where nothing can be awaited: blocks this process, which is a matter of milliseconds, and for ever if it
+ * holds the lock itself: not for what a client may ask at any time. @throws LibcError */
 export function lockNamesSync(account: FolderHandle): HeldLock {
   const held = lock(openFolderBeneath(account, PRIVATE), LOCK_EX);
   if (held === undefined) throw new Error('a blocking flock returned without the lock');

@@ -32,6 +32,8 @@ export class ContentThread implements AsyncDisposable {
   /** Ends the thread after what it was asked for. It is not terminated: within a call of koffi that takes the process with it. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
+    // The process has to wait for its end, even with nothing else to do.
+    this.#worker?.ref();
     this.#worker?.postMessage('end');
     await this.#ended;
   }
