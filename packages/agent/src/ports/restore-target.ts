@@ -81,12 +81,20 @@ export interface TargetFolder extends Disposable {
     content: { readonly bytes: Buffer; readonly extents?: readonly Extent[] | undefined },
     placing: Placing,
   ): readonly Refusal[];
-  /** Like `placeFile`, perhaps on another thread. The folder must stay open until it is done. Rejects with the errno error. */
+  /**
+   * Like `placeFile`, perhaps on another thread. The folder must stay open until it is done. Rejects with the errno error.
+   * @param content - `sha256`: that it should have, if nobody looked yet
+   * @returns `different` if it has not; then nothing was done
+   */
   placeFileSoon(
     name: Buffer,
-    content: { readonly bytes: Buffer; readonly extents?: readonly Extent[] | undefined },
+    content: {
+      readonly bytes: Buffer;
+      readonly extents?: readonly Extent[] | undefined;
+      readonly sha256?: Buffer | undefined;
+    },
     placing: Placing,
-  ): Promise<readonly Refusal[]>;
+  ): Promise<readonly Refusal[] | 'different'>;
   /** A large file in pieces. */
   openFile(name: Buffer): TargetFile;
   placeSymlink(name: Buffer, target: Buffer, placing: Placing): readonly Refusal[];

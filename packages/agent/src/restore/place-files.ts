@@ -1,6 +1,7 @@
 import { baseName, parentPath, type Entry } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import type { Attributes, Placing, Refusal, TargetFolder, TargetItem } from '../ports/restore-target.ts';
+import { DIFFERENT } from '../browse/stored-content.ts';
 import { attributesOf } from './attributes-of.ts';
 import { decide, type Decision } from './decide.ts';
 import { FileFetcher, type Fetched } from './fetch-files.ts';
@@ -209,13 +210,14 @@ export class FilePlacer implements Disposable {
   }
 
   #fetch(place: Place): void {
-    const { entry, node, name, done } = place;
+    const { entry, node, name, existing, done } = place;
     this.#walk.hold(node);
     const settle = (isThere: boolean) => {
       done(isThere);
       this.#walk.release(node);
     };
     this.#fetcher.fetch(entry, {
+      comparesContent: existing === undefined, // nothing has to make way for it before
       open: () => {
         if (node.folder === undefined) throw new Error('a file in a folder that does not exist');
         return node.folder.openFile(name);
@@ -242,7 +244,11 @@ export class FilePlacer implements Disposable {
       const refusals =
         'file' in content
           ? content.file.commit(entry.sizeBytes, placing)
-          : await folder.placeFileSoon(name, { bytes: content.bytes, extents: entry.extents }, placing);
+          : await folder.placeFileSoon(name, { ...content, extents: entry.extents }, placing);
+      if (refusals === 'different') {
+        this.#context.report.damaged.add(entry.path, DIFFERENT);
+        return false;
+      }
       this.#note(place, refusals);
       this.#noteContent(place);
       return true;

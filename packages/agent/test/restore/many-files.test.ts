@@ -1,4 +1,5 @@
 import t from 'tap';
+import { hash } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -9,12 +10,14 @@ import {
   openSync,
   readFileSync,
   readdirSync,
+  rmSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compareTrees } from '../../../../test/harness/compare-trees.ts';
-import { timespecs } from '@bakker/linux';
+import { setMtime, timespecs } from '@bakker/linux';
 import { FileWriter } from '../../src/adapters/restore/file-writer.ts';
 import type { WriteOrder } from '../../src/adapters/restore/write-order.ts';
 import { World } from './world.ts';
@@ -47,6 +50,28 @@ t.test('files of every size, mode and owner come back on two threads as on one',
   t.same(await compareTrees(world.source, world.restored), []);
 });
 
+t.test('content that is damaged is noticed on the second thread too, and gets no name', async (t) => {
+  await using world = new World();
+  writeMany(world.source);
+  const run = await world.backUp();
+  const hurt = [1, 777, 1111, 1499, 1901, 1999].map((index) => `${index % 7}/file ${index}`);
+  for (const name of hurt) {
+    const stored = `${world.storage}/${run}${world.source}/${name}`;
+    const bytes = readFileSync(stored);
+    bytes[5] = (bytes[5] ?? 0) ^ 1;
+    writeFileSync(stored, bytes);
+  }
+  const { report } = await world.restore();
+  const damaged = report.damaged.items.map(({ path }) => path.toString().split('/').slice(-2).join('/'));
+  t.same(damaged.sort(), hurt.sort());
+  for (const name of hurt) {
+    t.throws(() => lstatSync(`${world.restored}/${name}`), { code: 'ENOENT' });
+    removeQuietly(`${world.source}/${name}`);
+  }
+  t.equal(report.files, MANY - hurt.length);
+  t.same(await compareTrees(world.source, world.restored), []);
+});
+
 t.test(
   'what another user may not set is counted once for each file, and every content is there',
   async (t) => {
@@ -75,6 +100,16 @@ t.test(
   },
 );
 
+/** Removes a file and leaves its folder's time as it was. */
+function removeQuietly(path: string): void {
+  const folder = dirname(path);
+  const mtimeNs = lstatSync(folder, { bigint: true }).mtimeNs;
+  rmSync(path);
+  setMtime(Buffer.from(folder), mtimeNs);
+}
+
+const sha256 = (text: string): Buffer => hash('sha256', text, 'buffer');
+
 t.test('the thread leaves what has the name alone, and nothing of what it could not finish', async (t) => {
   await using world = new World();
   mkdirSync(world.folder, { recursive: true });
@@ -86,6 +121,7 @@ t.test('the thread leaves what has the name alone, and nothing of what it could 
     folderFd,
     name: Buffer.from(name),
     bytes: Buffer.from(name.repeat(20)),
+    sha256: undefined,
     firstMode: 0o600,
     mode: 0o640,
     owner: undefined,
@@ -109,13 +145,15 @@ t.test('the thread leaves what has the name alone, and nothing of what it could 
       await Promise.all([
         writer.take(order('taken')),
         writer.take(order('unset', bad)),
-        writer.take(order('ok')),
+        writer.take(order('ok', { sha256: sha256('okokokokokokokokokokokokokokokokokokokok') })),
+        writer.take(order('damaged', { sha256: sha256('something else') })),
       ]),
-      [false, false, true],
+      [false, false, true, false],
     );
   }
   closeSync(folderFd);
   t.equal(readFileSync(`${folder}/taken`, 'utf8'), 'here before');
   t.notOk(readdirSync(folder).includes('unset'));
   t.ok(readdirSync(folder).includes('ok'));
+  t.notOk(readdirSync(folder).includes('damaged'));
 });

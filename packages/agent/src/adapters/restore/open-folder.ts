@@ -16,6 +16,7 @@ import {
   unlinkSync,
   type BigIntStats,
 } from 'node:fs';
+import { hash } from 'node:crypto';
 import type {
   Attributes,
   Placing,
@@ -46,6 +47,7 @@ import { stages } from '../../timings/stages.ts';
 
 type Node = Parameters<TargetFolder['placeNode']>[1];
 type Content = Parameters<TargetFolder['placeFile']>[1];
+type UncheckedContent = Parameters<TargetFolder['placeFileSoon']>[1];
 
 /** What all folders of one restore share. */
 export interface Shared {
@@ -176,13 +178,21 @@ export class OpenFolder implements TargetFolder {
     });
   }
 
-  async placeFileSoon(name: Buffer, content: Content, placing: Placing): Promise<readonly Refusal[]> {
+  async placeFileSoon(
+    name: Buffer,
+    content: UncheckedContent,
+    placing: Placing,
+  ): Promise<readonly Refusal[] | 'different'> {
     const order = this.#orderFor(name, content, placing);
     const taken = order && stages.doing('write', () => this.#shared.writer.take(order));
     const isDone = taken !== undefined && (await taken);
-    if (!isDone) return this.placeFile(name, content, placing);
-    this.#shared.filesystems.wrote(this.item.filesystem, content.bytes.length);
-    return NO_REFUSALS;
+    if (isDone) {
+      this.#shared.filesystems.wrote(this.item.filesystem, content.bytes.length);
+      return NO_REFUSALS;
+    }
+    const { sha256, bytes } = content;
+    const isAsWanted = sha256 === undefined || stages.doing('hash', () => sha256Of(bytes)).equals(sha256);
+    return isAsWanted ? this.placeFile(name, content, placing) : 'different';
   }
 
   openFile(name: Buffer): TargetFile {
@@ -330,7 +340,7 @@ export class OpenFolder implements TargetFolder {
   /** Undefined if it is not as plain as the writing thread needs it. The first file of a folder tells which owner the others get. */
   #orderFor(
     name: Buffer,
-    { bytes, extents }: Content,
+    { bytes, extents, sha256 }: UncheckedContent,
     { attributes, replaces }: Placing,
   ): WriteOrder | undefined {
     const { uid, gid, mode, mtimeNs, acl, xattrs } = attributes;
@@ -343,6 +353,7 @@ export class OpenFolder implements TargetFolder {
       folderFd: this.#handle.fd,
       name,
       bytes,
+      sha256,
       firstMode,
       mode: (firstMode & ~this.#shared.umask) === mode ? undefined : mode,
       owner: owner.uid === uid && owner.gid === gid ? undefined : { uid, gid },
@@ -367,6 +378,10 @@ export class OpenFolder implements TargetFolder {
     }
     if (this.item.mode !== 0o700) fchmodSync(this.#handle.fd, 0o700); // setgid comes from the folder above
   }
+}
+
+function sha256Of(bytes: Buffer): Buffer {
+  return hash('sha256', bytes, 'buffer');
 }
 
 const SELF = Buffer.from('.');

@@ -4,6 +4,8 @@ export interface WriteOrder {
   readonly folderFd: number;
   readonly name: Buffer;
   readonly bytes: Buffer;
+  /** Of the bytes, if that was not looked at yet: nothing is made of others. */
+  readonly sha256: Buffer | undefined;
   /** What the file is made with. */
   readonly firstMode: number;
   /** Undefined where the one that it is made with is right. */
@@ -21,7 +23,7 @@ export function orderBytes({ name, bytes }: Pick<WriteOrder, 'name' | 'bytes'>):
 
 /** Copies an order into a batch. @returns where the next one starts */
 export function encodeOrder(batch: Buffer, start: number, order: WriteOrder): number {
-  const { folderFd, name, bytes, firstMode, mode, owner, times } = order;
+  const { folderFd, name, bytes, sha256, firstMode, mode, owner, times } = order;
   batch.writeUInt32LE(folderFd, start);
   batch.writeUInt32LE(firstMode, start + 4);
   batch.writeUInt32LE(mode ?? NONE, start + 8);
@@ -30,6 +32,8 @@ export function encodeOrder(batch: Buffer, start: number, order: WriteOrder): nu
   batch.writeUInt32LE(name.length, start + 20);
   batch.writeUInt32LE(bytes.length, start + 24);
   batch.set(times, start + 28);
+  batch[start + HAS_HASH] = sha256 === undefined ? 0 : 1;
+  if (sha256 !== undefined) batch.set(sha256, start + HASH);
   batch.set(name, start + HEAD_BYTES);
   batch.set(bytes, start + HEAD_BYTES + name.length);
   return start + HEAD_BYTES + name.length + bytes.length;
@@ -45,14 +49,17 @@ export function decodeOrder(batch: Buffer, start: number): WriteOrder {
     folderFd: batch.readUInt32LE(start),
     name: batch.subarray(nameStart, bytesStart),
     bytes: batch.subarray(bytesStart, bytesStart + batch.readUInt32LE(start + 24)),
+    sha256: batch[start + HAS_HASH] === 1 ? batch.subarray(start + HASH, nameStart) : undefined,
     firstMode: batch.readUInt32LE(start + 4),
     mode: mode === NONE ? undefined : mode,
     owner: uid === NONE ? undefined : { uid, gid: batch.readUInt32LE(start + 16) },
-    times: batch.subarray(start + 28, nameStart),
+    times: batch.subarray(start + 28, start + HAS_HASH),
   };
 }
 
 const TIMES_BYTES = 32;
-const HEAD_BYTES = 28 + TIMES_BYTES;
+const HAS_HASH = 28 + TIMES_BYTES;
+const HASH = HAS_HASH + 1;
+const HEAD_BYTES = HASH + 32;
 /** No mode; and no id, because Linux keeps this one for "unchanged". */
 const NONE = 0xffff_ffff;

@@ -1,5 +1,6 @@
 import { closeSync, constants, fchmodSync, fchownSync, unlinkSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
+import { hash } from 'node:crypto';
 import { cString, libc } from '@bakker/linux';
 import { decodeOrder, orderBytes, type WriteOrder } from './write-order.ts';
 import { writeContent } from './write-content.ts';
@@ -34,7 +35,8 @@ function serve(port: NonNullable<typeof parentPort>, batches: readonly Buffer[])
 }
 
 /** False if anything at all is not as ordered: the main thread then does it the long way, and finds the reason. */
-function carryOut({ folderFd, name, bytes, firstMode, mode, owner, times }: WriteOrder): boolean {
+function carryOut({ folderFd, name, bytes, sha256, firstMode, mode, owner, times }: WriteOrder): boolean {
+  if (sha256 !== undefined && !hash('sha256', bytes, 'buffer').equals(sha256)) return false;
   const fd = libc().openat(folderFd, cString(name), NEW_FILE, firstMode);
   if (fd < 0) return false;
   let isDone = false;
