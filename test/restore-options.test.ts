@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -159,6 +160,30 @@ t.test('--numeric-owner keeps the numbers; without it names decide', async (t) =
   await world.backup();
   const { uid, gid } = statSync(`${await world.restore('latest', ['--numeric-owner'])}/file`);
   t.same([uid, gid], [41234, 41235]);
+});
+
+t.test('onto a tree that is there, only what differs is fetched', async (t) => {
+  await using world = await makeWorld({ proxied: true });
+  const { proxy } = world;
+  if (proxy === undefined) throw new Error('no proxy');
+  const totalBytes = writeSampleTree(world.source, { files: 300, maxBytes: 60_000 });
+  const changedBytes = 500_000;
+  writeFileSync(`${world.source}/changed`, pseudoRandomBytes('changed', changedBytes));
+  writeFileSync(`${world.source}/same`, pseudoRandomBytes('same', 3_000_000));
+  await world.backup();
+  const target = `${world.bakker.folder}/out`;
+  const args = ['restore', '--from', 'latest', '--to', target];
+  await world.expect(args);
+  const there = `${target}${world.source}`;
+  writeFileSync(`${there}/changed`, 'changed here');
+  writeFileSync(`${there}/folder 0/file 7`, 'and here');
+  chmodSync(`${there}/same`, 0o600);
+  proxy.reset();
+  await world.expect(args);
+  t.same(await compareTrees(world.source, there), []);
+  const receivedBytes = proxy.receivedBytes();
+  t.ok(receivedBytes > changedBytes && receivedBytes < changedBytes + 250_000, `${receivedBytes} received`);
+  t.ok(totalBytes > 1_000_000, 'the rest would show');
 });
 
 t.test('a restore that was killed can be run again and completes', async (t) => {
