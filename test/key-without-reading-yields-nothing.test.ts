@@ -11,7 +11,7 @@ import {
   script,
   sendManifest,
 } from './harness/hostile-world.ts';
-import { RawSftp, statusOf, string, u16, u32, u8 } from './harness/raw-sftp.ts';
+import { RawSftp, statusOf, string, u16, u32, u64, u8 } from './harness/raw-sftp.ts';
 import type { RawReply } from './harness/raw-sftp.ts';
 import { startStorageMachine } from './harness/storage-machine.ts';
 
@@ -69,6 +69,8 @@ t.test(
     for (const request of [{}, { receipts: true }]) await tell('list', request);
     await tell('usage', { runs: [run] });
     await tell('space', {});
+    const judged = await tell('verdicts', {});
+    t.match(judged?.body.toString('latin1'), /"hurtFiles":0/, 'what it is told of runs');
     await tell('abandon', {});
     const attempts: readonly (() => Promise<unknown>)[] = [
       () =>
@@ -127,6 +129,33 @@ t.test(
       t.equal(statusOf(guess), 1003);
       await tell('abandon', {});
     }
+    // Of the content a byte is copied, and the rest known: each answer that depends on it would tell it.
+    const { token } = JSON.parse(
+      (await tell('begin', { parent: run }))?.body.subarray(4).toString() ?? '{}',
+    ) as {
+      token: string;
+    };
+    for (const [source, bytes, size] of [
+      [`${run}/hidden-folder/hidden-name`, 1n, 1],
+      [`${run}/hidden-folder/hidden-name`, 2n ** 64n - 1n, SECRET.length],
+      [`${run}/hidden-folder/other-name`, 10n ** 15n, OTHER.length],
+      [`${token}/1`, 1n, 1],
+    ] as const) {
+      const name = String(replies.length);
+      const cloned = await verb('clone-file', string(source), string(`${replies.length}`), u64(bytes));
+      if (source.startsWith(token)) {
+        t.equal(statusOf(cloned), 2, 'what is not there');
+        continue;
+      }
+      t.equal(cloned?.type, PACKET.HANDLE);
+      const handle = string(cloned?.body.subarray(4) ?? '');
+      t.equal(statusOf(await ask(PACKET.FSTAT, handle)), 3);
+      t.equal(statusOf(await ask(PACKET.READ, handle, u64(0), u32(100))), 5);
+      const finished = await verb('finish', handle, u64(size), u64(0), u8(0));
+      t.equal(finished?.body.length, 0, `nothing is told of ${name}`);
+      t.equal(statusOf(await ask(PACKET.OPEN, string(`/${token}/${name}`), u32(1), u32(0))), 3);
+    }
+    await tell('abandon', {});
     // And a run that is published, in which the past was kept, can't be read either.
     await tell('begin', { parent: run });
     await verb(
@@ -153,7 +182,7 @@ t.test(
       'another size': String(OTHER.length),
       'both sizes': String(SECRET.length + OTHER.length + 28),
       'sizes as bytes': u32(SECRET.length),
-      receipts: 'addedBytes',
+      receipts: 'manifestDigest',
       'a manifest': `the manifest of`,
       ...Object.fromEntries(
         sha256.flatMap((sum, index) => [
@@ -166,7 +195,7 @@ t.test(
 
     // What a key that may read gets, to show that it is there to be found.
     await using reader = await RawSftp.greeted(account.keys.backup);
-    t.match(JSON.stringify(await reader.told('list@bakker', { receipts: true })), /addedBytes/);
+    t.match(JSON.stringify(await reader.told('list@bakker', { receipts: true })), /manifestDigest/);
     await reader.told('begin@bakker', { parent: run }).catch(() => undefined);
     const got = await reader.extended(
       'get@bakker',

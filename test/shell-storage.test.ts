@@ -2,25 +2,31 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
+  closeSync,
   linkSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
-import { settle, writeSampleTree } from './harness/sample-tree.ts';
+import { mountLoopFilesystem } from './harness/loop-fs.ts';
+import { pseudoRandomBytes, settle, writeSampleTree } from './harness/sample-tree.ts';
 import { BAKKER_STORAGE, authoriseShell } from './harness/shell-account.ts';
 import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
 import { makeWorld, type World } from './harness/world.ts';
 
 const SSH_BYTES = 8_000;
+const MIB = 1024 * 1024;
 
 /** Both ways, since the last call. */
 function wireBytes({ proxy }: World): number {
@@ -148,6 +154,11 @@ t.test('content that the storage finds damaged is sent again by the next run', a
     ...['scrub', '--account', basename(world.storage), '--json'],
   ]);
   t.match(String(scrubbed.stdout), /file 7/, String(scrubbed.stderr));
+  t.match((await world.expect(['list'])).stdout, /latest, 1 damaged on the storage/);
+  const told = await world.expect(['status', '--storage'], 1);
+  t.match(told.stdout, /found damage in run .* \(1 files\)/);
+  const { storage } = (await world.bakker.run(['status', '--storage', '--json'])).json<{ storage: object }>();
+  t.same(storage, { runs: 1, damagedFiles: 1, damagedRuns: [first.run], frozen: null });
 
   const second = await world.backup();
   t.match(second.warnings.join('\n'), /file 7 is damaged in/);
@@ -175,7 +186,14 @@ t.test('a key that may not read backs up, and says plainly what it can not do', 
   appendFileSync(`${world.source}/folder 0/file 1`, 'changed');
   const second = await world.backup();
   t.match(second.files, { changed: 1, unchanged: first.files.total - 1 });
-  t.equal((await world.list()).length, 2, 'runs are listed by what the storage noted');
+  const listed = await world.list();
+  t.match(
+    listed.map(({ run, status, files }) => ({ run, status, files })),
+    [first, second].map(({ run, files }) => ({ run, status: 'complete', files: files.total })),
+    'runs are listed by what the storage noted',
+  );
+  t.equal(listed[0]?.bytes.source, first.bytes.source);
+  t.match((await world.expect(['status', '--storage'])).stdout, /2 complete runs/);
   for (const args of [
     ['restore', '--from', 'latest', '--to', `${world.bakker.folder}/out`],
     ['verify'],
@@ -233,4 +251,47 @@ t.test('a run that is known to be a link of the past shares its inode', async (t
     const name = `folder ${Math.floor(index / 50)}/file ${index}`;
     t.equal(inode(first.run, name), inode(second.run, name));
   }
+});
+
+t.test('a large file that can not fit fails before it is sent; one of holes does fit', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 96 * MIB });
+  await using world = await makeWorld({ kind: 'shell', storageOn: disk.folder, proxied: true });
+  writeSampleTree(world.source, { files: 50 });
+  const sparse = openSync(`${world.source}/sparse`, 'w');
+  writeSync(sparse, 'begins', 0);
+  writeSync(sparse, 'ends', 500 * MIB);
+  closeSync(sparse);
+  await settle();
+  const first = await world.backup();
+  t.equal(first.status, 'complete', 'a file of 500 MiB, nearly all of it a hole, in 96 MiB');
+  writeFileSync(`${world.source}/too large`, Buffer.alloc(120 * MIB, 'x'));
+  wireBytes(world);
+  await world.expect(['backup', '--json'], 13);
+  const sent = wireBytes(world);
+  t.ok(sent < MIB, `${sent} bytes were sent`);
+  t.same(findBrokenPromises(world.storage), []);
+  truncateSync(`${world.source}/too large`, 10 * MIB);
+  t.equal((await world.backup()).status, 'complete');
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('with a key that may not read, too, a large file that changed is made from the old one', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 400 * MIB });
+  const shellKey = { mayRead: false };
+  await using world = await makeWorld({ kind: 'shell', storageOn: disk.folder, proxied: true, shellKey });
+  const large = `${world.source}/large`;
+  writeFileSync(large, pseudoRandomBytes('large', 40 * MIB));
+  await settle();
+  await world.backup();
+  const file = openSync(large, 'r+');
+  writeSync(file, Buffer.alloc(70_000, 'changed'), 0, 70_000, 20 * MIB);
+  closeSync(file);
+  appendFileSync(large, 'and longer');
+  await settle();
+  wireBytes(world);
+  t.equal((await world.backup()).status, 'complete');
+  const sent = wireBytes(world);
+  t.ok(sent < 2 * MIB, `${sent} bytes for 70 kB that changed`);
+  if (world.account) await authoriseShell(world.account, { role: 'restore' });
+  t.same(await compareTrees(world.source, await world.restore()), []);
 });

@@ -198,6 +198,7 @@ export const VERBS: Record<keyof typeof VERB, Row> = {
     for (const path of paths) yield [shown(path), string(path), u32(0xffff_ffff)];
   },
   space: () => json([{ path: '/' }, []]),
+  verdicts: ({ paths }) => json([{ after: 7 }, { receipts: true }, ...texts(paths, (after) => ({ after }))]),
   usage: ({ paths }) => json([{}, { runs: 'all' }, ...texts(paths, (run) => ({ runs: [run] }))]),
   requestSpace: () => json([{}, { bytes: -1 }, { bytes: 1e300 }, { bytes: '10G' }]),
 };

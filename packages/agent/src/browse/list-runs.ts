@@ -4,6 +4,7 @@ import {
   manifestName,
   type ManifestTrailer,
   type RunName,
+  type RunVerdict,
 } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import { AgentError } from '../errors.ts';
@@ -21,7 +22,12 @@ export interface RunSummary {
   readonly sourceBytes: number | null;
   readonly addedBytes: number | null;
   readonly isLatest: boolean;
+  /** What a storage of ours says of it; undefined where none does. */
+  readonly verdict?: StorageVerdict;
 }
+
+/** What retention and scrub on the storage found. */
+export type StorageVerdict = Pick<RunVerdict, 'keeps' | 'reasons' | 'hurtFiles' | 'isManifestHurt'>;
 
 const RUNS_AT_ONCE = 4;
 
@@ -32,14 +38,16 @@ const RUNS_AT_ONCE = 4;
 export async function listRuns(account: StorageAccount): Promise<readonly RunSummary[]> {
   const runs = await account.listRuns();
   const latest = await account.latest();
+  const verdicts = new Map((await account.side?.verdicts())?.map((verdict) => [verdict.run, verdict]));
   const summaries: RunSummary[] = [];
   for (let start = 0; start < runs.length; start += RUNS_AT_ONCE) {
     const some = runs.slice(start, start + RUNS_AT_ONCE);
     summaries.push(
       ...(await Promise.all(
         some.map(async (stored) => ({
-          ...(await summarise(account, stored)),
+          ...(await summarise(account, stored, verdicts.get(stored.run))),
           isLatest: stored.run === latest,
+          ...verdictOf(verdicts.get(stored.run)),
         })),
       )),
     );
@@ -47,21 +55,24 @@ export async function listRuns(account: StorageAccount): Promise<readonly RunSum
   return summaries;
 }
 
-type Summary = Omit<RunSummary, 'isLatest'>;
+type Summary = Omit<RunSummary, 'isLatest' | 'verdict'>;
 
 const UNKNOWN = { startedAtMs: null, finishedAtMs: null, files: null, sourceBytes: null, addedBytes: null };
 
 async function summarise(
   account: StorageAccount,
   { run, state, manifestSizeBytes }: StoredRun,
+  verdict: RunVerdict | undefined,
 ): Promise<Summary> {
   if (state === 'incomplete') return { run, status: 'incomplete', ...UNKNOWN };
-  const receipt = await account.receipt(run);
-  if (manifestSizeBytes === undefined) return { run, status: 'damaged', ...figuresOf(receipt) };
   // a key that may not read has only the storage's word for it
   if (account.side?.mayRead === false) {
-    return { run, status: receipt?.status ?? 'complete', ...figuresOf(receipt) };
+    const figures = verdict?.figures ?? undefined;
+    const isDamaged = manifestSizeBytes === undefined || verdict?.isManifestHurt === true;
+    return { run, status: isDamaged ? 'damaged' : (figures?.status ?? 'complete'), ...figuresOf(figures) };
   }
+  const receipt = await account.receipt(run);
+  if (manifestSizeBytes === undefined) return { run, status: 'damaged', ...figuresOf(receipt) };
   const stored = () => account.storedManifest?.(run) ?? account.manifest(run);
   try {
     // figures are inside of what only a private key opens
@@ -77,7 +88,15 @@ async function summarise(
   }
 }
 
-function figuresOf(receipt: Receipt | undefined): Omit<Summary, 'run' | 'status'> {
+function verdictOf(verdict: RunVerdict | undefined): { verdict?: StorageVerdict } {
+  if (verdict === undefined) return {};
+  const { keeps, reasons, hurtFiles, isManifestHurt } = verdict;
+  return { verdict: { keeps, reasons, hurtFiles, isManifestHurt } };
+}
+
+function figuresOf(
+  receipt: Pick<Receipt, Exclude<keyof Summary, 'run' | 'status'>> | undefined,
+): Omit<Summary, 'run' | 'status'> {
   if (receipt === undefined) return UNKNOWN;
   const { startedAtMs, finishedAtMs, files, sourceBytes, addedBytes } = receipt;
   return { startedAtMs, finishedAtMs, files, sourceBytes, addedBytes };

@@ -15,13 +15,14 @@ export const list: Command<ReadingArgs, readonly RunSummary[]> = {
     return listRuns(await accountOf(context, args));
   },
   json: (runs) =>
-    runs.map(({ run, status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes }) => ({
+    runs.map(({ run, status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes, verdict }) => ({
       run,
       status,
       startedAt: iso(startedAtMs),
       finishedAt: iso(finishedAtMs),
       files,
       bytes: { source: sourceBytes, added: addedBytes },
+      ...(verdict === undefined ? {} : { storage: verdict }),
     })),
   render(runs, screen) {
     if (runs.length === 0) {
@@ -38,7 +39,7 @@ export const list: Command<ReadingArgs, readonly RunSummary[]> = {
       run.files === null ? '-' : formatCount(run.files),
       run.sourceBytes === null ? '-' : formatBytes(run.sourceBytes),
       run.addedBytes === null ? '-' : formatBytes(run.addedBytes),
-      run.isLatest ? 'latest' : '',
+      remarks(run),
     ]);
     const lines = tableLines([['run', 'status', 'started', 'took', 'files', 'size', 'added', ''], ...rows], {
       rightAligned: [4, 5, 6],
@@ -46,6 +47,17 @@ export const list: Command<ReadingArgs, readonly RunSummary[]> = {
     for (const line of lines) screen.line(line);
   },
 };
+
+/** What stands out; that a run is kept as it should be does not. */
+function remarks({ isLatest, verdict }: RunSummary): string {
+  const { keeps, hurtFiles = 0, isManifestHurt = false } = verdict ?? {};
+  return [
+    ...(isLatest ? ['latest'] : []),
+    ...(isManifestHurt ? ['its manifest is damaged on the storage'] : []),
+    ...(hurtFiles > 0 ? [`${formatCount(hurtFiles)} damaged on the storage`] : []),
+    ...(keeps === false ? ['goes soon'] : []),
+  ].join(', ');
+}
 
 function iso(timeMs: number | null): string | null {
   return timeMs === null ? null : new Date(timeMs).toISOString();

@@ -1,15 +1,17 @@
 import { escapeText, formatBytes, formatDate, formatDuration } from '@bakker/command-line';
 import { formatWindow } from '../quiesce/format-window.ts';
 import { parseDurationMs } from '../config/durations.ts';
+import type { RunName } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
-import type { StorageAccount } from '../ports/storage-account.ts';
+import type { StorageAccount, StorageSide } from '../ports/storage-account.ts';
 import { parseSizeBytes } from '../config/sizes.ts';
 import type { Command } from './command.ts';
 
 interface StatusArgs {
   readonly maxAge: string;
   readonly requestSpace?: string;
+  readonly storage?: boolean;
 }
 
 /** What the storage answered to a wish for more room. */
@@ -26,6 +28,16 @@ export interface Status {
   readonly maxAgeMs: number;
   readonly last: LastRuns;
   readonly requested?: RequestedSpace;
+  readonly storage?: StorageStatus;
+}
+
+/** What the storage says now of what it has. */
+export interface StorageStatus {
+  readonly runs: number;
+  /** Names of files with other bytes than were stored, in all runs, and the runs that they are in. */
+  readonly damagedFiles: number;
+  readonly damagedRuns: readonly RunName[];
+  readonly frozen: StorageSide['frozen'];
 }
 
 export const status: Command<StatusArgs, Status> = {
@@ -34,11 +46,13 @@ export const status: Command<StatusArgs, Status> = {
   examples: [
     ['bakker status', 'exit 1 when no run succeeded in the last two days'],
     ['bakker status --max-age 26h --json', 'the same for a monitoring system'],
+    ['bakker status --storage', 'and whether the storage found damage; exit 1 if it did'],
     ['bakker status --request-space 20G', 'ask the storage for so much room in all'],
   ],
   positionals: {},
   flags: {
     'max-age': { type: 'string', default: '2d', describe: 'oldest last success that is fine: 26h, 2d' },
+    storage: { type: 'boolean', describe: 'ask the storage what it found, too' },
     'request-space': {
       type: 'string',
       requiresArg: true,
@@ -61,10 +75,15 @@ export const status: Command<StatusArgs, Status> = {
     }
     const state = await context.state();
     const judged = judge(await state.lastRuns(), maxAgeMs, context.clock.nowMs());
-    if (askedBytes === undefined) return judged;
-    return { ...judged, requested: await requestSpace(await context.account(), askedBytes) };
+    if (askedBytes === undefined && args.storage !== true) return judged;
+    const account = await context.account();
+    return {
+      ...judged,
+      ...(askedBytes === undefined ? {} : { requested: await requestSpace(account, askedBytes) }),
+      ...(args.storage === true ? { storage: await storageStatus(account) } : {}),
+    };
   },
-  json({ health, ageMs, maxAgeMs, last, requested }) {
+  json({ health, ageMs, maxAgeMs, last, requested, storage }) {
     const { lastSuccess, lastAttempt, frozen } = last;
     return {
       health,
@@ -87,9 +106,10 @@ export const status: Command<StatusArgs, Status> = {
       ...(requested === undefined
         ? {}
         : { requestedSpace: { ...requested, limitBytes: requested.limitBytes ?? null } }),
+      ...(storage === undefined ? {} : { storage: { ...storage, frozen: storage.frozen ?? null } }),
     };
   },
-  render({ health, ageMs, maxAgeMs, last, requested }, screen) {
+  render({ health, ageMs, maxAgeMs, last, requested, storage }, screen) {
     const { lastSuccess, lastAttempt, frozen } = last;
     if (lastSuccess === undefined) screen.line('No backup of this machine has ever succeeded.');
     else {
@@ -116,8 +136,9 @@ export const status: Command<StatusArgs, Status> = {
       );
     }
     if (requested !== undefined) screen.line(grantText(requested));
+    if (storage !== undefined) for (const line of storageLines(storage)) screen.line(line);
   },
-  exitStatus: ({ health }) => (health === 'ok' ? 0 : 1),
+  exitStatus: ({ health, storage }) => (health === 'ok' && (storage?.damagedRuns.length ?? 0) === 0 ? 0 : 1),
 };
 
 /** A success dated in the future counts as fresh only as far as the clock's error is small; else nobody knows its age. */
@@ -135,6 +156,39 @@ async function requestSpace(account: StorageAccount, askedBytes: number): Promis
     });
   }
   return { askedBytes, ...(await account.side.requestSpace(askedBytes)) };
+}
+
+async function storageStatus(account: StorageAccount): Promise<StorageStatus> {
+  const verdicts = await account.side?.verdicts();
+  if (account.side === undefined || verdicts === undefined) {
+    throw new AgentError('STORAGE_UNFIT', `${account.address} does not look at what it has`, {
+      hint: 'bakker verify --data reads it back; a storage with bakker-storage looks itself',
+    });
+  }
+  const damaged = verdicts.filter(({ hurtFiles, isManifestHurt }) => hurtFiles > 0 || isManifestHurt);
+  return {
+    runs: verdicts.length,
+    damagedFiles: damaged.reduce((sum, { hurtFiles }) => sum + hurtFiles, 0),
+    damagedRuns: damaged.map(({ run }) => run),
+    frozen: account.side.frozen,
+  };
+}
+
+function storageLines({ runs, damagedFiles, damagedRuns, frozen }: StorageStatus): string[] {
+  const [first, last] = [damagedRuns.at(0), damagedRuns.at(-1)];
+  const range =
+    first === last ? `run ${first ?? ''}` : `${damagedRuns.length} runs, ${first ?? ''} to ${last ?? ''}`;
+  return [
+    `The storage has ${runs} complete ${runs === 1 ? 'run' : 'runs'}.`,
+    ...(damagedRuns.length === 0
+      ? ['It has found no damage in them.']
+      : [
+          `It has found damage in ${range} (${damagedFiles} files). The next run sends again what the source has.`,
+        ]),
+    ...(frozen === undefined
+      ? []
+      : [`Its retention stands still since ${frozen.sinceRun}: ${escapeText(frozen.reason)}.`]),
+  ];
 }
 
 function grantText({ askedBytes, grantedBytes, limitBytes }: RequestedSpace): string {

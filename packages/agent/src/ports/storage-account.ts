@@ -1,4 +1,4 @@
-import type { Extent, ManifestFollower, ObjectCounts, RunName } from '@bakker/impl-format';
+import type { Extent, ManifestFollower, ObjectCounts, RunName, RunVerdict } from '@bakker/impl-format';
 
 /** A run folder as a listing of the account shows it. */
 export interface StoredRun {
@@ -122,6 +122,8 @@ export interface OlderFile {
   readonly place: StoredPlace;
   /** What it must have there. */
   readonly sizeBytes: number;
+  /** What it must begin with, if that matters. */
+  readonly begins?: Buffer | undefined;
 }
 
 /** The older file can't be taken from after all: the new one has to be sent whole. */
@@ -227,6 +229,8 @@ export interface StorageSide {
   readonly mayRead: boolean;
   /** Why retention stands still there. */
   readonly frozen: { readonly reason: string; readonly sinceRun: RunName } | undefined;
+  /** What it thinks of each complete run; undefined if it is too old to say. */
+  verdicts(): Promise<readonly RunVerdict[] | undefined>;
   /** Asks for so much room in all. What is granted at once is told; the rest is up to the administrator. */
   requestSpace(
     bytes: number,

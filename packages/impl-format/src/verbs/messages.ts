@@ -115,6 +115,40 @@ export interface SpaceReply {
   readonly requestedBytes: number | null;
 }
 
+export interface VerdictsRequest {
+  readonly after?: RunName;
+}
+
+/** What the storage thinks of a complete run. */
+export interface RunVerdict {
+  readonly run: RunName;
+  /** Whether its retention keeps the run; null if it can't say. */
+  readonly keeps: boolean | null;
+  /** Why; a few, and shortened. */
+  readonly reasons: readonly string[];
+  /** So many of its files have other bytes than were stored. */
+  readonly hurtFiles: number;
+  readonly isManifestHurt: boolean;
+  /** Of the receipt; null if there is none that can be understood. */
+  readonly figures: ReceivedFigures | null;
+}
+
+export interface ReceivedFigures extends Pick<
+  RunFigures,
+  'status' | 'startedAtMs' | 'finishedAtMs' | 'files' | 'sourceBytes' | 'addedBytes'
+> {
+  /** By the storage's clock; null for a run that another storage received. */
+  readonly receivedAtMs: number | null;
+}
+
+export interface VerdictsReply {
+  /** Oldest first. */
+  readonly runs: readonly RunVerdict[];
+  /** When scrub found what is damaged; null if it never found anything. */
+  readonly hurtFoundAtMs: number | null;
+  readonly more: boolean;
+}
+
 export interface UsageRequest {
   readonly runs: readonly RunName[];
 }

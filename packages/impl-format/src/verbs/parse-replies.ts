@@ -4,7 +4,7 @@ import { asArray, asCount, asDigest, asObject, asText, refuseUnknownKeys } from 
 import { checkPath } from '../path-order.ts';
 import { asChoice, asFlag, asRun, asToken, orNull } from './body-checks.ts';
 import { decodeBody, encodeBody } from './json-body.ts';
-import { MAX_LISTED_RUNS } from './protocol.ts';
+import { MAX_JUDGED_RUNS, MAX_LISTED_RUNS } from './protocol.ts';
 import type {
   BeginReply,
   Freeze,
@@ -13,9 +13,12 @@ import type {
   ListedRun,
   ListReply,
   PublishReply,
+  ReceivedFigures,
+  RunVerdict,
   SpaceGrant,
   SpaceReply,
   UsageReply,
+  VerdictsReply,
 } from './messages.ts';
 
 /** Bodies as the agent gets them, without the length before them. Each throws FormatProblem MALFORMED for anything else than documented. */
@@ -89,6 +92,17 @@ export function parseSpaceReply(body: Buffer): SpaceReply {
   };
 }
 
+export function parseVerdictsReply(body: Buffer): VerdictsReply {
+  const value = fields(body, ['runs', 'hurtFoundAtMs', 'more']);
+  const runs = asArray(value['runs'], 'runs');
+  if (runs.length > MAX_JUDGED_RUNS) throw new FormatProblem('MALFORMED', 'too many runs');
+  return {
+    runs: runs.map(asRunVerdict),
+    hurtFoundAtMs: orNull(value['hurtFoundAtMs'], (time) => asCount(time, 'hurtFoundAtMs')),
+    more: asFlag(value['more'], 'more'),
+  };
+}
+
 export function parseUsageReply(body: Buffer): UsageReply {
   const value = fields(body, ['runs', 'together']);
   return {
@@ -145,6 +159,35 @@ function asFreeze(value: unknown): Freeze | null {
       sinceRun: asRun(freeze['sinceRun'], 'frozen.sinceRun'),
     };
   });
+}
+
+function asRunVerdict(value: unknown): RunVerdict {
+  const keys = ['run', 'keeps', 'reasons', 'hurtFiles', 'isManifestHurt', 'figures'];
+  const verdict = known(value, keys, 'a run');
+  return {
+    run: asRun(verdict['run'], 'run'),
+    keeps: orNull(verdict['keeps'], (keeps) => asFlag(keeps, 'keeps')),
+    reasons: asArray(verdict['reasons'], 'reasons').map((reason) => asText(reason, 'a reason')),
+    hurtFiles: asCount(verdict['hurtFiles'], 'hurtFiles'),
+    isManifestHurt: asFlag(verdict['isManifestHurt'], 'isManifestHurt'),
+    figures: orNull(verdict['figures'], asReceivedFigures),
+  };
+}
+
+const FIGURES = ['startedAtMs', 'finishedAtMs', 'files', 'sourceBytes', 'addedBytes'] as const;
+
+function asReceivedFigures(value: unknown): ReceivedFigures {
+  const figures = known(value, ['status', 'receivedAtMs', ...FIGURES], 'figures');
+  const count = (name: (typeof FIGURES)[number]): number => asCount(figures[name], name);
+  return {
+    status: asChoice(figures['status'], ['complete', 'partial'], 'status'),
+    receivedAtMs: orNull(figures['receivedAtMs'], (time) => asCount(time, 'receivedAtMs')),
+    startedAtMs: count('startedAtMs'),
+    finishedAtMs: count('finishedAtMs'),
+    files: count('files'),
+    sourceBytes: count('sourceBytes'),
+    addedBytes: count('addedBytes'),
+  };
 }
 
 function asListedRun(value: unknown): ListedRun {

@@ -12,6 +12,7 @@ import type {
   RunFigures,
   SpaceRequest,
   UsageRequest,
+  VerdictsRequest,
 } from './messages.ts';
 
 const MAX_VERSIONS = 64;
@@ -51,6 +52,11 @@ export function parsePublishRequest(body: Buffer): PublishRequest {
     manifestSha256: orNull(value['manifestSha256'], (digest) => asDigest(digest, 'manifestSha256')),
     receipt: asRunFigures(value['receipt']),
   };
+}
+
+export function parseVerdictsRequest(body: Buffer): VerdictsRequest {
+  const { after } = fields(body, ['after']);
+  return after === undefined ? {} : { after: asRun(after, 'after') };
 }
 
 export function parseUsageRequest(body: Buffer): UsageRequest {

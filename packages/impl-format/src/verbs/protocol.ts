@@ -24,6 +24,7 @@ export const VERB = {
   get: 'get@bakker',
   space: 'space@bakker',
   usage: 'usage@bakker',
+  verdicts: 'verdicts@bakker',
   requestSpace: 'request-space@bakker',
 } as const;
 export type Verb = (typeof VERB)[keyof typeof VERB];
@@ -59,6 +60,9 @@ export const MAX_PUT_BYTES = 255 * 1024;
 export const MAX_SCRIPT_BYTES = 1024 * 1024;
 /** The most runs that one answer to `list` has. */
 export const MAX_LISTED_RUNS = 500;
+
+/** The most runs that one answer to `verdicts` has. */
+export const MAX_JUDGED_RUNS = 100;
 
 /** `kind` of a piece of a manifest; `START_OVER` is added to the first piece of another attempt. */
 export const MANIFEST_PIECE = { FILE: 1, DELTA: 2, START_OVER: 0x80 } as const;

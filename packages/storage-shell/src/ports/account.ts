@@ -7,6 +7,8 @@ import type {
   PublishRequest,
   RunName,
   UsageReply,
+  VerdictsReply,
+  VerdictsRequest,
 } from '@bakker/impl-format/storage';
 import type { Attributes, FileSystemStatus, NamedItem } from '@bakker/sftp/server';
 import type { SpaceGuard } from './space-guard.ts';
@@ -26,6 +28,8 @@ export interface Account extends AsyncDisposable {
   agentConfig(): string | null;
   frozen(): Freeze | null;
   list(request: ListRequest): ListReply;
+  /** What retention and scrub say of the complete runs, and their figures. */
+  verdicts(request: VerdictsRequest): Promise<VerdictsReply>;
   /** What deleting runs would free. */
   usage(runs: readonly RunName[]): Promise<UsageReply>;
   readonly space: SpaceGuard;

@@ -67,6 +67,7 @@ export const PERMISSIONS: Readonly<Record<Operation, Row>> = {
   [VERB.hello]: everybody,
   [VERB.list]: everybody,
   [VERB.space]: everybody,
+  [VERB.verdicts]: everybody,
   [VERB.get]: readers,
   [VERB.usage]: readers,
   [VERB.begin]: writers,

@@ -12,6 +12,7 @@ import {
   parseRunName,
   parseSpaceRequest,
   parseUsageRequest,
+  parseVerdictsRequest,
   parentPath,
 } from '@bakker/impl-format/storage';
 import type { HelloReply, ListReply, Verb } from '@bakker/impl-format/storage';
@@ -96,6 +97,8 @@ export class Verbs {
       case VERB.space:
         parseEmptyRequest(jsonIn(body));
         return json(this.#context.account.space.figures());
+      case VERB.verdicts:
+        return this.#context.account.verdicts(parseVerdictsRequest(jsonIn(body))).then(json);
       case VERB.usage:
         return this.#usage(body);
       case VERB.requestSpace:

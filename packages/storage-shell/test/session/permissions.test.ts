@@ -77,6 +77,7 @@ const REQUESTS: Record<Operation, (target: Target) => Promise<unknown>> = {
   [VERB.space]: ({ shell }) => shell.json(VERB.space, {}),
   [VERB.get]: ({ shell, run }) =>
     shell.verb(VERB.get, Buffer.concat([string(`${run}/a/file`), Buffer.of(0, 0, 1, 0)])),
+  [VERB.verdicts]: ({ shell }) => shell.json(VERB.verdicts, {}),
   [VERB.usage]: ({ shell, run }) => shell.json(VERB.usage, { runs: [run] }),
   [VERB.begin]: ({ shell }) => shell.begin(),
   [VERB.tree]: ({ shell }) => shell.tree((script) => script.directory(bytes('x'))),
@@ -101,7 +102,7 @@ const REQUESTS: Record<Operation, (target: Target) => Promise<unknown>> = {
 };
 
 /** What a session without a begun run, and without handles, answers: a status, or `served`. */
-const SERVED: readonly string[] = ['realpath', 'limits', 'statvfs', VERB.list, VERB.space];
+const SERVED: readonly string[] = ['realpath', 'limits', 'statvfs', VERB.list, VERB.space, VERB.verdicts];
 const READING: readonly string[] = [
   'lstat',
   'stat',

@@ -142,7 +142,7 @@ t.test(
     mkdirSync(`${root.account}/.bakker`);
     writeFileSync(`${root.account}/.bakker/account.yaml`, 'space:\n  limit: 1G\n');
     const counted = (): number =>
-      JSON.parse(readFileSync(`${root.account}/.bakker/usage.json`, 'utf8')).usedBytes;
+      Number(JSON.parse(readFileSync(`${root.account}/.bakker/usage.json`, 'utf8')).usedBytes);
     const taken = (): number =>
       Number(execFileSync('du', ['-s', '-B1', root.account]).toString().split('\t')[0]);
     const isRight = (what: string): void => {

@@ -7,8 +7,9 @@ import {
   parseListReply,
   parseSpaceGrant,
   parseSpaceReply,
+  parseVerdictsReply,
 } from '@bakker/impl-format';
-import type { Extent, HelloReply, ListedRun, RunName } from '@bakker/impl-format';
+import type { Extent, HelloReply, ListedRun, RunName, RunVerdict } from '@bakker/impl-format';
 import { MAX_WRITE_BYTES, OPEN, listFolder } from '@bakker/sftp';
 import type { Handle, SftpClient } from '@bakker/sftp';
 import { VERSION } from '../../cli/version.ts';
@@ -66,6 +67,7 @@ export class ShellAccount implements StorageAccount {
       role,
       mayRead,
       frozen: frozen ?? undefined,
+      verdicts: () => this.#judged(),
       requestSpace: (bytes) => this.#requestSpace(bytes),
     };
   }
@@ -214,6 +216,22 @@ export class ShellAccount implements StorageAccount {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#close();
+  }
+
+  async #judged(): Promise<readonly RunVerdict[] | undefined> {
+    const verdicts: RunVerdict[] = [];
+    try {
+      for (;;) {
+        const after = verdicts.at(-1)?.run;
+        const request = after === undefined ? {} : { after };
+        const { runs, more } = await this.#verbs.json(VERB.verdicts, request, parseVerdictsReply);
+        verdicts.push(...runs);
+        if (!more || runs.length === 0) return verdicts;
+      }
+    } catch (error) {
+      if (error instanceof AgentError && error.code === 'STORAGE_UNFIT') return undefined;
+      throw error;
+    }
   }
 
   async #requestSpace(bytes: number): Promise<{ grantedBytes: number; limitBytes: number | undefined }> {

@@ -14,6 +14,8 @@ import type {
   ListRequest,
   RunName,
   UsageReply,
+  VerdictsReply,
+  VerdictsRequest,
 } from '@bakker/impl-format/storage';
 import { hasCode, makeFolderAt, openBeneath, openFolderBeneath, unlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
@@ -118,6 +120,12 @@ export class DiskAccount implements Account, AsyncDisposable {
       latest: latestRun(account) ?? null,
       more: rest.length > MAX_LISTED_RUNS,
     };
+  }
+
+  async verdicts(request: VerdictsRequest): Promise<VerdictsReply> {
+    const { account, policy, nowMs } = this.#options;
+    const { judgeStored } = await import('./judge-stored.ts');
+    return judgeStored(account, { rules: policy.retention, nowMs: nowMs(), after: request.after });
   }
 
   async usage(asked: readonly RunName[]): Promise<UsageReply> {

@@ -1,6 +1,7 @@
 import type { HurtFile, RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
+import type { HurtRecord } from '../../ports/stored-content.ts';
 import { parseHurt } from '../../scrub/hurt-text.ts';
 import { readSmallFile } from './steps.ts';
 
@@ -10,14 +11,19 @@ export interface HurtFiles {
   readonly inodes: ReadonlySet<bigint>;
 }
 
+/** Undefined if nothing was found, or the file can't be understood. @throws errno errors */
+export function readHurt(account: FolderHandle): HurtRecord | undefined {
+  const text = readSmallFile(account, '.bakker/hurt.json', MAX_BYTES);
+  return text && parseHurt(text.toString());
+}
+
 /**
  * What the last scrub found damaged, as far as it is in a run.
  *
  * @throws StorageError PARENT_CHANGED if so much is that the run is no parent any more
  */
 export function hurtFiles(account: FolderHandle, run: RunName): HurtFiles {
-  const text = readSmallFile(account, '.bakker/hurt.json', MAX_BYTES);
-  const record = text && parseHurt(text.toString());
+  const record = readHurt(account);
   if (record === undefined) return { files: [], inodes: new Set() };
   const files = record.files.flatMap(({ names }) => names.filter((name) => name.run === run));
   if (files.length > MAX_FILES) {
