@@ -320,7 +320,7 @@ export class Pusher {
         const [hashed] = await Promise.all([this.#transfer.hashLarge(now, large), sameSize]);
         const found = hashed && this.#placeFound(slot, known, hashed.entry, before);
         if (hashed && found) {
-          noteBlocks(large, hashed);
+          noteFound(large, hashed);
           return await found;
         }
       }
@@ -389,7 +389,7 @@ export class Pusher {
       if (isSought && !done.isSame) await sameSize;
       const found = this.#placeFound(slot, known, done.entry, before);
       if (found) {
-        noteBlocks(large, done);
+        noteFound(large, done);
         return found;
       }
       // the fingerprints say so, and the hash does not: they are of no use
@@ -681,6 +681,11 @@ function noteBlocks(
   instead?: Buffer,
 ): void {
   if (blocks) large?.note(entry, blocks, instead);
+}
+
+/** What is known already may know more: how it lies sealed. */
+function noteFound(large: LargeFiles | undefined, found: ReadLarge): void {
+  if (large && !large.blocksOf(found.entry)) noteBlocks(large, found);
 }
 
 /** The parent's entry, with the line that it was read from, if the new one says nothing else. */

@@ -4,6 +4,7 @@ import type { BlockPrints, Verdict } from '../blocks/block-diff.ts';
 import type { Block } from '../blocks/block-feed.ts';
 import type { LargeFiles } from '../blocks/large-files.ts';
 import { PatchWriter } from '../blocks/patch-writer.ts';
+import type { PatchTarget } from '../blocks/patch-writer.ts';
 import { NotPatched } from '../ports/storage-account.ts';
 import type {
   FileSink,
@@ -14,13 +15,15 @@ import type {
   StoredPlace,
 } from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree, WholeFile } from '../ports/source-tree.ts';
-import type { Sealing, StoredFile } from '../sealed/sealing.ts';
+import type { SealedPatch, Sealing, StoredFile } from '../sealed/sealing.ts';
 import { ContentHash } from './content-hash.ts';
 import { LONG_PATHS_FOLDER_PATH, storedPath } from './stored-place.ts';
 import { stages } from '../timings/stages.ts';
 
 /** Files up to this size are read in one call and sent in one request: OpenSSH takes 255 KiB in one. */
 export const WHOLE_FILE_BYTES = 255 * 1024;
+/** A sealed file's chunks, of which blocks are made up. */
+const SEALED_CHUNK_BYTES = 64 * 1024;
 /** How often a large file that changes is read in all. */
 const LARGE_READS = 2;
 
@@ -169,29 +172,32 @@ export class Transfer {
    * @throws the errno error of the source, after which nothing of the file is in the run
    */
   async sendPatched(now: Entry, options: PatchOptions): Promise<Patched> {
+    const sealed = this.#sealing?.patch(options.before.sealed);
+    if (this.#sealing && !sealed) return { kind: 'refused', isForAll: false };
+    const older = { ...options.older, begins: options.before.sealed };
     const path = await this.#pathFor(now);
-    await using patch = new Patch(async () =>
-      this.#writer.openFileFrom?.(path, options.older, {
-        ...aboutNewFile(now),
-        expectedBytes: now.sizeBytes,
-      }),
-    );
+    const about = {
+      ...(sealed ? this.#aboutSealed() : aboutNewFile(now)),
+      expectedBytes: sealed ? sealed.mostStoredBytes(now.sizeBytes) : now.sizeBytes,
+    };
+    await using patch = new Patch(async () => this.#writer.openFileFrom?.(path, older, about), sealed);
     try {
-      const read = await this.#patch(patch, now, options);
-      const { entry, blocks } = read;
+      const { entry: clear, blocks: clearBlocks, ...read } = await this.#patch(patch, now, options);
       const { sink } = patch;
-      if (sink === undefined || options.isKnown(entry)) {
+      if (sink === undefined || options.isKnown(clear)) {
         await sink?.discard();
-        return { kind: 'read', entry, blocks, isSame: !read.isChanged };
+        const before = { ...clearBlocks, sealed: undefined };
+        return { kind: 'read', entry: clear, blocks: before, isSame: !read.isChanged };
       }
-      await sink.finish(entry.sizeBytes, entry.sha256);
+      const stored = await sealed?.end();
+      await sink.finish(stored?.sizeBytes ?? clear.sizeBytes, stored ? stored.sha256 : clear.sha256);
+      const entry = stored ? { ...clear, sealedBytes: stored.sizeBytes } : clear;
       if (read.isChanging) this.#reportChanging(entry);
-      const arrived = { entry, place: { folder: this.#writer.folder, path } };
       const { sentBytes } = read;
       return {
         kind: 'sent',
-        arrived,
-        blocks,
+        arrived: { entry, place: { folder: this.#writer.folder, path } },
+        blocks: { ...clearBlocks, sealed: stored?.header },
         sentBytes,
         storedBytes: sink.isShared ? sentBytes : entry.sizeBytes,
       };
@@ -222,13 +228,18 @@ export class Transfer {
       const { sizeBytes } = file.entry;
       const reading = options.large.reading(sizeBytes, before);
       const hashing = new ContentHash();
-      const writer = new PatchWriter(async () => patch.target());
+      const { sealed } = patch;
+      const writer = new PatchWriter(async () => patch.target(), { tellsZeros: sealed !== undefined });
+      sealed?.begin(sizeBytes);
+      // what an earlier pass made is there; what this one starts is empty
+      const isMade = patch.sink !== undefined;
       if (reading.isChanged && !patch.isGivenUp) await writer.start();
-      const isMade = patch.sink !== undefined && attempt > 1;
       const take = async (part: Iterable<readonly [Verdict, Block]>): Promise<void> => {
         for (const [verdict, block] of part) {
           if (patch.isGivenUp) continue;
-          const waiting = writer.take(isMade && verdict === 'keep' ? 'nothing' : verdict, block);
+          const told = verdictFor(verdict, block, { sealed, isMade, before });
+          if (told === 'write') sentBytes += block.lengthBytes;
+          const waiting = writer.take(told, block);
           if (waiting) await waiting;
         }
       };
@@ -239,7 +250,6 @@ export class Transfer {
       }
       await take(reading.end());
       if (!patch.isGivenUp) await writer.end();
-      sentBytes += reading.changedBytes;
       isChanged ||= reading.isChanged;
       const isChanging = !file.isUnchanged();
       if (isChanging && attempt < LARGE_READS) {
@@ -278,7 +288,8 @@ export class Transfer {
       const read = finished(file.entry, now.stored, hashing.finish(sizeBytes), isChanging);
       if (isChanging) this.#reportChanging(read);
       const entry = stored ? { ...read, sealedBytes: stored.sizeBytes } : read;
-      return { entry, stored, blocks: reading?.finish() };
+      const blocks = reading && withHeader(reading.finish(), { entry, header: stored?.header });
+      return { entry, stored, blocks };
     }
   }
 
@@ -305,14 +316,37 @@ export class Transfer {
   }
 }
 
+/** Holes of a file of many large blocks may end within one, where they can't be told apart from what stays. */
+function withHeader(
+  blocks: BlockPrints,
+  { entry, header }: { entry: Entry; header: Buffer | undefined },
+): BlockPrints {
+  const isAligned = blocks.blockBytes === SEALED_CHUNK_BYTES || entry.extents === undefined;
+  return { ...blocks, sealed: isAligned ? header : undefined };
+}
+
+/** Of a sealed file, what is not told apart by its fingerprint, too: where it ends, and that it ended elsewhere. */
+function verdictFor(
+  verdict: Verdict,
+  { offsetBytes, lengthBytes }: Block,
+  { sealed, isMade, before }: { sealed: SealedPatch | undefined; isMade: boolean; before: BlockPrints },
+): Verdict {
+  if (verdict !== 'keep') return verdict;
+  if (sealed?.mustSeal(offsetBytes, lengthBytes, before.sizeBytes)) return 'write';
+  return isMade ? 'there' : 'keep';
+}
+
 /** A file that is made from an older one as soon as something differs. */
 class Patch implements AsyncDisposable {
   readonly #open: () => Promise<PatchSink | undefined>;
+  readonly sealed: SealedPatch | undefined;
   #isGivenUp = false;
   sink: PatchSink | undefined;
 
-  constructor(open: () => Promise<PatchSink | undefined>) {
+  /** @param sealed - between the clear content and the file, if it lies sealed */
+  constructor(open: () => Promise<PatchSink | undefined>, sealed: SealedPatch | undefined) {
     this.#open = open;
+    this.sealed = sealed;
   }
 
   get isGivenUp(): boolean {
@@ -320,10 +354,11 @@ class Patch implements AsyncDisposable {
   }
 
   /** @throws NotPatched */
-  async target(): Promise<PatchSink> {
+  async target(): Promise<PatchTarget> {
     this.sink ??= await this.#open();
     if (this.sink === undefined) throw new NotPatched('the older file is not there', { isForAll: false });
-    return this.sink;
+    this.sealed?.into(this.sink);
+    return this.sealed ?? this.sink;
   }
 
   /** Nothing of it is in the run then. */

@@ -8,13 +8,15 @@ export interface BlockPrints {
   readonly blockBytes: number;
   /** 16 bytes for each block, in order. */
   readonly prints: Buffer;
+  /** How the content lies sealed, if it does: what is needed to change it there. */
+  readonly sealed?: Buffer | undefined;
 }
 
 /**
  * How a block of the new file is had from the old one: `keep` what is there, make it `zero`, `write` what was read; `nothing`
- * where both are zeros.
+ * where both are zeros; `there` where an earlier pass has put it.
  */
-export type Verdict = 'keep' | 'zero' | 'write' | 'nothing';
+export type Verdict = 'keep' | 'zero' | 'write' | 'nothing' | 'there';
 
 /**
  * Compares the blocks of a file, in order, with the fingerprints of an older content, and takes their fingerprints, in the
@@ -60,7 +62,7 @@ export class BlockDiff {
   }
 
   /** Blocks come one after another. */
-  next({ index, lengthBytes, bytes }: Block): Verdict {
+  next({ index, lengthBytes, bytes }: Block): Exclude<Verdict, 'there'> {
     const at = index * PRINT_BYTES;
     const zeros = this.#printer.zeros(lengthBytes);
     const print = bytes === undefined ? zeros : this.#printer.print(bytes);

@@ -17,15 +17,20 @@ type Pending =
   | { readonly kind: 'keep' | 'zero'; readonly offsetBytes: number; readonly lengthBytes: number }
   | { readonly kind: 'write'; readonly offsetBytes: number; readonly bytes: Buffer };
 
-/** Tells a target what becomes of each block; neighbours go together. The target is asked for with the first change. */
+/**
+ * Tells a target what becomes of each block; neighbours go together. The target is asked for with the first change. Zeros that
+ * were zeros before are told only to one that asks for that.
+ */
 export class PatchWriter {
   readonly #open: () => Promise<PatchTarget>;
+  readonly #tellsZeros: boolean;
   readonly #held: Pending[] = [];
   #target: PatchTarget | undefined;
   #pending: Pending | undefined;
 
-  constructor(open: () => Promise<PatchTarget>) {
+  constructor(open: () => Promise<PatchTarget>, { tellsZeros }: { tellsZeros: boolean }) {
     this.#open = open;
+    this.#tellsZeros = tellsZeros;
   }
 
   /** Has the target made now: that something changed is known. */
@@ -35,9 +40,13 @@ export class PatchWriter {
 
   /** Undefined if there is nothing to wait for. The bytes of a block to be written are the target's from here on. */
   take(verdict: Verdict, block: Block): Promise<void> | undefined {
-    if (verdict === 'nothing' && this.#pending === undefined) return undefined;
-    if (this.#joins(verdict, block)) return undefined;
-    return this.#takeNext(verdict, block);
+    const isChange = verdict === 'zero' || verdict === 'write';
+    const kind = verdict === 'nothing' && this.#tellsZeros ? 'zero' : verdict;
+    const isPassed = kind === 'nothing' || kind === 'there';
+    if (isPassed && this.#pending === undefined) return undefined;
+    const mustStart = isChange && this.#target === undefined;
+    if (!mustStart && this.#joins(kind, block)) return undefined;
+    return this.#takeNext(kind, block, mustStart);
   }
 
   /** Tells what is left. */
@@ -59,13 +68,22 @@ export class PatchWriter {
     }
     if (pending.offsetBytes + pending.lengthBytes !== offsetBytes) return false;
     // before the first change nobody copies anything: it may grow
-    if (this.#target !== undefined && pending.lengthBytes + lengthBytes > MOST_KEPT_BYTES) return false;
+    if (
+      pending.kind === 'keep' &&
+      this.#target !== undefined &&
+      pending.lengthBytes + lengthBytes > MOST_KEPT_BYTES
+    )
+      return false;
     this.#pending = { ...pending, lengthBytes: pending.lengthBytes + lengthBytes };
     return true;
   }
 
-  async #takeNext(verdict: Verdict, { offsetBytes, lengthBytes, bytes }: Block): Promise<void> {
-    if (verdict === 'zero' || verdict === 'write') await this.start();
+  async #takeNext(
+    verdict: Verdict,
+    { offsetBytes, lengthBytes, bytes }: Block,
+    mustStart: boolean,
+  ): Promise<void> {
+    if (mustStart) await this.start();
     if (this.#target !== undefined) await this.#flush();
     // stretches that are kept, apart by zeros, before the first change
     else if (this.#pending !== undefined) {
@@ -73,7 +91,7 @@ export class PatchWriter {
       this.#pending = undefined;
       if (this.#held.length === MOST_HELD) await this.start();
     }
-    if (verdict === 'nothing') return;
+    if (verdict === 'nothing' || verdict === 'there') return;
     if (verdict === 'write') {
       if (bytes === undefined) throw new Error('a hole is not written');
       this.#pending = { kind: 'write', offsetBytes, bytes };

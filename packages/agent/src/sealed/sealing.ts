@@ -1,5 +1,6 @@
 import type { Entry } from '@bakker/impl-format';
-import type { FileSink } from '../ports/storage-account.ts';
+import type { PatchTarget } from '../blocks/patch-writer.ts';
+import type { FileSink, PatchSink } from '../ports/storage-account.ts';
 
 /** Seals all that one run stores. */
 export interface Sealing {
@@ -15,6 +16,13 @@ export interface Sealing {
    * @param content - `sizeBytes`: exactly what it will have; `isHashed`: tell the SHA-256 of what was stored
    */
   file(sink: FileSink, content: { sizeBytes: number; isHashed: boolean }): SealedFile;
+  /**
+   * Starts to change a large file that an earlier run sealed to the same keys. Undefined if it has to be sealed anew: its
+   * header is full, or it is not known.
+   *
+   * @param header - as it was remembered: `StoredFile.header`
+   */
+  patch(header: Buffer | undefined): SealedPatch | undefined;
   /** A manifest. */
   manifest(clear: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer>;
 }
@@ -27,10 +35,26 @@ export interface SealedFile extends Disposable {
   end(): Promise<StoredFile>;
 }
 
+/** A large file being changed. Stretches are of the clear content: whole blocks. */
+export interface SealedPatch extends PatchTarget {
+  /** Bytes that a content of this size takes at the most. */
+  mostStoredBytes(sizeBytes: number): number;
+  /** A pass over the content begins: it has this size now. */
+  begin(sizeBytes: number): void;
+  /** Where it goes, once that is there. */
+  into(sink: PatchSink): void;
+  /** Whether a block that stays has to be sealed again, because an end lies in it, or lay. @param beforeBytes - size before */
+  mustSeal(offsetBytes: number, lengthBytes: number, beforeBytes: number): boolean;
+  /** Writes the header: from here on it can be opened. */
+  end(): Promise<StoredFile>;
+}
+
 /** What lies on the storage. */
 export interface StoredFile {
   readonly sizeBytes: number;
   readonly sha256: Buffer | undefined;
+  /** Of a file that can be changed later, its beginning: to be remembered here, as the storage's copy proves nothing. */
+  readonly header?: Buffer | undefined;
 }
 
 /** Decides where the entries of a sealed run lie in its folder. Asked once for each, in the order of the manifest. */

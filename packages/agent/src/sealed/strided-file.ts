@@ -1,3 +1,4 @@
+import { shortStridedHeader } from '@bakker/impl-format/sealed';
 import type { StridedSealer } from '@bakker/impl-format/sealed';
 import type { FileSink } from '../ports/storage-account.ts';
 import { Appending } from './appending.ts';
@@ -15,7 +16,7 @@ export class StridedFile implements SealedFile {
   #partialBytes = 0;
   /** Sealed so far: whole chunks, unless it is all. */
   #doneBytes = 0;
-  #hasHeader = false;
+  #header: Buffer | undefined;
 
   constructor(
     sealer: StridedSealer,
@@ -43,7 +44,7 @@ export class StridedFile implements SealedFile {
 
   async end(): Promise<StoredFile> {
     await this.#zerosUpTo(this.#sizeBytes);
-    return this.#out.end();
+    return { ...(await this.#out.end()), header: this.#header && shortStridedHeader(this.#header) };
   }
 
   [Symbol.dispose](): void {
@@ -105,9 +106,9 @@ export class StridedFile implements SealedFile {
 
   /** The size is known, and so is the header: it comes first, that the storage's own hash need not read the file again. */
   async #start(index: number): Promise<void> {
-    if (!this.#hasHeader) {
-      this.#hasHeader = true;
-      await this.#out.add([this.#sealer.header(this.#sizeBytes)]);
+    if (this.#header === undefined) {
+      this.#header = this.#sealer.header(this.#sizeBytes);
+      await this.#out.add([this.#header]);
     }
     await this.#out.seek(this.#sealer.offset(index));
   }

@@ -15,7 +15,13 @@ export { Keyring } from './keyring.ts';
 export { Sealer, STRIDED_FROM_BYTES } from './sealer.ts';
 export type { PackedStream } from './packed-seal.ts';
 export type { ChunkRequest, StridedSealer } from './strided-seal.ts';
-export { hasRoomForKey, readStridedHeader, type StridedHeader } from './strided-header.ts';
+export {
+  hasRoomForKey,
+  readShortStridedHeader,
+  readStridedHeader,
+  shortStridedHeader,
+  type StridedHeader,
+} from './strided-header.ts';
 export { stridedSizeBytes } from './strided-layout.ts';
 export {
   openSealed,

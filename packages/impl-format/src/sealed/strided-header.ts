@@ -108,6 +108,24 @@ export function readStridedHeader(bytes: Buffer): StridedHeader {
   };
 }
 
+/**
+ * What a server keeps of a header to go on with the file by: without the zeros and without the MAC.
+ *
+ * @param bytes - a header
+ */
+export function shortStridedHeader(bytes: Buffer): Buffer {
+  const { envelopes } = readStridedHeader(bytes);
+  const end = envelopes.reduce((at, envelope) => at + envelope.length, TABLE_AT);
+  return Buffer.from(bytes.subarray(0, end));
+}
+
+/** Reads what `shortStridedHeader` made. @throws SealedError */
+export function readShortStridedHeader(short: Buffer): StridedHeader {
+  const bytes = Buffer.alloc(stridedHeaderSizeBytes(short));
+  short.copy(bytes);
+  return readStridedHeader(bytes);
+}
+
 /** @throws SealedError DAMAGED */
 export function checkStridedHeader(bytes: Buffer, headerSizeBytes: number, lastFileKey: KeyObject): void {
   const mac = bytes.subarray(headerSizeBytes - MAC_BYTES, headerSizeBytes);

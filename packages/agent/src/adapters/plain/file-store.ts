@@ -3,6 +3,7 @@ import type {
   FileSink,
   LinkOutcome,
   NewFile,
+  OlderFile,
   PatchSink,
   Space,
   StoredItem,
@@ -42,12 +43,12 @@ export interface FileStore extends AsyncDisposable {
   /** `expectedBytes`, if it is known to be little, spares a connection made for content. */
   openFile(path: Buffer, about: NewFile, expectedBytes?: number): Promise<FileSink>;
   /**
-   * A new file that takes from an older one. Undefined if that is not there, does not have `sizeBytes`, or nothing can be
+   * A new file that takes from an older one. Undefined if that is not there, is not what it must be, or nothing can be
    * copied here.
    */
   openFileFrom(
     path: Buffer,
-    older: { readonly path: Buffer; readonly sizeBytes: number },
+    older: Omit<OlderFile, 'place'> & { readonly path: Buffer },
     about: NewFile,
   ): Promise<PatchSink | undefined>;
   /** A small file whole. `sizeBytes` is what is expected; a longer file is read on, a missing one is MissingFromStorage. */

@@ -6,6 +6,7 @@ import type {
   FileSink,
   LinkOutcome,
   NewFile,
+  OlderFile,
   PatchSink,
   Space,
   StoredItem,
@@ -93,7 +94,7 @@ export class LocalFileStore implements FileStore {
 
   async openFileFrom(
     path: Buffer,
-    older: { path: Buffer; sizeBytes: number },
+    older: Omit<OlderFile, 'place'> & { path: Buffer },
     about: NewFile,
   ): Promise<PatchSink | undefined> {
     const from = this.#openOlder(older);
@@ -218,7 +219,11 @@ export class LocalFileStore implements FileStore {
   }
 
   /** Undefined if it is not there, or is not what it should be. */
-  #openOlder({ path, sizeBytes }: { path: Buffer; sizeBytes: number }): number | undefined {
+  #openOlder({
+    path,
+    sizeBytes,
+    begins = Buffer.alloc(0),
+  }: Omit<OlderFile, 'place'> & { path: Buffer }): number | undefined {
     let descriptor: number;
     try {
       const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
@@ -227,7 +232,11 @@ export class LocalFileStore implements FileStore {
       return undefined;
     }
     const stat = fs.fstatSync(descriptor);
-    if (stat.isFile() && stat.size === sizeBytes) return descriptor;
+    const start = Buffer.alloc(begins.length);
+    if (stat.isFile() && stat.size === sizeBytes) {
+      this.#do('read', path, () => fs.readSync(descriptor, start, 0, start.length, 0));
+      if (start.equals(begins)) return descriptor;
+    }
     fs.closeSync(descriptor);
     return undefined;
   }

@@ -98,13 +98,13 @@ export class PlainRunWriter implements RunWriter {
 
   async #openFileFrom(
     path: Buffer,
-    { place, sizeBytes }: OlderFile,
+    { place, ...older }: OlderFile,
     about: NewFile,
   ): Promise<PatchSink | undefined> {
     // what a cut-off run left may be short on the storage's disk
     if (place.folder === this.folder || this.#carried.has(place.folder)) return undefined;
-    const older = { path: joinPath(this.#rootOf(place.folder), place.path), sizeBytes };
-    return this.#store.openFileFrom(this.#at(path), older, about);
+    const from = { path: joinPath(this.#rootOf(place.folder), place.path), ...older };
+    return this.#store.openFileFrom(this.#at(path), from, about);
   }
 
   /**

@@ -15,11 +15,13 @@ import type {
   FileSink,
   LinkOutcome,
   NewFile,
+  OlderFile,
   PatchSink,
   Space,
   StoredItem,
 } from '../../ports/storage-account.ts';
 import { readAhead } from '../sftp/read-ahead.ts';
+import { startsWith } from '../sftp/starts-with.ts';
 import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
@@ -148,7 +150,7 @@ export class SftpFileStore implements FileStore {
 
   async openFileFrom(
     path: Buffer,
-    older: { path: Buffer; sizeBytes: number },
+    older: Omit<OlderFile, 'place'> & { path: Buffer },
     about: NewFile,
   ): Promise<PatchSink | undefined> {
     // both handles have to be of one channel: one process has them
@@ -271,12 +273,12 @@ export class SftpFileStore implements FileStore {
   /** Undefined if it is not there, or is not as long as it should be. */
   async #openOlder(
     client: SftpClient,
-    { path, sizeBytes }: { path: Buffer; sizeBytes: number },
+    { path, sizeBytes, begins }: Omit<OlderFile, 'place'> & { path: Buffer },
   ): Promise<Handle | undefined> {
     try {
       const handle = await client.open(this.#full(path), OPEN.READ);
       const stat = await client.fstat(handle);
-      if (stat.sizeBytes === sizeBytes) return handle;
+      if (stat.sizeBytes === sizeBytes && (await startsWith(client, handle, begins))) return handle;
       await client.close(handle);
       return undefined;
     } catch (error) {

@@ -7,6 +7,7 @@ import {
   parsePublishReply,
 } from '@bakker/impl-format';
 import type { BeginReply, ManifestFollower, PublishRequest, RunName } from '@bakker/impl-format';
+import { OPEN, SftpStatusError } from '@bakker/sftp';
 import { createHash } from 'node:crypto';
 import { AgentError } from '../../errors.ts';
 import type {
@@ -23,6 +24,7 @@ import type {
   RunWriter,
   StoredPlace,
 } from '../../ports/storage-account.ts';
+import { startsWith } from '../sftp/starts-with.ts';
 import { createBody, putBody, stringIn } from './body-writer.ts';
 import { ManifestUplink } from './manifest-uplink.ts';
 import { ShellPatchSink } from './patch-sink.ts';
@@ -141,14 +143,31 @@ export class ShellRunWriter implements RunWriter {
     return new NewFileSink(this.#verbs, { bytes, path }, about);
   }
 
+  /** False also where the key may not read. */
+  async #startsWith(path: Buffer, begins: Buffer): Promise<boolean> {
+    const { sftp } = this.#verbs;
+    try {
+      const handle = await sftp.open(path, OPEN.READ);
+      try {
+        return await startsWith(sftp, handle, begins);
+      } finally {
+        sftp.close(handle).catch(() => undefined);
+      }
+    } catch (error) {
+      if (error instanceof SftpStatusError) return false;
+      throw this.#verbs.explained(error, `read ${escapeName(path)}`);
+    }
+  }
+
   async #openFileFrom(
     path: Buffer,
-    { place, sizeBytes }: OlderFile,
+    { place, sizeBytes, begins }: OlderFile,
     about: NewFile,
   ): Promise<PatchSink | undefined> {
     this.#stage = 'writing';
     if (place.folder === this.#parentRun && this.parent?.isHurt(place.path)) return undefined;
     const source = Buffer.concat([Buffer.from(`${place.folder}/`), place.path]);
+    if (begins !== undefined && !(await this.#startsWith(source, begins))) return undefined;
     const mostBytes = Math.min(sizeBytes, about.expectedBytes ?? sizeBytes);
     return new ShellPatchSink(this.#verbs, { source, path, mostBytes }, about);
   }

@@ -5,7 +5,7 @@ import type { BlockPrints } from '../../blocks/block-diff.ts';
 import type { BlockMemory } from '../../ports/state-folder.ts';
 
 /** Raised when the tables change: an older file is emptied. */
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 /** Fingerprints of 4 TiB in blocks of 64 KiB. */
 const MOST_BYTES = 1024 ** 3;
 const CHECK_BYTES = 16;
@@ -49,12 +49,13 @@ export class SqliteBlockMemory implements BlockMemory {
     const row = this.#statements.byContent.get(sha256);
     if (row?.size !== sizeBytes) return undefined;
     const { blockBytes, prints } = row;
+    const sealed = row.sealed ?? undefined;
     const isWhole = prints.length === Math.ceil(sizeBytes / blockBytes) * PRINT_BYTES;
-    if (!isWhole || !row.checksum.equals(checksum(sha256, { sizeBytes, blockBytes, prints }))) {
+    if (!isWhole || !row.checksum.equals(checksum(sha256, { sizeBytes, blockBytes, prints, sealed }))) {
       this.forget(sha256);
       return undefined;
     }
-    return { sizeBytes, blockBytes, prints };
+    return { sizeBytes, blockBytes, prints, sealed };
   }
 
   byInode(filesystem: Buffer, inode: bigint): { sizeBytes: number; sha256: Buffer } | undefined {
@@ -63,7 +64,7 @@ export class SqliteBlockMemory implements BlockMemory {
   }
 
   add({ sha256, blocks, filesystem, inode, instead }: Parameters<BlockMemory['add']>[0]): void {
-    const { sizeBytes, blockBytes, prints } = blocks;
+    const { sizeBytes, blockBytes, prints, sealed } = blocks;
     this.#statements.forget.run(sha256);
     this.#statements.add.run(
       sha256,
@@ -73,7 +74,8 @@ export class SqliteBlockMemory implements BlockMemory {
       checksum(sha256, blocks),
       filesystem,
       BigInt.asIntN(64, inode),
-      prints.length,
+      prints.length + (sealed?.length ?? 0),
+      sealed ?? null,
     );
     if (instead && !instead.equals(sha256)) this.#statements.replace.run(instead);
   }
@@ -104,18 +106,24 @@ export class SqliteBlockMemory implements BlockMemory {
       CREATE TABLE blocks (
         id INTEGER PRIMARY KEY AUTOINCREMENT, sha256 BLOB NOT NULL UNIQUE, size INTEGER NOT NULL,
         filesystem BLOB NOT NULL, inode INTEGER NOT NULL, isReplaced INTEGER NOT NULL DEFAULT 0,
-        blockBytes INTEGER NOT NULL, checksum BLOB NOT NULL, length INTEGER NOT NULL, prints BLOB NOT NULL
+        blockBytes INTEGER NOT NULL, checksum BLOB NOT NULL, length INTEGER NOT NULL, prints BLOB NOT NULL,
+        sealed BLOB
       );
       CREATE INDEX blocks_by_inode ON blocks (inode);
       PRAGMA user_version = ${SCHEMA_VERSION};`);
   }
 }
 
-function checksum(sha256: Buffer, { sizeBytes, blockBytes, prints }: BlockPrints): Buffer {
+function checksum(sha256: Buffer, { sizeBytes, blockBytes, prints, sealed }: BlockPrints): Buffer {
   const about = Buffer.alloc(16);
   about.writeBigUInt64BE(BigInt(sizeBytes));
   about.writeBigUInt64BE(BigInt(blockBytes), 8);
-  const digest = createHash('sha256').update(sha256).update(about).update(prints).digest();
+  const digest = createHash('sha256')
+    .update(sha256)
+    .update(about)
+    .update(prints)
+    .update(sealed ?? '')
+    .digest();
   return digest.subarray(0, CHECK_BYTES);
 }
 
@@ -126,14 +134,14 @@ function prepare(database: Database.Database) {
     restore: database.prepare('UPDATE blocks SET isReplaced = 0 WHERE isReplaced = 1'),
     byContent: database.prepare<
       [Buffer],
-      { size: number; blockBytes: number; checksum: Buffer; prints: Buffer }
-    >('SELECT size, blockBytes, checksum, prints FROM blocks WHERE sha256 = ?'),
+      { size: number; blockBytes: number; checksum: Buffer; prints: Buffer; sealed: Buffer | null }
+    >('SELECT size, blockBytes, checksum, prints, sealed FROM blocks WHERE sha256 = ?'),
     byInode: database.prepare<[bigint, Buffer], { size: number; sha256: Buffer }>(
       'SELECT size, sha256 FROM blocks WHERE inode = ? AND filesystem = ? ORDER BY id DESC LIMIT 1',
     ),
-    add: database.prepare<[Buffer, number, number, Buffer, Buffer, Buffer, bigint, number]>(
-      `INSERT INTO blocks (sha256, size, blockBytes, prints, checksum, filesystem, inode, length)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    add: database.prepare<[Buffer, number, number, Buffer, Buffer, Buffer, bigint, number, Buffer | null]>(
+      `INSERT INTO blocks (sha256, size, blockBytes, prints, checksum, filesystem, inode, length, sealed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     replace: database.prepare<[Buffer]>('UPDATE blocks SET isReplaced = 1 WHERE sha256 = ?'),
     forget: database.prepare<[Buffer]>('DELETE FROM blocks WHERE sha256 = ?'),
