@@ -45,7 +45,7 @@ t.test(
       phases,
     );
     const files = timings?.phases.find(({ phase }) => phase === 'files');
-    for (const work of ['scan', 'read', 'send', 'receive', 'manifest'])
+    for (const work of ['scan', 'compare', 'read', 'send', 'receive', 'manifest'])
       t.ok((files?.works[work] ?? -1) >= 0, `${work} is told`);
     t.ok((timings?.cpuSeconds ?? 0) > 0);
     const back = `${world.bakker.folder}/back`;

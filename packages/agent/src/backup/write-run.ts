@@ -152,7 +152,7 @@ export async function writeRun(
   for await (const pairs of mergeJoin<Entry, Entry>(scan, earlier?.batches() ?? nothing())) {
     signal.throwIfAborted();
     for (const { path, left, right } of pairs) counts.count(path, left !== undefined, right !== undefined);
-    const done = await pusher.push(pairs);
+    const done = await stages.doing('compare', () => pusher.push(pairs));
     advance(progress, done);
     objects.add(done);
     if (done.length > 0) await write(await stages.doing('manifest', () => encoder.encode(done)));

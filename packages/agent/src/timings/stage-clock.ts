@@ -3,7 +3,7 @@ export type Phase =
   'starting' | 'connecting' | 'preparing' | 'freezing' | 'files' | 'flushing' | 'publishing' | 'cleaning-up';
 
 /** What the main thread does within a phase, many times and in turns. */
-export type Work = 'scan' | 'read' | 'hash' | 'seal' | 'manifest' | 'send' | 'receive' | 'write';
+export type Work = 'scan' | 'compare' | 'read' | 'hash' | 'seal' | 'manifest' | 'send' | 'receive' | 'write';
 
 /** Counters of this process, each from its start. */
 export interface Counters {

@@ -66,6 +66,7 @@ const PHASES: Readonly<Record<Phase, string>> = {
 };
 const WORKS: Readonly<Record<Work, string>> = {
   scan: 'scanning',
+  compare: 'comparing',
   read: 'reading and hashing small files',
   hash: 'hashing',
   seal: 'sealing and opening',
