@@ -215,3 +215,21 @@ t.test('whatever is asked while a run is published, the session goes on', async 
   await published;
   t.equal((await Promise.all(asked)).length, asked.length);
 });
+
+t.test('a byte here and there is charged for the blocks that it takes', async (t) => {
+  using root = temporaryRoot('scattered');
+  mkdirSync(`${root.account}/.bakker`);
+  writeFileSync(`${root.account}/.bakker/account.yaml`, 'space:\n  limit: 3M\n');
+  const first = await publishRun(root.path, { kept: 'the past' });
+  await using shell = await Shell.open({ root: root.path });
+  await shell.begin(first);
+  const handle = await shell.create('scattered');
+  let status: unknown;
+  let written = 0;
+  for (; typeof status !== 'number' && written < 2000; written++)
+    status = await statusOf(shell.write(handle, written * 4096 + 7, 'x'));
+  t.equal(status, 15);
+  t.ok(written > 600 && written < 800, `${written} blocks in 3 MB`);
+  await shell.finish(handle, (written - 1) * 4096);
+  t.equal(await statusOf(shell.put('more', PIECE)), 15);
+});

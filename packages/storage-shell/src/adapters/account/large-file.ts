@@ -74,7 +74,7 @@ export class LargeFile implements NewLargeFile {
 
   write(offsetBytes: number, bytes: Buffer): void {
     this.#checkOpen();
-    this.#charge.write(bytes.length, this.#endBytes);
+    this.#charge.write(blockBytesOf(offsetBytes, bytes.length), this.#endBytes);
     this.#changing(offsetBytes);
     writeAll(this.#fd, bytes, offsetBytes);
     this.#endBytes = Math.max(this.#endBytes, offsetBytes + bytes.length);
@@ -94,6 +94,8 @@ export class LargeFile implements NewLargeFile {
     if (!Number.isSafeInteger(endBytes)) throw new StorageError('OUT_OF_ORDER', 'no file is so long');
     this.#changing(offsetBytes);
     if (this.#hashedBytes !== undefined && offsetBytes < this.#hashedBytes) this.#hashedBytes = undefined;
+    // What of its first and last block stays is written anew, where they are shared.
+    this.#charge.write(2 * BLOCK_BYTES, this.#endBytes);
     if (!punchHole(this.#fd, { offsetBytes, lengthBytes })) {
       throw new StorageError('UNSUPPORTED', 'this file system makes no holes: write zeros');
     }
@@ -104,6 +106,7 @@ export class LargeFile implements NewLargeFile {
     this.#checkOpen();
     this.#changing(Math.min(sizeBytes, this.#endBytes));
     if (this.#hashedBytes !== undefined && sizeBytes < this.#hashedBytes) this.#hashedBytes = undefined;
+    this.#charge.write(BLOCK_BYTES, this.#endBytes);
     this.#truncate(sizeBytes);
   }
 
@@ -227,6 +230,14 @@ export class LargeFile implements NewLargeFile {
   }
 }
 
+const BLOCK_BYTES = 4096;
 const ZEROS = Buffer.alloc(64 * 1024);
 /** About 10 ms of hashing. */
 const MAX_ZERO_BYTES = 16 * 1024 * 1024;
+
+/** A byte takes a block: who writes one here and one there must not be charged for bytes. */
+function blockBytesOf(offsetBytes: number, lengthBytes: number): number {
+  if (lengthBytes === 0) return 0;
+  const first = Math.floor(offsetBytes / BLOCK_BYTES);
+  return (Math.ceil((offsetBytes + lengthBytes) / BLOCK_BYTES) - first) * BLOCK_BYTES;
+}

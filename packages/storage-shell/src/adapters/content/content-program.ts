@@ -36,9 +36,10 @@ function perform(task: ContentTask): number | Uint8Array {
     case 'hash':
       return hash(task);
     case 'digest': {
-      const digest = (hashes.get(task.hash) ?? createHash('sha256')).digest();
+      const sum = hashes.get(task.hash);
+      if (sum === undefined) throw new Error('a hash was lost with the thread that had it');
       hashes.delete(task.hash);
-      return digest;
+      return sum.digest();
     }
     case 'forget':
       hashes.delete(task.hash);
@@ -72,7 +73,10 @@ function copyByHand(range: { from: number; to: number; at: number; length: numbe
 
 function hash({ hash: number, fd, atBytes, endBytes }: ContentTask & { kind: 'hash' }): number {
   let sum = hashes.get(number);
-  if (sum === undefined) hashes.set(number, (sum = createHash('sha256')));
+  if (sum === undefined) {
+    if (atBytes > 0) throw new Error('a hash was lost with the thread that had it');
+    hashes.set(number, (sum = createHash('sha256')));
+  }
   const stop = Math.min(endBytes, atBytes + SLICE_BYTES);
   // While this slice is hashed, the disk reads the next.
   if (stop < endBytes) readAheadOf(fd, { offsetBytes: stop, lengthBytes: SLICE_BYTES });

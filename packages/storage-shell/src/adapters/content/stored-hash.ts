@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { StorageError } from '../../errors.ts';
 import type { ContentThread } from './content-thread.ts';
 
@@ -48,7 +49,7 @@ export class StoredHash {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#isStopped) throw new StorageError('OUT_OF_ORDER', 'the file was discarded');
     if (this.#atBytes !== sizeBytes) throw new Error(`${this.#atBytes} of ${sizeBytes} bytes are in a hash`);
-    return this.#options.thread.digest(this.#number);
+    return this.#isUsed ? this.#options.thread.digest(this.#number) : hash('sha256', '', 'buffer');
   }
 
   /** Resolves when the file is not read any more. */
