@@ -23,6 +23,8 @@ export function compressIfSmaller(content: Uint8Array, overheadBytes: number): B
   if (content.length + overheadBytes <= BLOCK_BYTES || !looksCompressible(content)) return undefined;
   const compressed = zstdCompressSync(content, {
     chunkSize: Math.min(Math.max(content.length, LEAST_CHUNK_BYTES), MOST_CHUNK_BYTES),
+    // lets it take tables of the content's size, and a reader a window of it
+    pledgedSrcSize: content.length,
     params: PARAMS,
   });
   const isSmaller = blocks(compressed.length + overheadBytes) < blocks(content.length + overheadBytes);

@@ -1,6 +1,6 @@
 import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { openEnvelope } from './envelope.ts';
+import { openEnvelope, readEnvelope } from './envelope.ts';
 import type { PrivateKey } from './key-pair.ts';
 
 /** Each opened run key costs some hundred bytes; an account of years has fewer runs than this. */
@@ -13,9 +13,25 @@ const KEPT_RUN_KEYS = 4096;
 export class Keyring {
   readonly #privateKeys: readonly PrivateKey[];
   readonly #opened = new Map<string, KeyObject>();
+  #last: { readonly envelope: Buffer; readonly key: KeyObject } | undefined;
 
   constructor(privateKeys: readonly PrivateKey[]) {
     this.#privateKeys = privateKeys;
+  }
+
+  /**
+   * For the envelope that starts at `at`. Files that follow one another mostly have the same.
+   *
+   * @throws SealedError TRUNCATED, MALFORMED, KEY_MISSING or DAMAGED
+   */
+  runKeyAt(bytes: Buffer, at: number): { readonly key: KeyObject; readonly envelopeBytes: number } {
+    const last = this.#last;
+    if (last !== undefined && isAt(bytes, at, last.envelope))
+      return { key: last.key, envelopeBytes: last.envelope.length };
+    const envelope = readEnvelope(bytes, at);
+    const key = this.runKey(envelope);
+    this.#last = { envelope: Buffer.from(envelope), key };
+    return { key, envelopeBytes: envelope.length };
   }
 
   /** @throws SealedError KEY_MISSING or DAMAGED */
@@ -28,4 +44,9 @@ export class Keyring {
     this.#opened.set(name, key);
     return key;
   }
+}
+
+function isAt(bytes: Buffer, at: number, wanted: Buffer): boolean {
+  const end = at + wanted.length;
+  return end <= bytes.length && bytes.compare(wanted, 0, wanted.length, at, end) === 0;
 }

@@ -10,6 +10,9 @@ import type { Keyring } from './keyring.ts';
 import { PackedSeals } from './packed.ts';
 import { SealedError } from './sealed-error.ts';
 
+const LEAST_PIECE_BYTES = 1024;
+const MOST_PIECE_BYTES = 256 * 1024;
+
 /**
  * Opens a packed file that is all in memory.
  *
@@ -19,9 +22,9 @@ import { SealedError } from './sealed-error.ts';
 export function openPackedBuffer(sealed: Buffer, keyring: Keyring, mostBytes: number): Buffer {
   const { isCompressed, chunkSizeBytes } = readPrefix(sealed);
   if (sealed.length < IDENTITY_BYTES) throw new SealedError('TRUNCATED', 'it ends in the header');
-  const envelope = readEnvelope(sealed, IDENTITY_BYTES);
-  let at = IDENTITY_BYTES + envelope.length;
-  const seals = new PackedSeals(keyring.runKey(envelope), sealed.subarray(0, at));
+  const { key, envelopeBytes } = keyring.runKeyAt(sealed, IDENTITY_BYTES);
+  let at = IDENTITY_BYTES + envelopeBytes;
+  const seals = new PackedSeals(key, sealed.subarray(0, at));
   const sealedChunkBytes = chunkSizeBytes + TAG_BYTES;
   const pieces: Buffer[] = [];
   do {
@@ -93,7 +96,11 @@ function openPackedChunk(
 
 function decompress(content: Buffer, mostBytes: number): Buffer {
   try {
-    return zstdDecompressSync(content, { maxOutputLength: Math.max(1, mostBytes) });
+    return zstdDecompressSync(content, {
+      maxOutputLength: Math.max(1, mostBytes),
+      // a byte more than is due, so that one piece of memory is enough to see the end
+      chunkSize: Math.min(Math.max(mostBytes + 1, LEAST_PIECE_BYTES), MOST_PIECE_BYTES),
+    });
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
     if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLong(mostBytes);

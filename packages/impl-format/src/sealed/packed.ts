@@ -7,6 +7,7 @@ import { envelopeSizeBytes } from './envelope.ts';
 
 const INDEX_AT = 7;
 const LAST_AT = 11;
+const ZERO_NONCE = Buffer.alloc(NONCE_BYTES);
 /** An index has 32 bits; nothing but a broken program gets there. */
 const MOST_CHUNKS = 2 ** 32;
 
@@ -35,7 +36,7 @@ export class PackedSeals {
   /** The nonce is the chunk's number and whether it is the last: under a file's own key none comes twice. */
   next(isLast: boolean): ChunkSeal {
     if (this.#nextIndex >= MOST_CHUNKS) throw new Error('a packed file has too many chunks');
-    const nonce = Buffer.alloc(NONCE_BYTES);
+    const nonce = Buffer.from(ZERO_NONCE);
     nonce.writeUInt32BE(this.#nextIndex++, INDEX_AT);
     nonce[LAST_AT] = isLast ? 1 : 0;
     return { key: this.#key, nonce, aad: this.#header };
