@@ -1,6 +1,7 @@
 import { formatAccountAddress } from './account-address.ts';
 import type { AccountAddress } from './config.ts';
 import { DEFAULTS } from './defaults.ts';
+import { NO_LIMITS } from '../limits/limits.ts';
 import type { EncryptSettings } from './read-encrypt.ts';
 
 /** What `bakker init` found out. */
@@ -69,13 +70,15 @@ ${renderEncrypt(encrypt)}
 # How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. Without services, none. docs/snapshots.md.
 #snapshot: { provider: ${DEFAULTS.snapshot.provider}, lvm-size: ${DEFAULTS.snapshot.lvmSize.share * 100}% }
 
-# How much of the line and of this machine a run may take: bytes a second, normal, low or idle, 0 to 19, processors, bytes.
+# How much of this machine a run may take: the disk (normal, low, idle), the processor (0 to 19), memory for what is in flight.
+#io-priority: ${NO_LIMITS.ioPriority}
+#nice: ${NO_LIMITS.nice}
+#memory: ${NO_LIMITS.memoryBytes / 1024 ** 2}M
+
+# Examples: without these there is no limit. Bytes a second to the storage and from it, and processors.
 #limit-upload: 10M
-#limit-download: 50M
-#io-priority: normal
-#nice: 0
+#limit-download: 10M
 #cores: 2
-#memory: 64M
 
 # Of changed files of this size and more, only changed blocks are sent; off: always the whole file.
 #block-change: ${DEFAULTS.blockChange}
