@@ -1,66 +1,247 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import type { BackupReport } from './harness/json-contracts.ts';
 import { mountLoopFilesystem } from './harness/loop-fs.ts';
-import { pseudoRandomBytes, settle } from './harness/sample-tree.ts';
-import { findBrokenPromises } from './harness/storage-check.ts';
-import { makeWorld, type World } from './harness/world.ts';
+import { pseudoRandom, pseudoRandomBytes, settle } from './harness/sample-tree.ts';
+import { makeSealedWorld } from './harness/sealed-world.ts';
+import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
+import { makeWorld, type StorageKind, type World } from './harness/world.ts';
 
 const MIB = 1024 * 1024;
 const BLOCK = 64 * 1024;
+const DISK_BYTES = 400 * MIB;
+
+t.jobs = 4;
 
 const PLACES = [
   { kind: 'local', type: 'ext4' },
-  { kind: 'local', type: 'xfs' },
+  { kind: 'local', type: 'xfs', sealed: true },
   { kind: 'plain', type: 'ext4' },
-  { kind: 'plain', type: 'btrfs' },
-  { kind: 'shell', type: 'ext4' },
+  { kind: 'plain', type: 'btrfs', sealed: true },
+  { kind: 'shell', type: 'ext4', sealed: true },
   { kind: 'shell', type: 'xfs' },
-] as const;
+] as const satisfies readonly { kind: StorageKind; type: string; sealed?: true }[];
 
-for (const { kind, type } of PLACES) {
+for (const { kind, type, ...how } of PLACES) {
+  const isSealed = 'sealed' in how;
+  const name = `${kind}, ${type}${isSealed ? ', sealed' : ''}`;
   t.test(
-    `changed blocks alone are sent, and every run is the file of its day: ${kind}, ${type}`,
+    `changed blocks alone are sent, and every run is the file of its day: ${name}`,
+    { buffered: true },
     async (t) => {
-      await using disk = await mountLoopFilesystem({ type, sizeBytes: 512 * MIB });
-      await using world = await makeWorld({ kind, storageOn: disk.folder });
-      const sparse = `${world.source}/sparse`;
-      const image = `${world.source}/image`;
-      const log = `${world.source}/log`;
-      write(image, 0, pseudoRandomBytes('image', 12 * MIB));
-      write(log, 0, pseudoRandomBytes('log', 9 * MIB + 12_345));
+      await using disk = await mountLoopFilesystem({ type, sizeBytes: DISK_BYTES });
+      await using world = await (isSealed ? makeSealedWorld : makeWorld)({ kind, storageOn: disk.folder });
+      const [image, log, sparse] = ['image', 'log', 'sparse'].map((file) => `${world.source}/${file}`);
+      if (!image || !log || !sparse) throw new Error('three files');
+      const logBytes = 8 * MIB + 12_345;
+      write(image, 0, pseudoRandomBytes('image', 10 * MIB));
+      write(log, 0, pseudoRandomBytes('log', logBytes));
       write(sparse, 5 * MIB, pseudoRandomBytes('sparse', MIB));
       truncateSync(sparse, 20 * MIB);
+      const days: Day[] = [];
       await settle();
-      t.equal((await world.backup()).files.new, 3);
+      days.push(await oneDay(world, days));
+      const readArgs = 'key' in world ? [...world.key] : [];
 
-      for (const index of [3, 90, 191]) write(image, index * BLOCK, pseudoRandomBytes(`new ${index}`, BLOCK));
-      write(log, 9 * MIB + 12_345, pseudoRandomBytes('more', 100_000));
+      for (const index of [3, 90, 151]) write(image, index * BLOCK, pseudoRandomBytes(`new ${index}`, BLOCK));
+      write(log, logBytes, pseudoRandomBytes('more', 100_000));
       write(sparse, 10 * MIB, pseudoRandomBytes('filled', BLOCK));
       await settle();
       const usedBefore = usedBytes(disk.folder);
-      const report = await world.backup();
-      t.match(report.files, { changed: 3, new: 0 });
-      t.ok(report.bytes.sent <= 4 * BLOCK + 100_000 + 2 * BLOCK, `${report.bytes.sent} bytes were sent`);
+      const day = await oneDay(world, days);
+      days.push(day);
+      t.match(day.report.files, { changed: 3, new: 0 });
+      const changedBytes = 4 * BLOCK + 100_000;
+      const { sent } = day.report.bytes;
+      t.ok(sent <= 1.15 * changedBytes + 3 * BLOCK, `${sent} bytes were sent for ${changedBytes}`);
       if (type !== 'ext4' && kind !== 'plain') {
         const added = usedBytes(disk.folder) - usedBefore;
-        t.ok(added < 3 * MIB, `blocks are shared: ${added} bytes were added`);
+        t.ok(added < changedBytes + 2 * MIB, `blocks are shared: ${added} bytes were added`);
       }
-      await compareLatest(t, world);
-      t.same(findBrokenPromises(world.storage), []);
+
+      const seed = Math.floor(Math.random() * 2 ** 32);
+      t.comment(`seed ${seed}`);
+      const random = pseudoRandom(seed);
+      for (const file of [image, log, sparse]) changeAtRandom(file, random);
+      days.push(await oneDay(world, days));
+      t.same(
+        days.flatMap(({ altered }) => altered),
+        [],
+        'older runs are bit for bit what they were',
+      );
+      for (const { report, folder } of days) {
+        const restored = await world.restore(report.run ?? '', readArgs);
+        execFileSync('diff', ['-r', folder, restored]);
+      }
+      if ('unsealRun' in world)
+        execFileSync('diff', ['-r', world.source, world.unsealRun(completeRuns(world.storage).at(-1) ?? '')]);
+      else t.same(findBrokenPromises(world.storage), []);
+      const { status } = await world.bakker.run(['verify', '--json', ...readArgs]);
+      t.equal(status, 0);
     },
   );
 }
 
+t.test(
+  'a file that moved and changed, one with many names, and lost fingerprints',
+  { buffered: true },
+  async (t) => {
+    await using world = await makeWorld({ kind: 'local' });
+    write(`${world.source}/first`, 0, pseudoRandomBytes('first', 9 * MIB));
+    write(`${world.source}/linked`, 0, pseudoRandomBytes('linked', 9 * MIB));
+    execFileSync('ln', [`${world.source}/linked`, `${world.source}/other name`]);
+    await settle();
+    await world.backup();
+    execFileSync('mv', [`${world.source}/first`, `${world.source}/moved`]);
+    write(`${world.source}/moved`, 2 * MIB, Buffer.from('changed'));
+    write(`${world.source}/linked`, 3 * MIB, Buffer.from('changed'));
+    await settle();
+    const report = await world.backup();
+    t.ok(report.bytes.sent <= 2 * BLOCK, `${report.bytes.sent} bytes were sent`);
+    await compareLatest(world);
+
+    for (const name of readdirSync(world.bakker.stateDir))
+      if (name.startsWith('blocks.sqlite')) rmSync(`${world.bakker.stateDir}/${name}`);
+    write(`${world.source}/moved`, 4 * MIB, Buffer.from('again'));
+    await settle();
+    t.equal((await world.backup()).bytes.sent, 9 * MIB, 'sent whole');
+    write(`${world.source}/moved`, 5 * MIB, Buffer.from('once more'));
+    execFileSync('touch', [`${world.source}/linked`]);
+    await settle();
+    t.equal(
+      (await world.backup()).bytes.sent,
+      BLOCK,
+      'and known from then on; what was only touched costs nothing',
+    );
+    await compareLatest(world);
+    await world.configure({ 'block-change': 'off' });
+    write(`${world.source}/moved`, 6 * MIB, Buffer.from('whole'));
+    t.equal((await world.backup()).bytes.sent, 9 * MIB, 'switched off');
+    await compareLatest(world);
+  },
+);
+
+for (const kind of ['local', 'plain', 'shell'] as const)
+  t.test(
+    `killed while blocks are replaced, a run leaves the old ones alone: ${kind}`,
+    { buffered: true },
+    async (t) => {
+      await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: DISK_BYTES });
+      await using world = await makeWorld({ kind, storageOn: disk.folder });
+      const image = `${world.source}/image`;
+      write(image, 0, pseudoRandomBytes('image', 24 * MIB));
+      await world.backup();
+      let killed = 0;
+      for (let attempt = 0; attempt < 3; attempt++) {
+        for (let index = attempt; index < 384; index += 7)
+          write(image, index * BLOCK, pseudoRandomBytes(`${attempt} ${index}`, 1000));
+        const before = await fingerprintRuns(world.storage);
+        const running = world.bakker.start(['backup', '--json']);
+        const target = new RegExp('incomplete$');
+        for (let waits = 0; waits < 500; waits++) {
+          const run = readdirSync(world.storage).find((name) => target.test(name));
+          if (run && existsSync(`${world.storage}/${run}${image}`)) break;
+          await delay(4);
+        }
+        await delay(attempt * 15);
+        running.process.kill('SIGKILL');
+        if ((await running.finished).status === undefined) killed++;
+        const after = await fingerprintRuns(world.storage);
+        for (const [run, print] of before) t.equal(after.get(run), print);
+        t.same(findBrokenPromises(world.storage), []);
+      }
+      t.ok(killed > 0, `${killed} of 3 were killed`);
+      await world.backup();
+      await compareLatest(world);
+      t.equal((await world.verify()).status ?? 'ok', 'ok');
+    },
+  );
+
+t.test(
+  'a full disk while blocks are replaced leaves the old run alone, and the next run is right',
+  { buffered: true },
+  async (t) => {
+    await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 64 * MIB });
+    await using world = await makeWorld({ kind: 'local', storageOn: disk.folder });
+    const image = `${world.source}/image`;
+    write(image, 0, pseudoRandomBytes('image', 16 * MIB));
+    await world.backup();
+    execFileSync('fallocate', ['-l', '24M', `${disk.folder}/filler`]);
+    write(image, 5 * MIB, pseudoRandomBytes('changed', BLOCK));
+    const before = await fingerprintRuns(world.storage);
+    const full = await world.bakker.run(['backup', '--json']);
+    t.equal(full.status, 13);
+    t.match(full.stderr, /full/);
+    t.same(await fingerprintRuns(world.storage), before);
+    rmSync(`${disk.folder}/filler`);
+    await world.backup();
+    await compareLatest(world);
+    t.same(findBrokenPromises(world.storage), []);
+  },
+);
+
+t.test(
+  'what the storage kept and is damaged is noticed, and sent again: shell',
+  { buffered: true },
+  async (t) => {
+    await using world = await makeWorld({ kind: 'shell' });
+    const image = `${world.source}/image`;
+    write(image, 0, pseudoRandomBytes('image', 9 * MIB));
+    const { run } = await world.backup();
+    const stored = `${world.storage}/${run ?? ''}${image}`;
+    const times = execFileSync('stat', ['-c', '%Y', stored], { encoding: 'utf8' }).trim();
+    write(stored, 7 * MIB, Buffer.from('rot'));
+    execFileSync('touch', ['-d', `@${times}`, stored]);
+    write(image, MIB, Buffer.from('changed'));
+    const made = await world.expect(['backup', '--json']);
+    t.match(made.stderr, /other bytes.*sent again/);
+    const report = made.json<BackupReport>();
+    t.ok(report.bytes.sent >= 9 * MIB, 'whole');
+    await compareLatest(world);
+  },
+);
+
+interface Day {
+  readonly report: Awaited<ReturnType<World['backup']>>;
+  /** A copy of the source. */
+  readonly folder: string;
+  /** Older runs that are not what they were. */
+  readonly altered: readonly string[];
+}
+
+async function oneDay(world: World, days: readonly Day[]): Promise<Day> {
+  const before = await fingerprintRuns(world.storage);
+  const report = await world.backup();
+  const after = await fingerprintRuns(world.storage);
+  const folder = `${world.bakker.folder}/day ${days.length}`;
+  execFileSync('cp', ['-a', '--sparse=always', world.source, folder]);
+  return { report, folder, altered: [...before.keys()].filter((run) => after.get(run) !== before.get(run)) };
+}
+
+function changeAtRandom(file: string, random: () => number): void {
+  const whole = (most: number): number => Math.floor(random() * most);
+  const sizeBytes = Number(execFileSync('stat', ['-c', '%s', file], { encoding: 'utf8' }));
+  for (let count = 1 + whole(4); count > 0; count--) {
+    const at = whole(sizeBytes);
+    const kind = whole(5);
+    if (kind <= 1) write(file, at, pseudoRandomBytes(`${random()}`, 1 + whole(200_000)));
+    else if (kind === 2) write(file, sizeBytes, pseudoRandomBytes(`${random()}`, 1 + whole(300_000)));
+    else if (kind === 3)
+      execFileSync('fallocate', ['-p', '-o', String(at), '-l', String(1 + whole(MIB)), file]);
+    else truncateSync(file, Math.max(8 * MIB + 1, sizeBytes - whole(MIB)));
+  }
+}
+
 function write(file: string, offsetBytes: number, bytes: Buffer): void {
-  const descriptor = openSync(file, 'a+');
-  closeSync(descriptor);
-  const writing = openSync(file, 'r+');
+  closeSync(openSync(file, 'a'));
+  const descriptor = openSync(file, 'r+');
   try {
     for (let done = 0; done < bytes.length;)
-      done += writeSync(writing, bytes, done, bytes.length - done, offsetBytes + done);
+      done += writeSync(descriptor, bytes, done, bytes.length - done, offsetBytes + done);
   } finally {
-    closeSync(writing);
+    closeSync(descriptor);
   }
 }
 
@@ -70,7 +251,6 @@ function usedBytes(folder: string): number {
   return Number(text.split('\n')[1]);
 }
 
-async function compareLatest(_t: unknown, world: World): Promise<void> {
-  const restored = await world.restore();
-  execFileSync('diff', ['-r', world.source, restored]);
+async function compareLatest(world: World): Promise<void> {
+  execFileSync('diff', ['-r', world.source, await world.restore()]);
 }

@@ -24,21 +24,6 @@ export function copyRange(
   return CANNOT.has(libc().errno()) ? undefined : fail('copy_file_range');
 }
 
-/** Makes a stretch share the blocks of the same stretch of another file. False where it can't. @throws LibcError */
-export function cloneStretch(
-  fromFd: number,
-  toFd: number,
-  { offsetBytes, lengthBytes }: { offsetBytes: number; lengthBytes: number },
-): boolean {
-  const request = Buffer.alloc(32);
-  request.writeBigInt64LE(BigInt(fromFd));
-  request.writeBigUInt64LE(BigInt(offsetBytes), 8);
-  request.writeBigUInt64LE(BigInt(lengthBytes), 16);
-  request.writeBigUInt64LE(BigInt(offsetBytes), 24);
-  if (libc().ioctlBytes(toFd, FICLONERANGE, request) === 0) return true;
-  return CANNOT.has(libc().errno()) ? false : fail('ioctl FICLONERANGE');
-}
-
 /** As `copyRange`, to the same offset, on another thread. The descriptors must stay open until it ends. */
 export function copyStretchLater(
   fromFd: number,
@@ -56,7 +41,6 @@ export function copyStretchLater(
 }
 
 const FICLONE = 0x40049409;
-const FICLONERANGE = 0x4020940d;
 /** EXDEV, EINVAL, ENOTTY, ETXTBSY, EOPNOTSUPP, ENOSYS: another way has to be taken. */
 const CANNOT: ReadonlySet<number> = new Set([18, 22, 25, 26, 95, 38]);
 

@@ -81,7 +81,6 @@ export interface Libc {
     done: (copied: number, errno: number) => void,
   ): void;
   ioctlInt(fd: number, request: number, value: number): number;
-  ioctlBytes(fd: number, request: number, value: Buffer): number;
   syncfs(fd: number): number;
   /** On one of Node's threads; `done` is called in a later turn of the event loop, with -1 for a failure. */
   syncfsLater(fd: number, done: (failure: unknown, result: number) => void): void;
@@ -176,7 +175,6 @@ function bind(): Libc {
         });
     },
     ioctlInt: call('ioctl', 'int', ['int', 'ulong', 'int64_t']),
-    ioctlBytes: call('ioctl', 'int', ['int', 'ulong', bytes]),
     syncfs: call('syncfs', 'int', ['int']),
     syncfsLater: (fd, done) => {
       library.func('syncfs', 'int', ['int']).async(fd, done);

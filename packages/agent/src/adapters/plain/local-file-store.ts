@@ -101,12 +101,19 @@ export class LocalFileStore implements FileStore {
     if (from === undefined) return undefined;
     try {
       const descriptor = this.#do('write', path, (full) => fs.openSync(full, 'wx', modeOf(about)));
-      return new LocalPatchSink({
-        from,
-        descriptor,
-        about,
-        remove: () => this.remove(path),
-        translate: (error) => this.#translate(error, 'write', path),
+      return this.#do('write', path, () => {
+        try {
+          return new LocalPatchSink({
+            from,
+            descriptor,
+            about,
+            remove: () => this.remove(path),
+            translate: (error) => this.#translate(error, 'write', path),
+          });
+        } catch (error) {
+          fs.closeSync(descriptor);
+          throw error;
+        }
       });
     } catch (error) {
       fs.closeSync(from);

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import { cloneStretch, copyStretchLater, punchHole } from '@bakker/linux';
+import { copyStretchLater, punchHole, reflink } from '@bakker/linux';
 import { NotPatched } from '../../ports/storage-account.ts';
 import type { PatchSink } from '../../ports/storage-account.ts';
 import { LocalSink, writeFully } from './local-sink.ts';
@@ -8,16 +8,19 @@ import type { LocalSinkOptions } from './local-sink.ts';
 /** Zeros are written in pieces of this size where no hole can be made. */
 const ZEROS = Buffer.alloc(1024 * 1024);
 
-/** A large file on this machine, made from an older one: the kernel copies, or shares blocks where the file system can. */
+/**
+ * A large file on this machine, made from an older one. Where the file system can, it begins as a clone that shares all
+ * blocks, whatever their alignment; else the kernel copies what is kept.
+ */
 export class LocalPatchSink implements PatchSink {
   readonly #new: LocalSink;
   readonly #from: number;
   readonly #to: number;
+  readonly isShared: boolean;
   readonly #translate: (error: unknown) => unknown;
   #copying: Promise<void> = Promise.resolve();
-  /** Behind it nothing was ever said: zeros. */
+  /** Behind it there is nothing: zeros. */
   #endBytes = 0;
-  #isShared = true;
   #isOpen = true;
 
   /** @param options - `from`: the older file, open for reading; closed by the sink */
@@ -26,13 +29,12 @@ export class LocalPatchSink implements PatchSink {
     this.#from = options.from;
     this.#to = options.descriptor;
     this.#translate = options.translate;
-  }
-
-  get isShared(): boolean {
-    return this.#isShared;
+    this.isShared = reflink(this.#from, this.#to);
+    if (this.isShared) this.#endBytes = fs.fstatSync(this.#to).size;
   }
 
   async keep(offsetBytes: number, lengthBytes: number): Promise<void> {
+    if (this.isShared) return;
     this.#endBytes = Math.max(this.#endBytes, offsetBytes + lengthBytes);
     const before = this.#copying;
     this.#copying = before.then(() => this.#copy(offsetBytes, lengthBytes));
@@ -85,8 +87,6 @@ export class LocalPatchSink implements PatchSink {
 
   async #copy(offsetBytes: number, lengthBytes: number): Promise<void> {
     try {
-      this.#isShared &&= cloneStretch(this.#from, this.#to, { offsetBytes, lengthBytes });
-      if (this.#isShared) return;
       for (let doneBytes = 0; doneBytes < lengthBytes;) {
         const left = { offsetBytes: offsetBytes + doneBytes, lengthBytes: lengthBytes - doneBytes };
         const copiedBytes = await copyStretchLater(this.#from, this.#to, left);
