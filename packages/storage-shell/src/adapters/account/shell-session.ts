@@ -12,7 +12,7 @@ import type { SessionOptions, ShellSession } from '../../ports/shell-session.ts'
 import { Session } from '../../session/session.ts';
 import { DiskAccount } from './disk-account.ts';
 import { SEATS, trySeat } from './locks.ts';
-import { readSmallFile } from './steps.ts';
+import { POLICY_FILE, readPolicyText } from './policy-text.ts';
 
 /** Serves the standard streams of this process. */
 export const shellSession: ShellSession = {
@@ -138,15 +138,13 @@ function openAccount(rootDir: SessionOptions['rootDir'], name: string): FolderHa
 
 /** The YAML reader is loaded only if there is something to read: most sessions start without. */
 async function readPolicy(account: FolderHandle): Promise<AccountPolicy> {
-  const text = readSmallFile(account, POLICY, MAX_POLICY_BYTES);
+  const text = readPolicyText(account);
   if (text === undefined) return DEFAULT_POLICY;
   const { parseAccountPolicy } = await import('../../policy/parse-policy.ts');
-  return parseAccountPolicy(text.toString('utf8'), POLICY);
+  return parseAccountPolicy(text, POLICY_FILE);
 }
 
 const OUTPUT = 1;
 const WATCH_MS = 500;
 /** One plain component: what `provision` makes, and what an administrator made by hand. */
 const FOLDER_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;
-const POLICY = '.bakker/account.yaml';
-const MAX_POLICY_BYTES = 64 * 1024;

@@ -1,8 +1,7 @@
 import type { RunName } from '@bakker/impl-format/storage';
 import { cString, hasCode, unlinkAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
-import { lstatSync, statfsSync } from 'node:fs';
-import { StorageError } from '../../errors.ts';
+import { statfsSync } from 'node:fs';
 import { DEFAULT_POLICY } from '../../policy/account-policy.ts';
 import type { AccountPolicy } from '../../policy/account-policy.ts';
 import { parseAccountPolicy } from '../../policy/parse-policy.ts';
@@ -19,7 +18,7 @@ import type { FreedFigures } from '../../retain/shared-use.ts';
 import { readFrozen, removeFrozen, writeFrozen } from '../account/frozen-file.ts';
 import { readHurt } from './hurt-record.ts';
 import { lockNames, lockNamesSync } from '../account/locks.ts';
-import { readSmallFile } from '../account/steps.ts';
+import { POLICY_FILE, readPolicyText } from '../account/policy-text.ts';
 import { addUsage, readUsage } from '../account/usage-file.ts';
 import { measureAccount, measureRuns } from './measure-runs.ts';
 import { openAccountFolder } from './open-account.ts';
@@ -41,15 +40,10 @@ export function openKeeper(rootDir: string, account: string): AccountKeeper {
 
 /** The policy of an account, of which nothing has to be written down. @throws StorageError CONFIG_INVALID */
 export function readPolicy(account: FolderHandle): AccountPolicy {
-  const text = readSmallFile(account, POLICY_FILE, MAX_POLICY_BYTES);
-  if (text !== undefined) return parseAccountPolicy(text.toString(), POLICY_FILE);
-  if (lstatSync(account.at(Buffer.from(POLICY_FILE)), { throwIfNoEntry: false }) === undefined)
-    return DEFAULT_POLICY;
-  throw new StorageError('CONFIG_INVALID', `${POLICY_FILE} is no file, or too long`);
+  const text = readPolicyText(account);
+  return text === undefined ? DEFAULT_POLICY : parseAccountPolicy(text, POLICY_FILE);
 }
 
-const POLICY_FILE = '.bakker/account.yaml';
-const MAX_POLICY_BYTES = 1_048_576;
 /** How often a deletion writes down what it has freed. */
 const FREED_INODES_A_NOTE = 20_000;
 
