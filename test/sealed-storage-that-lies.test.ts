@@ -196,6 +196,38 @@ t.test('a run that somebody else made up is not taken for one of this server', a
   );
 });
 
+t.test('a run in the middle that was exchanged, or is gone, shows by the run after it', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const first = await makeRun(world, 'first');
+  const second = await makeRun(world, 'second');
+  await using forger = await makeSealedWorld({ kind: 'local' });
+  const publicKey = (await world.expect(['key', 'list'])).stdout.split(/\s+/)[1] ?? '';
+  await forger.expect(['key', 'rotate', 'mine', publicKey]);
+  t.equal(await makeRun(forger, 'forged'), first);
+
+  // a new machine, with nothing but the private key
+  rmSync(world.bakker.stateDir, { recursive: true });
+  const sound = await world.expect(['verify', ...world.key]);
+  t.notMatch(sound.stdout, /DAMAGED|gone/);
+  for (const name of [first, `${first}.impl`]) {
+    rmSync(`${world.storage}/${name}`, { recursive: true });
+    cpSync(`${forger.storage}/${name}`, `${world.storage}/${name}`, { recursive: true });
+  }
+  const { runs } = await world.verify(['--data', ...world.key], DAMAGED);
+  t.match(runs, [
+    { run: first, damaged: [] },
+    { run: second, damaged: [{ path: `${second}.impl`, reason: new RegExp(`another ${first}.impl than`) }] },
+  ]);
+
+  for (const name of [first, `${first}.impl`]) rmSync(`${world.storage}/${name}`, { recursive: true });
+  const { stdout } = await world.expect(['verify', ...world.key]);
+  t.match(
+    stdout,
+    new RegExp(`${second}: sound; .*; its parent ${first} is gone`),
+    'as retention leaves it, too',
+  );
+});
+
 /** One bit in the last quarter. */
 function flipped(bytes: Buffer): Buffer {
   const copy = Buffer.from(bytes);

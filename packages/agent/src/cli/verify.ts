@@ -42,6 +42,7 @@ export const verify: Command<VerifyArgs, Verified> = {
   async run(context, args) {
     const { chooseRuns } = await import('../browse/choose-run.ts');
     const { verifyRun } = await import('../verify/verify-run.ts');
+    const { ParentChain } = await import('../verify/parent-chain.ts');
     const { ReadInodes } = await import('../verify/read-inodes.ts');
     const { parseShare } = await import('../verify/sample.ts');
     const share = args.data ? 1 : args.sample === undefined ? 0 : parseShare(args.sample);
@@ -51,9 +52,10 @@ export const verify: Command<VerifyArgs, Verified> = {
     const account = await accountOf(context, args);
     const readInodes = new ReadInodes();
     const runs: RunVerdict[] = [];
+    const chain = new ParentChain(await chooseRuns(account, 'all'));
     for (const run of await chooseRuns(account, args.from)) {
       progress.stage(`verifying ${run}`);
-      runs.push(await verifyRun({ run, sample, readInodes }, { account, progress, signal }));
+      runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
     }
     return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };
   },
@@ -79,7 +81,10 @@ export const verify: Command<VerifyArgs, Verified> = {
       if (rest > 0) screen.line(`${verdict.run}: and ${rest} more`);
       const read = verdict.read > 0 ? `, contents of ${formatCounted(verdict.read, 'file')} read` : '';
       const state = isDamaged(verdict) ? 'DAMAGED' : 'sound';
-      screen.line(`${verdict.run}: ${state}; ${formatCounted(verdict.checked, 'path')} compared${read}.`);
+      const gone = verdict.parent?.state === 'gone' ? `; its parent ${verdict.parent.parent} is gone` : '';
+      screen.line(
+        `${verdict.run}: ${state}; ${formatCounted(verdict.checked, 'path')} compared${read}${gone}.`,
+      );
     }
     if (runs.length === 0) screen.line('There is no complete run yet.');
     if (seed !== undefined) screen.line(`The same files again: --seed ${seed}`);

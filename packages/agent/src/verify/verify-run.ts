@@ -9,6 +9,7 @@ import { isWithin } from '../restore/select-entries.ts';
 import { ContentChecker } from './check-content.ts';
 import { LinkIdentity } from './link-identity.ts';
 import { listAhead, listFolder, type Listing, type ListedEntry } from './list-ahead.ts';
+import { describeExchange, type ParentChain, type ParentLink } from './parent-chain.ts';
 import type { ReadInodes } from './read-inodes.ts';
 import { isSampled, type Sample } from './sample.ts';
 
@@ -18,6 +19,8 @@ export interface VerifyOptions {
   readonly sample: Sample | undefined;
   /** What was read before: of use where several runs are verified, which share what did not change. */
   readonly readInodes: ReadInodes;
+  /** Of all runs that are verified. */
+  readonly chain: ParentChain;
 }
 
 export interface VerifyPorts {
@@ -33,8 +36,10 @@ export interface RunVerdict {
   /** Files whose content was read, by this name or by another one of the same stored file. */
   readonly read: number;
   readonly damaged: ProblemList;
-  /** Why the manifest itself can't be trusted; nothing else was checked then, or only what comes before. */
+  /** Why the manifest itself can't be trusted; what it says further on was not checked then. */
   readonly manifestProblem: string | undefined;
+  /** Undefined for a run without a parent, or whose manifest can't be trusted. */
+  readonly parent: ParentLink | undefined;
 }
 
 /**
@@ -47,12 +52,15 @@ export interface RunVerdict {
 export async function verifyRun(options: VerifyOptions, ports: VerifyPorts): Promise<RunVerdict> {
   const check = new RunCheck(options, ports);
   let manifestProblem: string | undefined;
+  let parent: ParentLink | undefined;
   try {
     await using manifest = await openManifest(ports.account, options.run);
     await check.start();
     for await (const batch of listAhead(manifest.batches(), { account: ports.account, run: options.run }))
       for (const listed of batch) await check.add(listed);
     await check.end();
+    parent = options.chain.add(manifest.header, manifest.trailer.digest);
+    if (parent?.state === 'exchanged') manifestProblem = describeExchange(parent);
   } catch (error) {
     await check.abandon();
     if (!(error instanceof AgentError) || error.code !== 'MANIFEST_DAMAGED') throw error;
@@ -64,6 +72,7 @@ export async function verifyRun(options: VerifyOptions, ports: VerifyPorts): Pro
     read: check.read,
     damaged: check.damaged,
     manifestProblem,
+    parent,
   };
 }
 

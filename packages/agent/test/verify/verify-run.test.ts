@@ -14,6 +14,7 @@ import {
 import { makeTortureTree } from '../../../../test/harness/torture-tree.ts';
 import { chooseRun } from '../../src/browse/choose-run.ts';
 import type { StorageAccount } from '../../src/ports/storage-account.ts';
+import { ParentChain } from '../../src/verify/parent-chain.ts';
 import { ReadInodes } from '../../src/verify/read-inodes.ts';
 import { verifyRun } from '../../src/verify/verify-run.ts';
 import type { Sample } from '../../src/verify/sample.ts';
@@ -27,7 +28,10 @@ async function verify(world: World, sample?: Sample, alter = (account: StorageAc
   const run = await chooseRun(account, 'latest').catch(() => undefined);
   if (run === undefined) throw new Error('no run');
   const ports = { account: alter(account), progress: SILENT, signal: new AbortController().signal };
-  const verdict = await verifyRun({ run, sample, readInodes: new ReadInodes() }, ports);
+  const verdict = await verifyRun(
+    { run, sample, readInodes: new ReadInodes(), chain: new ParentChain([]) },
+    ports,
+  );
   const damaged = verdict.damaged.items.map(
     ({ path, reason }) => `${path.toString().replace(/.*\/source\/?/, '')}: ${reason}`,
   );
@@ -223,7 +227,7 @@ async function verifyRuns(world: World, { tellsInodes }: { tellsInodes: boolean 
       },
     });
     const ports = { account: watched, progress: SILENT, signal: new AbortController().signal };
-    const verdict = await verifyRun({ run, sample: ALL, readInodes }, ports);
+    const verdict = await verifyRun({ run, sample: ALL, readInodes, chain: new ParentChain([]) }, ports);
     for (const { path } of verdict.damaged.items)
       damaged.push(`${run} ${path.toString().replace(/.*\//, '')}`);
   }
