@@ -115,7 +115,7 @@ t.test('no more is read ahead of a slow line than the memory has room for', asyn
         Number(/^rchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
       for (let before = -1, now = readBytes(); now !== before; now = readBytes()) {
         before = now;
-        await delay(500);
+        await delay(300);
       }
       return readBytes();
     });
