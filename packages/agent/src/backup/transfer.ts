@@ -16,7 +16,7 @@ import type {
 } from '../ports/storage-account.ts';
 import type { SourceProblem, SourceTree, WholeFile } from '../ports/source-tree.ts';
 import type { SealedPatch, Sealing, StoredFile } from '../sealed/sealing.ts';
-import { ContentHash } from './content-hash.ts';
+import { hashedPieces } from './hashed-pieces.ts';
 import { LONG_PATHS_FOLDER_PATH, storedPath } from './stored-place.ts';
 import { stages } from '../timings/stages.ts';
 
@@ -136,13 +136,12 @@ export class Transfer {
     await using file = this.#source.openFile(now);
     const { sizeBytes } = file.entry;
     const reading = large?.reading(sizeBytes);
-    const hashing = new ContentHash();
-    for await (const piece of file.pieces()) {
-      hashing.update(piece.offsetBytes, piece.bytes);
+    using hashing = hashedPieces(file);
+    for await (const piece of hashing.pieces()) {
       reading?.pass(piece.offsetBytes, piece.bytes);
     }
     if (!file.isUnchanged()) return undefined;
-    const entry = finished(file.entry, now.stored, hashing.finish(sizeBytes), false);
+    const entry = finished(file.entry, now.stored, await hashing.sha256(sizeBytes), false);
     return { entry, blocks: reading?.finish() };
   }
 
@@ -227,7 +226,7 @@ export class Transfer {
       await using file = this.#source.openFile(now);
       const { sizeBytes } = file.entry;
       const reading = options.large.reading(sizeBytes, before);
-      const hashing = new ContentHash();
+      using hashing = hashedPieces(file);
       const { sealed } = patch;
       const writer = new PatchWriter(async () => patch.target(), { tellsZeros: sealed !== undefined });
       sealed?.begin(sizeBytes);
@@ -243,8 +242,7 @@ export class Transfer {
           if (waiting) await waiting;
         }
       };
-      for await (const piece of file.pieces()) {
-        hashing.update(piece.offsetBytes, piece.bytes);
+      for await (const piece of hashing.pieces()) {
         await take(reading.add(piece.offsetBytes, piece.bytes));
         if (reading.changedBytes > options.mostChangedBytes) await patch.giveUp();
       }
@@ -256,7 +254,7 @@ export class Transfer {
         before = reading.blocks();
         continue;
       }
-      const entry = finished(file.entry, now.stored, hashing.finish(sizeBytes), isChanging);
+      const entry = finished(file.entry, now.stored, await hashing.sha256(sizeBytes), isChanging);
       return { entry, blocks: reading.blocks(), isChanged, isChanging, sentBytes };
     }
   }
@@ -273,9 +271,8 @@ export class Transfer {
       using sealed = this.#sealing?.file(sink, { sizeBytes, isHashed }) ?? null;
       const isShared = (sealed === null && sink.share?.(file.descriptor)) ?? false;
       const reading = large?.reading(sizeBytes);
-      const hashing = new ContentHash();
-      for await (const piece of file.pieces()) {
-        hashing.update(piece.offsetBytes, piece.bytes);
+      using hashing = hashedPieces(file);
+      for await (const piece of hashing.pieces()) {
         reading?.pass(piece.offsetBytes, piece.bytes);
         if (!isShared) await (sealed ?? sink).write(piece.offsetBytes, piece.bytes);
       }
@@ -285,7 +282,7 @@ export class Transfer {
         continue;
       }
       const stored = await sealed?.end();
-      const read = finished(file.entry, now.stored, hashing.finish(sizeBytes), isChanging);
+      const read = finished(file.entry, now.stored, await hashing.sha256(sizeBytes), isChanging);
       if (isChanging) this.#reportChanging(read);
       const entry = stored ? { ...read, sealedBytes: stored.sizeBytes } : read;
       const blocks = reading && withHeader(reading.finish(), { entry, header: stored?.header });

@@ -49,6 +49,14 @@ export interface SourcePiece extends Extent {
   readonly bytes: Buffer;
 }
 
+/** Pieces of a large file, and its SHA-256. */
+export interface HashedPieces extends Disposable {
+  /** As `OpenSourceFile.pieces`. */
+  pieces(): AsyncGenerator<SourcePiece>;
+  /** Of the logical content, when all pieces were taken. @param sizeBytes - of the file: the rest up to it is a hole */
+  sha256(sizeBytes: number): Promise<Buffer>;
+}
+
 /** A large file held open. */
 export interface OpenSourceFile extends AsyncDisposable {
   /** As of the opening. */
@@ -59,6 +67,8 @@ export interface OpenSourceFile extends AsyncDisposable {
    * @throws the errno error if reading fails
    */
   pieces(): AsyncGenerator<SourcePiece>;
+  /** The same, hashed by the way; there if that goes on beside what the consumer does. */
+  hashed?(): HashedPieces;
   /** Whether size, mtime and ctime are still those of `entry`. */
   isUnchanged(): boolean;
 }

@@ -1,11 +1,12 @@
 import { closeSync, constants, read, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Entry } from '@bakker/impl-format';
-import type { OpenSourceFile, SourcePiece, WholeFile } from '../../ports/source-tree.ts';
+import type { HashedPieces, OpenSourceFile, SourcePiece, WholeFile } from '../../ports/source-tree.ts';
 import { dataExtents, errnoOf, hasCode, LibcError, openBeneath } from '@bakker/linux';
 import type { FolderHandle, NameService } from '@bakker/linux';
 import type { ContentPool } from './content-pool.ts';
 import { describe, readAttributes, type Attributes } from './describe.ts';
+import { hashOnThread } from './hash-threads.ts';
 import { statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
 
@@ -24,6 +25,8 @@ const MAX_WHOLE_BYTES = 64 * 1024 * 1024;
 /** A file written so shortly before may be written again within the same tick of the clock: its times would not tell. */
 const RACY_NS = 2_000_000_000n;
 const PIECE_BYTES = 1024 * 1024;
+/** Pieces that are hashed while the one before them is looked at or sent. */
+const PIECES_AHEAD = 3;
 
 /** Reads a file whole, again if it changed meanwhile. @throws errno error; ESTALE if it is no file any more */
 export function readWhole(entry: Entry, ports: ReadPorts): WholeFile {
@@ -99,6 +102,27 @@ class HeldFile implements OpenSourceFile {
         offsetBytes += bytesRead;
       }
     }
+  }
+
+  hashed(): HashedPieces {
+    const hash = hashOnThread();
+    const read = this.pieces();
+    return {
+      pieces: async function* () {
+        const ahead: Promise<SourcePiece>[] = [];
+        for await (const { offsetBytes, lengthBytes, bytes } of read) {
+          const hashed = hash.update(offsetBytes, bytes);
+          ahead.push(hashed.then((back) => ({ offsetBytes, lengthBytes, bytes: back })));
+          const first = ahead.length > PIECES_AHEAD ? ahead.shift() : undefined;
+          if (first) yield await first;
+        }
+        for (const piece of ahead) yield await piece;
+      },
+      sha256: (sizeBytes) => hash.finish(sizeBytes),
+      [Symbol.dispose]: () => {
+        hash.giveUp();
+      },
+    };
   }
 
   isUnchanged(): boolean {
