@@ -282,6 +282,28 @@ t.test('a session takes so much memory and no more, and ends with its client', a
     },
   });
   await attacked(t, account, {
+    what: 'more copies than a session may have open, all of them hashed at once, and gone',
+    attack: async (raw) => {
+      const { token } = await begin(raw);
+      const base = handleIn(await raw.request(...verb('create', createBody('base'))));
+      await raw.request(PACKET.WRITE, string(base), u64(50_000_000), string('the end of a hole'));
+      await raw.request(...verb('finish', string(base), u64(60_000_000), u64(0), u8(0)));
+      const source = string(`${String(token)}/base`);
+      const clones = await all(raw, 1100, (index) =>
+        verb('clone-file', source, string(`copy ${index}`), u64(2n ** 64n - 1n)),
+      );
+      const handles = clones.filter(({ type }) => type === REPLY.HANDLE).map(handleIn);
+      t.equal(handles.length, 1024);
+      for (const [index, handle] of handles.entries()) {
+        const sizeBytes = u64(index % 2 === 0 ? 60_000_000 : 2n ** 40n);
+        raw.send(raw.prepare(...verb('hole', string(handle), u64(1), u64(1_000_000))).bytes);
+        raw.send(raw.prepare(...verb('finish', string(handle), sizeBytes, u64(0), u8(0))).bytes);
+        if (index % 3 === 0) raw.send(raw.prepare(PACKET.CLOSE, string(handle)).bytes);
+      }
+      await delay(1000);
+    },
+  });
+  await attacked(t, account, {
     what: 'a parent whose manifest has no end, and gone',
     attack: async (raw) => {
       await begin(raw);
@@ -302,6 +324,8 @@ t.test('a session takes so much memory and no more, and ends with its client', a
     attack: async (raw) => {
       const replies = await all(raw, 3000, () => verb('list', string('{"receipts":true}')));
       t.ok(replies.every(({ type }) => type === REPLY.EXTENDED));
+      const verdicts = await all(raw, 1000, () => verb('verdicts', string('{}')));
+      t.ok(verdicts.every(({ type }) => type === REPLY.EXTENDED));
     },
   });
 });
