@@ -1,18 +1,6 @@
+import { encodeTreeOutcome, incompleteName } from '@bakker/impl-format/storage';
+import type { BeginReply, ObjectCounts, PublishReply, PublishRequest } from '@bakker/impl-format/storage';
 import {
-  compareRunNames,
-  encodeTreeOutcome,
-  incompleteName,
-  parseRunName,
-} from '@bakker/impl-format/storage';
-import type {
-  BeginReply,
-  ObjectCounts,
-  PublishReply,
-  PublishRequest,
-  RunName,
-} from '@bakker/impl-format/storage';
-import {
-  hasCode,
   makeSymlinkAt,
   openFolderBeneath,
   renameNewAt,
@@ -29,11 +17,11 @@ import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { removeTree } from '../runs/remove-tree.ts';
 import type { RemoveOptions } from '../runs/remove-tree.ts';
-import type { Trust } from '../tree/link-maker.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
-import { dropToken, isFromAnotherBoot, openCarried } from './carried.ts';
+import { dropToken, openCarried } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
 import { LargeFile } from './large-file.ts';
+import { LinkableFolders } from './linkable-folders.ts';
 import { lockNames } from './locks.ts';
 import type { HeldRun } from './locks.ts';
 import { NewManifest } from './new-manifest.ts';
@@ -71,8 +59,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #manifest: NewManifest;
   readonly #copier = new ContentThread();
   readonly #hasher = new ContentThread();
-  readonly #others = new Map<string, FolderHandle>();
-  #carried: FolderHandle | undefined;
+  readonly #linkable: LinkableFolders;
   #files = 0;
   #bytes = 0;
   #isOpen = true;
@@ -81,6 +68,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   constructor(options: DiskRunOptions) {
     this.#options = options;
     this.begun = options.begun;
+    this.#linkable = new LinkableFolders(options);
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
@@ -99,8 +87,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
       runFolders: this.#folders,
       parent: options.parent?.folder,
       parentBytes: options.parentBytes,
-      resolveFolder: (name) => this.#resolve(name),
-      trust: (name) => this.#trust(name),
+      resolveFolder: (name) => this.#linkable.resolve(name),
+      trust: (name) => this.#linkable.trust(name),
       hurtInodes: options.hurtInodes,
       beforeCopy: (sizeBytes) => {
         space.check(sizeBytes);
@@ -134,9 +122,9 @@ export class DiskRun implements NewRun, AsyncDisposable {
   async cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
     this.#checkOpen();
     const { hurtInodes, signal, space } = this.#options;
-    const folder = this.#resolve(from.folder);
+    const folder = this.#linkable.resolve(from.folder);
     if (folder === undefined) throw new StorageError('NOT_FOUND', 'there is no such folder to copy from');
-    const trust = this.#trust(from.folder);
+    const trust = this.#linkable.trust(from.folder);
     using source = await openSource(folder, from.path, {
       trust,
       mayBeUnfinished: trust !== 'complete' || from.folder === this.begun.token,
@@ -289,9 +277,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#copier[Symbol.asyncDispose]();
     await this.#hasher[Symbol.asyncDispose]();
     this.#folders[Symbol.dispose]();
-    for (const folder of this.#others.values()) folder[Symbol.dispose]();
-    this.#others.clear();
-    this.#carried?.[Symbol.dispose]();
+    this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
   }
 
@@ -330,55 +316,12 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const list = wrong.map((key) => `${stored[key]} ${key} where ${said[key]} were counted`).join(', ');
     throw new StorageError('COUNTS_DIFFER', `the run holds ${list}`);
   }
-
-  /** For links: complete runs, this one by its token, and carried ones. */
-  #resolve(name: string): FolderHandle | undefined {
-    if (name === this.begun.token) return this.#folders.root;
-    const known = this.#others.get(name);
-    if (known !== undefined) return known;
-    const opened = this.#openOther(name);
-    if (opened === undefined) return undefined;
-    if (this.#others.size >= MAX_OTHERS) {
-      for (const [oldest, folder] of this.#others) {
-        this.#others.delete(oldest);
-        folder[Symbol.dispose]();
-        break;
-      }
-    }
-    this.#others.set(name, opened);
-    return opened;
-  }
-
-  #trust(name: string): Trust {
-    if (!this.begun.carried.includes(name)) return 'complete';
-    return isFromAnotherBoot(name) ? 'doubtful' : 'unfinished';
-  }
-
-  #openOther(name: string): FolderHandle | undefined {
-    const { account, hidden } = this.#options.folders;
-    const run: RunName | undefined = parseRunName(name);
-    try {
-      if (run !== undefined) {
-        return compareRunNames(run, this.begun.run) < 0
-          ? openFolderBeneath(account, Buffer.from(run))
-          : undefined;
-      }
-      if (!this.begun.carried.includes(name)) return undefined;
-      this.#carried ??= openCarried(hidden);
-      return this.#carried && openFolderBeneath(this.#carried, Buffer.from(name));
-    } catch (error) {
-      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
-      throw error;
-    }
-  }
 }
 
 const SLASH = 0x2f;
 const BLOCK_BYTES = 4096;
 /** Of `st_blocks`, on every file system. */
 const BLOCK_UNIT_BYTES = 512;
-/** Handles of other runs that are kept open for links. */
-const MAX_OTHERS = 64;
 const TRASH_NAME = Buffer.from('trash');
 const COUNTED = ['files', 'directories', 'symlinks', 'bytes'] as const;
 
