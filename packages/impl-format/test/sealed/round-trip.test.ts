@@ -111,6 +111,35 @@ t.test('content that is longer than the manifest says is refused, before it fill
   });
 });
 
+t.test('equal contents do not look equal, sealed in one run or for one recipient in two', async (t) => {
+  const publicKey = publicKeyOf(generatePrivateKey());
+  const [sealer, other] = [new Sealer([publicKey]), new Sealer([publicKey])];
+  const bytesAtOnce = 8;
+  for (const content of [Buffer.alloc(64), randomContent(3 * CHUNK_BYTES), textContent(20_000)]) {
+    const strided = (by: Sealer) => {
+      const file = by.strided(content.length);
+      return file.sealChunk({ index: 0, isLast: true }, content.subarray(0, CHUNK_BYTES));
+    };
+    // without what tells the recipient, and the tags' and kinds' places
+    const packed = (by: Sealer) => by.sealSmall(content).subarray(121);
+    const pairs = [
+      [packed(sealer), packed(sealer)],
+      [packed(sealer), packed(other)],
+      [strided(sealer), strided(sealer)],
+      [strided(sealer), strided(other)],
+    ] as const;
+    for (const [one, two] of pairs) {
+      const pieces = new Set<string>();
+      for (let at = 3; at + bytesAtOnce <= one.length; at += 1)
+        pieces.add(one.toString('latin1', at, at + bytesAtOnce));
+      let isShared = false;
+      for (let at = 3; at + bytesAtOnce <= two.length; at += bytesAtOnce)
+        isShared ||= pieces.has(two.toString('latin1', at, at + bytesAtOnce));
+      t.notOk(isShared, `nothing of ${content.length} bytes is there twice`);
+    }
+  }
+});
+
 t.test('each recipient opens it, and nobody else', async (t) => {
   const keys = [1, 2, 3].map(() => generatePrivateKey());
   const sealed = new Sealer(keys.map(publicKeyOf)).sealSmall(Buffer.from('for three'));
