@@ -1,5 +1,7 @@
 import t from 'tap';
 import { startBusyServer } from './whole-scenario/busy-server.ts';
+import { killsAtEachStep } from './whole-scenario/deaths.ts';
+import { overflowingSnapshot } from './whole-scenario/overflowing-snapshot.ts';
 import { restoredDatabases } from './whole-scenario/restored-databases.ts';
 import { timerRun } from './whole-scenario/timer-run.ts';
 
@@ -11,6 +13,8 @@ await t.test('a server with databases that are written to all the time', async (
   const parts = [
     ['is backed up by its timer, from snapshots', timerRun],
     ['gets its databases up again from what is stored', restoredDatabases],
+    ['publishes nothing of a snapshot that overflowed', overflowingSnapshot],
+    ['comes back by itself whatever step a run is killed at', killsAtEachStep],
   ] as const;
   for (const [name, part] of parts) {
     server.say(`-- it ${name}`);

@@ -3,7 +3,7 @@
  * when it can be seen from outside that the run is at that step. Prints one JSON object: what was seen, or that it was missed.
  */
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export const STEPS = [
@@ -71,7 +71,10 @@ function lookFor(step: string): Look {
       return () =>
         storageShells()
           .flatMap(openFiles)
-          .find((path) => /\.incomplete\/srv\/.*[^/]$/.test(path));
+          .find(
+            (path) =>
+              /\.incomplete\/srv\//.test(path) && lstatSync(path, { throwIfNoEntry: false })?.isFile(),
+          );
     case 'publish':
       return lookForPublish();
     case 'unmount':

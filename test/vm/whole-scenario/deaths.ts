@@ -1,0 +1,28 @@
+import type { Test } from 'tap';
+import type { BusyServer } from './busy-server.ts';
+import { STEPS, type Step } from './stop-at.ts';
+
+/** A run that dies from here on is published. */
+const PUBLISHED: readonly Step[] = ['publish', 'unmount', 'remove'];
+
+/** Whatever step a run is killed at, services come back and nothing stays; by systemd, without anybody's help. */
+export async function killsAtEachStep(t: Test, server: BusyServer): Promise<void> {
+  const { machine, say } = server;
+  for (const step of STEPS) {
+    const before = await server.latest();
+    const { pid, seen } = await server.stopAt(step);
+    await machine.must(`kill -9 ${pid}`);
+    await server.thaw();
+    t.equal(await server.left(), '', `killed at ${step}`);
+    const after = await server.latest();
+    t.equal(after !== before, PUBLISHED.includes(step), `${step}: what is published`);
+    say(`kill -9 at ${step} (${seen}): all released, all write; latest is ${after || 'not there yet'}`);
+  }
+  await succeeds(t, server);
+}
+
+async function succeeds(t: Test, server: BusyServer): Promise<void> {
+  const { status, said } = await server.backUp();
+  t.equal(status, 0, said);
+  server.say(`the next run: ${said}`);
+}
