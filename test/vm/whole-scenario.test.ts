@@ -1,6 +1,6 @@
 import t from 'tap';
 import { startBusyServer } from './whole-scenario/busy-server.ts';
-import { killsAtEachStep } from './whole-scenario/deaths.ts';
+import { killsAtEachStep, powerCuts } from './whole-scenario/deaths.ts';
 import { overflowingSnapshot } from './whole-scenario/overflowing-snapshot.ts';
 import { restoredDatabases } from './whole-scenario/restored-databases.ts';
 import { timerRun } from './whole-scenario/timer-run.ts';
@@ -15,6 +15,7 @@ await t.test('a server with databases that are written to all the time', async (
     ['gets its databases up again from what is stored', restoredDatabases],
     ['publishes nothing of a snapshot that overflowed', overflowingSnapshot],
     ['comes back by itself whatever step a run is killed at', killsAtEachStep],
+    ['comes back by itself when the power is cut in the middle of a run', powerCuts],
   ] as const;
   for (const [name, part] of parts) {
     server.say(`-- it ${name}`);

@@ -5,6 +5,9 @@ import { STEPS, type Step } from './stop-at.ts';
 /** A run that dies from here on is published. */
 const PUBLISHED: readonly Step[] = ['publish', 'unmount', 'remove'];
 
+/** Where something is left on the disks that the start after it has to undo, or that is half published. */
+const CUT_AT: readonly Step[] = ['enter', 'snapshot', 'mount', 'push', 'publish', 'remove'];
+
 /** Whatever step a run is killed at, services come back and nothing stays; by systemd, without anybody's help. */
 export async function killsAtEachStep(t: Test, server: BusyServer): Promise<void> {
   const { machine, say } = server;
@@ -19,6 +22,24 @@ export async function killsAtEachStep(t: Test, server: BusyServer): Promise<void
     say(`kill -9 at ${step} (${seen}): all released, all write; latest is ${after || 'not there yet'}`);
   }
   await succeeds(t, server);
+}
+
+/** The same with the power cut, after the start that follows. */
+export async function powerCuts(t: Test, server: BusyServer): Promise<void> {
+  const { machine, say } = server;
+  for (const step of CUT_AT) {
+    const { seen } = await server.stopAt(step);
+    await machine.powerOff();
+    await machine.powerOn();
+    t.equal(await server.left(), '', `power cut at ${step}`);
+    const undone = await machine.must(
+      'journalctl -b -q -o cat -u bakker-recover.service | grep -o "Undone: .*" || true',
+    );
+    say(`power cut at ${step} (${seen}): all released, all write after the start\n${undone}`);
+  }
+  await succeeds(t, server);
+  await machine.must('bakker verify --data --quiet', { timeoutMs: 900_000 });
+  say(`${await server.latest()}: every file is as its hash says`);
 }
 
 async function succeeds(t: Test, server: BusyServer): Promise<void> {
