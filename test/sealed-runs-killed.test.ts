@@ -6,7 +6,7 @@ import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from './harness/samp
 import { makeSealedWorld } from './harness/sealed-world.ts';
 import { findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
 
-const ROUNDS = process.env['BAKKER_TEST_ALL'] === '1' ? 40 : 2;
+const ROUNDS = process.env['BAKKER_TEST_ALL'] === '1' ? 40 : 1;
 const SEED = Number(process.env['BAKKER_TEST_SEED'] ?? 1);
 const MIB = 1024 * 1024;
 
