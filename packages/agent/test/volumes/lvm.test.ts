@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import t from 'tap';
+import { removeLvmSnapshot } from '../../src/adapters/volumes/lvm.ts';
 import { freeze } from '../../src/volumes/freeze.ts';
 import {
   alwaysEnoughBytes,
@@ -102,6 +103,44 @@ await t.test('a snapshot that somebody removed, and a full pool, are told', asyn
   const full = await world.volumes.plan([source(lvm.folder)]);
   t.match(full.volumes[0]?.problem?.message, /the thin pool vg0\/pool is 96 % full/);
 });
+
+await t.test(
+  'a volume that was not made a snapshot yet is removed; one that is not ours stays',
+  async (t) => {
+    await using lvm = await withFakeLvm({ type: 'ext4', sizeBytes: 24 * MIB });
+    const make = async (name: string, tag: string): Promise<void> => {
+      const argv = [
+        'lvcreate',
+        '--snapshot',
+        '--name',
+        name,
+        '--addtag',
+        tag,
+        '--size',
+        `${4 * MIB}b`,
+        'vg0/data',
+      ];
+      t.equal((await lvm.command(argv)).status, 0);
+      lvm.change(({ volumes }) => ({
+        volumes: volumes.map((volume) =>
+          volume.name === name
+            ? { ...volume, origin: '', attributes: '-wi-a-----', dataPercent: '' }
+            : volume,
+        ),
+      }));
+    };
+    const names = (): string[] => lvm.group().volumes.map(({ name }) => name);
+    await make('bakker-1234-0', 'bakker');
+    await removeLvmSnapshot({ group: 'vg0', name: 'bakker-1234-0', origin: 'data' }, lvm.command);
+    t.strictSame(names(), ['data']);
+    await make('bakker-5678-0', 'somebody');
+    await t.rejects(removeLvmSnapshot({ group: 'vg0', name: 'bakker-5678-0', origin: 'data' }, lvm.command), {
+      code: 'SNAPSHOT_FAILED',
+      message: /it stays/,
+    });
+    t.strictSame(names(), ['data', 'bakker-5678-0']);
+  },
+);
 
 await t.test('a group without room refuses before anything is made', async (t) => {
   await using lvm = await withFakeLvm({ type: 'ext4', sizeBytes: 48 * MIB });

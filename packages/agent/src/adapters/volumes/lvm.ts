@@ -88,7 +88,10 @@ export async function removeLvmSnapshot(
       hint: `once its disks are back, bakker recover removes ${group}/${name}`,
     });
   }
-  if (!found.tags.includes(LVM_TAG) || !name.startsWith('bakker-') || found.origin !== origin) {
+  // LVM makes a volume, writes that down, and only then turns it into a snapshot: a power cut between leaves one of nothing.
+  const isHalfMade = found.origin === '';
+  const isOurs = found.tags.includes(LVM_TAG) && name.startsWith('bakker-');
+  if (!isOurs || (found.origin !== origin && !isHalfMade)) {
     throw new AgentError(
       'SNAPSHOT_FAILED',
       `${nameOf(found)} is no snapshot of bakker's (of "${found.origin}", tags "${found.tags.join(',')}"): it stays`,
