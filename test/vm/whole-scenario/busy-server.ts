@@ -130,7 +130,8 @@ async function stopAt(machine: Machine, step: Step): Promise<Required<Stopped>> 
     if (pid !== undefined) return { pid, seen };
     await unitsAtRest(machine);
   }
-  throw new Error(`no run was seen at ${step}`);
+  const said = await machine.must('journalctl -q -o cat -n 40 -u bakker.service');
+  throw new Error(`no run was seen at ${step}: ${said}`);
 }
 
 async function thaw(machine: Machine): Promise<void> {
