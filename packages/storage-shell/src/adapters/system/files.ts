@@ -81,6 +81,7 @@ export async function setOwner(path: string, options: Required<WriteOptions>): P
     );
     await handle.chown(options.uid, options.gid);
     await handle.chmod(options.mode);
+    await handle.sync(); // whoever provisioned an account may cut the power
   } catch (error) {
     throw failure(`the owner of ${path} can't be set`, error);
   }
