@@ -200,7 +200,7 @@ async function attempt(
       : await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
   const before = isAhead ? begun.before : opened;
   const lastStartMs = before?.header.startedAtMs;
-  const isDue = lastStartMs === undefined || Math.abs(clock.nowMs() - lastStartMs) >= asked.minIntervalMs;
+  const isDue = lastStartMs === undefined || isDueAfter(lastStartMs, clock.nowMs(), asked);
   if (!isDue && !hasUnfinished && !options.force && !options.dryRun && isFirst) {
     return {
       report: skipped(parent?.run ?? null),
@@ -238,6 +238,11 @@ async function attempt(
   return written;
 }
 
+/** A start in the future by more than the interval is a clock that was set back: then, too. */
+function isDueAfter(lastStartMs: number, nowMs: number, { minIntervalMs }: Config): boolean {
+  return Math.abs(nowMs - lastStartMs) >= minIntervalMs;
+}
+
 async function scanAhead(
   prepared: { plan: ScanPlan; survey: SourceSurvey },
   { config, force, dryRun }: BackupOptions,
@@ -245,8 +250,7 @@ async function scanAhead(
 ): Promise<ScanAhead | undefined> {
   await stepBack?.();
   const nowMs = clock.nowMs();
-  const isDue = (lastStartMs: number): boolean =>
-    force || dryRun || Math.abs(nowMs - lastStartMs) >= config.minIntervalMs;
+  const isDue = (lastStartMs: number): boolean => force || dryRun || isDueAfter(lastStartMs, nowMs, config);
   return ScanAhead.begin({ ...prepared, ...{ source, state, signal, nowMs, isDue } });
 }
 

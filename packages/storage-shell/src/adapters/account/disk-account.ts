@@ -25,7 +25,6 @@ import { StorageError } from '../../errors.ts';
 import type { AccountPolicy } from '../../policy/account-policy.ts';
 import type { Account, AccountReader, NewRun } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
-import { parseObject } from '../../retain/stored-receipt.ts';
 import { mendNames } from '../runs/remove-run.ts';
 import { RemovalFolders, lookAtTrash } from '../runs/trash-folder.ts';
 import { adoptUnfinished, issueToken } from './carried.ts';
@@ -38,6 +37,7 @@ import type { HurtFiles } from './hurt-file.ts';
 import { holdRun, lockNames, lockNamesSync, trySessionLock } from './locks.ts';
 import type { HeldRun } from './locks.ts';
 import { latestRun, latestTarget, lookAt, manifestSizeBytes } from './look.ts';
+import { readReceipt } from './receipt-file.ts';
 import { pointLatestAt, readFully, readSmallFile, replaceFile } from './steps.ts';
 
 export interface DiskAccountOptions {
@@ -115,7 +115,7 @@ export class DiskAccount implements Account, AsyncDisposable {
         run,
         state,
         manifestSizeBytes: state === 'complete' ? manifestSizeBytes(account, run) : null,
-        receipt: receipts ? readReceipt(account, run) : null,
+        receipt: receipts ? (readReceipt(account, run) ?? null) : null,
       })),
       latest: latestRun(account) ?? null,
       more: rest.length > MAX_LISTED_RUNS,
@@ -205,7 +205,6 @@ const SUBFOLDERS = ['receipts', 'trash'].map((name) => Buffer.from(name));
 const IDENTITY = Buffer.from('id');
 const AGENT_CONFIG = `${PRIVATE_FOLDER}/agent.yaml`;
 const MAX_CONFIG_BYTES = 64 * 1024;
-const MAX_RECEIPT_BYTES = 64 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 /** With paths of ordinary length, these fit in a reply. */
 const MAX_HURT_FILES = 4096;
@@ -221,12 +220,6 @@ function ensureHidden(account: FolderHandle): FolderHandle {
 function readIdentity(account: FolderHandle): string | undefined {
   const text = readSmallFile(account, `${PRIVATE_FOLDER}/id`, 64)?.toString('latin1').trim();
   return text !== undefined && isToken(text) ? text : undefined;
-}
-
-function readReceipt(account: FolderHandle, run: RunName): Record<string, unknown> | null {
-  const text = readSmallFile(account, `${PRIVATE_FOLDER}/receipts/${run}.json`, MAX_RECEIPT_BYTES);
-  const receipt = text && parseObject(text.toString('utf8'));
-  return receipt?.['run'] === run ? receipt : null;
 }
 
 /** Bytes of all names of files in a run, as this program counted them when it was published. */

@@ -1,20 +1,12 @@
 import type { HurtFile, RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
-import type { HurtRecord } from '../../ports/stored-content.ts';
-import { parseHurt } from '../../scrub/hurt-text.ts';
-import { readSmallFile } from './steps.ts';
+import { readHurt } from '../runs/hurt-record.ts';
 
 /** What must not be taken over from a run. */
 export interface HurtFiles {
   readonly files: readonly HurtFile[];
   readonly inodes: ReadonlySet<bigint>;
-}
-
-/** Undefined if nothing was found, or the file can't be understood. @throws errno errors */
-export function readHurt(account: FolderHandle): HurtRecord | undefined {
-  const text = readSmallFile(account, '.bakker/hurt.json', MAX_BYTES);
-  return text && parseHurt(text.toString());
 }
 
 /**
@@ -33,6 +25,5 @@ export function hurtFiles(account: FolderHandle, run: RunName): HurtFiles {
   return { files, inodes: new Set(record.files.map(({ inode }) => BigInt(inode))) };
 }
 
-const MAX_BYTES = 64 * 1024 * 1024;
 /** With paths of ordinary length, these fit in a reply. */
 const MAX_FILES = 4096;

@@ -6,11 +6,10 @@ import { StorageError } from '../../errors.ts';
 import type { RetentionRules } from '../../policy/account-policy.ts';
 import type { StoredRun } from '../../ports/account-keeper.ts';
 import { judgeRuns } from '../../retain/judge-runs.ts';
-import { parseObject } from '../../retain/stored-receipt.ts';
+import { readHurt } from '../runs/hurt-record.ts';
 import { storedRuns } from '../runs/stored-runs.ts';
 import { readFrozen } from './frozen-file.ts';
-import { readHurt } from './hurt-file.ts';
-import { readSmallFile } from './steps.ts';
+import { readReceipt } from './receipt-file.ts';
 
 export interface JudgingOptions {
   readonly rules: RetentionRules;
@@ -53,7 +52,6 @@ export function judgeStored(account: FolderHandle, { rules, nowMs, after }: Judg
 /** All of them in a packet. */
 const MAX_REASONS = 4;
 const MAX_REASON_LENGTH = 120;
-const MAX_RECEIPT_BYTES = 64 * 1024;
 
 /** None where retention itself would stop: a clock that can't be right, a policy that makes no sense. */
 function verdictsOf(
@@ -70,9 +68,8 @@ function verdictsOf(
 
 /** Only what the server said itself: how much of another run it kept is not for each key to know. */
 function readFigures(account: FolderHandle, run: RunName): ReceivedFigures | null {
-  const text = readSmallFile(account, `.bakker/receipts/${run}.json`, MAX_RECEIPT_BYTES);
-  const receipt = text && parseObject(text.toString('utf8'));
-  if (receipt?.['run'] !== run) return null;
+  const receipt = readReceipt(account, run);
+  if (receipt === undefined) return null;
   const { status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes, receivedAtMs } = receipt;
   if (status !== 'complete' && status !== 'partial') return null;
   if (!isCount(startedAtMs) || !isCount(finishedAtMs)) return null;

@@ -1,9 +1,11 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { DIRENT, hasCode, listDirectory, openFolderBeneath } from '@bakker/linux';
+import { DIRENT } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
+import { below as pathBelow } from '../tree/folder-walk.ts';
+import { listFolder } from '../tree/list-folder.ts';
 import { removePieces, type RemovalStart } from './remove-pieces.ts';
-import { removeTree } from './remove-tree.ts';
+import { openOrNothing, removeTree } from './remove-tree.ts';
 
 /** Folders that are worth a thread of their own to share them with. */
 const ENOUGH_PIECES = 32;
@@ -53,15 +55,6 @@ async function removeTogether(parent: FolderHandle, name: Buffer, signal: AbortS
   signal.throwIfAborted();
 }
 
-function openOrNothing(parent: FolderHandle, name: Buffer): FolderHandle | undefined {
-  try {
-    return openFolderBeneath(parent, name);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
-    throw error;
-  }
-}
-
 /** Folders of one depth: the first that has enough of them. Paths below `root`. */
 function piecesOf(root: FolderHandle): Buffer[] {
   let pieces: Buffer[] = [Buffer.alloc(0)];
@@ -74,15 +67,11 @@ function piecesOf(root: FolderHandle): Buffer[] {
 }
 
 function foldersIn(root: FolderHandle, path: Buffer): Buffer[] {
-  using folder = openFolderBeneath(root, path);
-  const listing = listDirectory(folder.fd);
+  using listed = listFolder(root, path);
+  const { listing } = listed;
   const found: Buffer[] = [];
   for (let number = 0; number < listing.count; number++) {
-    if (listing.type(number) !== DIRENT.DIRECTORY) continue;
-    const name = listing.name(number);
-    found.push(path.length === 0 ? Buffer.from(name) : Buffer.concat([path, SLASH, name]));
+    if (listing.type(number) === DIRENT.DIRECTORY) found.push(pathBelow(path, listing.name(number)));
   }
   return found;
 }
-
-const SLASH = Buffer.from('/');

@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { baseName, parentPath } from '@bakker/impl-format/storage';
 import { hasCode, openFolderBeneath } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { removeTree } from './remove-tree.ts';
@@ -36,13 +37,10 @@ export async function removePieces(
 }
 
 async function removePiece(root: FolderHandle, path: Buffer, signal: AbortSignal): Promise<void> {
-  const slash = path.lastIndexOf(SLASH);
   try {
-    using above = openFolderBeneath(root, path.subarray(0, Math.max(slash, 0)));
-    await removeTree(above, path.subarray(slash + 1), { signal });
+    using above = openFolderBeneath(root, parentPath(path));
+    await removeTree(above, baseName(path), { signal });
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error; // somebody else removed what is above it
   }
 }
-
-const SLASH = 0x2f;

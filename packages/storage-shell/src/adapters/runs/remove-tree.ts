@@ -41,7 +41,8 @@ export async function removeTree(parent: FolderHandle, name: Buffer, options: Re
 const MAX_ATTEMPTS = 5;
 const ENOENT = 2;
 
-function openOrNothing(folder: FolderHandle, name: Buffer): FolderHandle | undefined {
+/** The folder of that name; undefined if nothing is there. @throws LibcError `ENOTDIR` or `ELOOP` for what is no folder */
+export function openOrNothing(folder: FolderHandle, name: Buffer): FolderHandle | undefined {
   try {
     return new FolderHandle(openAt({ folder, name }, { flags: constants.O_RDONLY | constants.O_DIRECTORY }));
   } catch (error) {
