@@ -119,7 +119,8 @@ t.test('unseal.py restores a run with hidden names, and names what is damaged', 
   const { manifest } = storeRun(folder, contents, { isHidden: true });
   t.equal(unsealOut(folder.key, 'manifest', join(folder.account, `${RUN}.impl`)), manifest);
   const stored = readdirSync(join(folder.account, RUN), { recursive: true, encoding: 'utf8' });
-  t.notMatch(stored.join('\n'), /srv|deep|txt|bin|empty/);
+  // Of a fixed length: a hidden name may hold `txt` by chance, and does in one of a hundred runs.
+  for (const path of stored) t.match(path, /^([a-z2-7]{26}\/)*[a-z2-7]{26}$/);
   t.equal(unseal(folder.key, 'run', folder.account, RUN, folder.at('whole')), '');
   for (const [path, content] of Object.entries(contents)) {
     t.ok(readFileSync(join(folder.at('whole'), path)).equals(content), path);
