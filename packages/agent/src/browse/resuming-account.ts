@@ -9,6 +9,7 @@ import type {
   StorageSide,
   StoredItem,
   StoredRun,
+  WantedContent,
 } from '../ports/storage-account.ts';
 import { isLineLost, RECONNECT_AFTER_MS, sleep } from '../reconnecting.ts';
 
@@ -69,14 +70,14 @@ export class ResumingAccount implements StorageAccount {
   async *readExtents(
     run: RunName,
     path: Buffer,
-    extents: readonly Extent[],
+    { extents, sizeBytes }: WantedContent,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
     let left = extents;
     for (;;) {
       const account = this.#account;
       let endBytes = 0;
       try {
-        for await (const piece of account.readExtents(run, path, left)) {
+        for await (const piece of account.readExtents(run, path, { extents: left, sizeBytes })) {
           this.#came();
           endBytes = piece.offsetBytes + piece.bytes.length;
           yield piece;

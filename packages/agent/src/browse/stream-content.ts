@@ -30,7 +30,9 @@ export async function streamContent(
       await write(ZEROS.subarray(0, Math.min(ZEROS.length, offsetBytes - positionBytes)));
   };
   const extents = dataExtents(entry);
-  const pieces = path === undefined || extents.length === 0 ? [] : account.readExtents(run, path, extents);
+  const { sizeBytes } = entry;
+  const pieces =
+    path === undefined || extents.length === 0 ? [] : account.readExtents(run, path, { extents, sizeBytes });
   for await (const { offsetBytes, bytes } of withDamage(pieces, entry)) {
     await zerosUpTo(offsetBytes);
     sum.update(offsetBytes, bytes);

@@ -90,6 +90,14 @@ export interface NewFile {
   readonly expectedBytes?: number;
 }
 
+/** What is read of a large file. */
+export interface WantedContent {
+  /** Ascending. */
+  readonly extents: readonly Extent[];
+  /** That the content has by the manifest: one that turns out to be longer, where that shows, is refused. */
+  readonly sizeBytes: number;
+}
+
 /** A large file under way. */
 export interface FileSink extends AsyncDisposable {
   /** Resolves when the sink can take more; the bytes are the sink's from here on. */
@@ -275,7 +283,7 @@ export interface StorageAccount extends AsyncDisposable {
   readExtents(
     run: RunName,
     path: Buffer,
-    extents: readonly Extent[],
+    wanted: WantedContent,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }>;
   /** The names in a folder of a run; the run's own folder for an empty path. Rejects like `readFile`. */
   listFolder(run: RunName, path: Buffer): Promise<readonly StoredItem[]>;

@@ -125,8 +125,8 @@ export class FileFetcher {
       using file = handlers.open();
       const sum = new ContentHash();
       isLocal = false;
-      const extents = dataExtents(entry);
-      const pieces = path === undefined ? [] : ports.account.readExtents(job.run, path, extents);
+      const wanted = { extents: dataExtents(entry), sizeBytes: entry.sizeBytes };
+      const pieces = path === undefined ? [] : ports.account.readExtents(job.run, path, wanted);
       for await (const { offsetBytes, bytes } of pieces) {
         sum.update(offsetBytes, bytes);
         isLocal = true;

@@ -13,6 +13,7 @@ import type {
   StorageSide,
   StoredItem,
   StoredRun,
+  WantedContent,
 } from '../ports/storage-account.ts';
 
 export interface OpeningOptions {
@@ -75,22 +76,23 @@ export class OpeningAccount implements StorageAccount {
     if (content !== undefined) return content;
     const pieces: Buffer[] = [];
     const extents = [{ offsetBytes: 0, lengthBytes: sizeBytes }];
-    for await (const { bytes } of this.readExtents(run, path, extents)) pieces.push(bytes);
+    for await (const { bytes } of this.readExtents(run, path, { extents, sizeBytes })) pieces.push(bytes);
     return Buffer.concat(pieces);
   }
 
   async *readExtents(
     run: RunName,
     path: Buffer,
-    extents: readonly Extent[],
+    wanted: WantedContent,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
-    const read = (wanted: readonly Extent[]) => this.#inner.readExtents(run, path, wanted);
-    if (extents.length === 0 || !(await this.#holdsSealed(run))) {
-      yield* read(extents);
+    if (wanted.extents.length === 0 || !(await this.#holdsSealed(run))) {
+      yield* this.#inner.readExtents(run, path, wanted);
       return;
     }
+    const sizeBytes = Number.MAX_SAFE_INTEGER; // of what lies there, which is told to nobody
+    const read = (extents: readonly Extent[]) => this.#inner.readExtents(run, path, { extents, sizeBytes });
     const { openExtents } = await import('./open-content.ts');
-    yield* openExtents(read, extents, await this.#keys());
+    yield* openExtents(read, wanted, await this.#keys());
   }
 
   agentConfig(): Promise<string | undefined> {

@@ -98,7 +98,8 @@ export class ContentChecker {
   async #streamProblem(entry: Entry, path: Buffer): Promise<string | undefined> {
     const { account, run } = this.#options;
     const sum = new ContentHash();
-    for await (const { offsetBytes, bytes } of account.readExtents(run, path, dataExtents(entry)))
+    const wanted = { extents: dataExtents(entry), sizeBytes: entry.sizeBytes };
+    for await (const { offsetBytes, bytes } of account.readExtents(run, path, wanted))
       sum.update(offsetBytes, bytes);
     return entry.sha256?.equals(sum.finish(entry.sizeBytes)) === true ? undefined : DIFFERENT;
   }

@@ -30,7 +30,7 @@ function lineOf(
         yield CONTENT.subarray(at, at + pieceBytes);
       }
     },
-    async *readExtents(_run, _path, extents) {
+    async *readExtents(_run, _path, { extents }) {
       for (const { offsetBytes, lengthBytes } of extents) {
         for (let at = offsetBytes; at < offsetBytes + lengthBytes; at += pieceBytes) {
           alive();
@@ -87,12 +87,13 @@ t.test('wherever the line breaks, what is read is whole, in order, and each byte
     { offsetBytes: 310, lengthBytes: 5 },
     { offsetBytes: 700, lengthBytes: 300 },
   ];
+  const wanted = { extents, sizeBytes: CONTENT.length };
   await fc.assert(
     fc.asyncProperty(cuts, async (broken) => {
       const lines = [...broken, whole].map(({ pieces, pieceBytes }) => lineOf(pieces, pieceBytes));
       const { account } = resuming(lines, OFTEN);
       const covered: [number, number][] = [];
-      for await (const { offsetBytes, bytes } of account.readExtents(RUN, PATH, extents)) {
+      for await (const { offsetBytes, bytes } of account.readExtents(RUN, PATH, wanted)) {
         if (!CONTENT.subarray(offsetBytes, offsetBytes + bytes.length).equals(bytes)) return false;
         covered.push([offsetBytes, bytes.length]);
       }

@@ -4,7 +4,8 @@ import { deepStrictEqual, equal, ok } from 'node:assert/strict';
 import t from 'tap';
 import type { Extent } from '@bakker/impl-format';
 import { generatePrivateKey, Keyring, openSealed, publicKeyOf, Sealer } from '@bakker/impl-format/sealed';
-import { openExtents, type ReadStored } from '../../src/sealed/open-content.ts';
+import type { Piece, ReadStored } from '../../src/sealed/open-chunks.ts';
+import { openExtents } from '../../src/sealed/open-content.ts';
 import { PackedFile } from '../../src/sealed/packed-file.ts';
 import type { SealedFile } from '../../src/sealed/sealing.ts';
 import { StridedFile } from '../../src/sealed/strided-file.ts';
@@ -99,7 +100,11 @@ for (const kind of ['strided', 'packed'] as const)
           if (extents.length === 0) return;
           const found = Buffer.alloc(sizeBytes);
           const covered: Extent[] = [];
-          for await (const { offsetBytes, bytes } of openExtents(stored.read, extents, keyring)) {
+          for await (const { offsetBytes, bytes } of openExtents(
+            stored.read,
+            { extents, sizeBytes },
+            keyring,
+          )) {
             bytes.copy(found, offsetBytes);
             const last = covered.at(-1);
             if (last !== undefined && last.offsetBytes + last.lengthBytes === offsetBytes)
@@ -114,6 +119,108 @@ for (const kind of ['strided', 'packed'] as const)
     );
     t.pass('60 files');
   });
+
+/** Both, as a manifest tells extents: ascending, and apart. */
+function union(left: readonly Extent[], right: readonly Extent[]): Extent[] {
+  const all: Extent[] = [];
+  for (const { offsetBytes, lengthBytes } of [...left, ...right].sort(
+    (a, b) => a.offsetBytes - b.offsetBytes,
+  )) {
+    const last = all.at(-1);
+    const endBytes = offsetBytes + lengthBytes;
+    if (last === undefined || last.offsetBytes + last.lengthBytes < offsetBytes)
+      all.push({ offsetBytes, lengthBytes });
+    else
+      all[all.length - 1] = {
+        offsetBytes: last.offsetBytes,
+        lengthBytes: Math.max(last.lengthBytes, endBytes - last.offsetBytes),
+      };
+  }
+  return all;
+}
+
+t.test('holes of the sealed file may lie within data that the manifest names', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(shape, shape, fc.nat(), async ({ sizeBytes, extents }, more, cut) => {
+      const content = Buffer.alloc(sizeBytes);
+      for (const { offsetBytes, lengthBytes } of extents) randomBytes(lengthBytes).copy(content, offsetBytes);
+      const stored = new MemoryFile();
+      using file = new StridedFile(sealer.strided(sizeBytes), stored, { sizeBytes, isHashed: false });
+      for (const { offsetBytes, lengthBytes } of extents)
+        await file.write(offsetBytes, Buffer.from(content.subarray(offsetBytes, offsetBytes + lengthBytes)));
+      await file.end();
+      const zeros = more.extents.flatMap(({ offsetBytes, lengthBytes }) =>
+        offsetBytes < sizeBytes
+          ? [{ offsetBytes, lengthBytes: Math.min(lengthBytes, sizeBytes - offsetBytes) }]
+          : [],
+      );
+      // from anywhere on, as after a cut line
+      const fromBytes = cut % sizeBytes;
+      const wanted = union(extents, zeros)
+        .filter(({ offsetBytes, lengthBytes }) => offsetBytes + lengthBytes > fromBytes)
+        .map(({ offsetBytes, lengthBytes }) => {
+          const startBytes = Math.max(offsetBytes, fromBytes);
+          return { offsetBytes: startBytes, lengthBytes: offsetBytes + lengthBytes - startBytes };
+        });
+      if (wanted.length === 0) return;
+      let wantedBytes = 0;
+      for (const { lengthBytes } of wanted) wantedBytes += lengthBytes;
+      for await (const { offsetBytes, bytes } of openExtents(
+        stored.read,
+        { extents: wanted, sizeBytes },
+        keyring,
+      )) {
+        ok(bytes.equals(content.subarray(offsetBytes, offsetBytes + bytes.length)), `at ${offsetBytes}`);
+        wantedBytes -= bytes.length;
+      }
+      equal(wantedBytes, 0, 'all that was asked for');
+    }),
+    { numRuns: 200 },
+  );
+  t.pass('200 files');
+});
+
+t.test('a chunk that was wiped is no hole', async (t) => {
+  const sizeBytes = 9 * CHUNK;
+  const content = randomBytes(sizeBytes);
+  const stored = new MemoryFile();
+  const strided = sealer.strided(sizeBytes);
+  using file = new StridedFile(strided, stored, { sizeBytes, isHashed: false });
+  await file.write(0, Buffer.from(content.subarray(0, 2 * CHUNK)));
+  await file.write(5 * CHUNK, Buffer.from(content.subarray(5 * CHUNK)));
+  await file.end();
+  const extents = [
+    { offsetBytes: CHUNK, lengthBytes: CHUNK },
+    { offsetBytes: 4 * CHUNK, lengthBytes: 5 * CHUNK },
+  ];
+  const open = (): Promise<unknown> =>
+    Array.fromAsync(openExtents(stored.read, { extents, sizeBytes }, keyring));
+  await open();
+  for (const index of [1, 2, 5, 7, 8]) {
+    const before = Buffer.from(stored.bytes);
+    stored.bytes.fill(0, strided.offset(index), Math.min(strided.offset(index + 1), before.length));
+    await t.rejects(open(), { name: 'SealBroken' }, `chunk ${index}`);
+    stored.bytes = before;
+  }
+  stored.bytes = stored.bytes.subarray(0, strided.offset(6));
+  await t.rejects(open(), { name: 'SealBroken' }, 'cut off');
+});
+
+t.test('what unpacks to more than the manifest says is refused before it does', async (t) => {
+  const stored = new MemoryFile();
+  const sizeBytes = 2 ** 30;
+  using file = new PackedFile(sealer, stored, { sizeBytes, isHashed: false });
+  await file.write(0, Buffer.alloc(70_000, 'text '));
+  await file.end();
+  t.ok(stored.bytes.length < 200_000, `${stored.bytes.length} bytes`);
+  const given: Piece[] = [];
+  const open = async (): Promise<void> => {
+    const wanted = { extents: [{ offsetBytes: 0, lengthBytes: 70_000 }], sizeBytes: 100_000 };
+    for await (const piece of openExtents(stored.read, wanted, keyring)) given.push(piece);
+  };
+  await t.rejects(open(), { name: 'SealBroken', message: /longer than the manifest says/ });
+  t.equal(given.length, 0);
+});
 
 t.test('a gap of gigabytes costs neither time nor room', async (t) => {
   const sizeBytes = 1024 ** 4;
@@ -131,7 +238,7 @@ t.test('a gap of gigabytes costs neither time nor room', async (t) => {
   t.equal(told.sizeBytes, endBytes);
   t.ok(stored.bytes.length < 400_000, `${stored.bytes.length} bytes`);
   const pieces = await Array.fromAsync(
-    openExtents(stored.read, [{ offsetBytes: 3 * CHUNK, lengthBytes: 9 }], keyring),
+    openExtents(stored.read, { extents: [{ offsetBytes: 3 * CHUNK, lengthBytes: 9 }], sizeBytes }, keyring),
   );
   t.equal(Buffer.concat(pieces.map(({ bytes }) => bytes)).toString(), 'some data');
 });

@@ -31,6 +31,7 @@ export {
   type SealedHeader,
 } from './open-sealed.ts';
 export { openStrided, readStridedRange, type ByteRange, type ReadAt } from './read-range.ts';
+export { HOLE_RECORD_BYTES } from './strided-chunk.ts';
 export type { OpenedChunk, StridedOpener } from './strided-open.ts';
 export { NameHider, newDirectoryId, newNameKey, ROOT_DIRECTORY_ID } from './hidden-names.ts';
 export { formatKeyId, formatPublicKey, parsePublicKey } from './public-key-text.ts';

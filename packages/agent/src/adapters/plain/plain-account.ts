@@ -11,7 +11,7 @@ import {
   parseRunName,
   receiptName,
 } from '@bakker/impl-format';
-import type { Extent, RunName } from '@bakker/impl-format';
+import type { RunName } from '@bakker/impl-format';
 import { randomBytes } from 'node:crypto';
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
@@ -24,6 +24,7 @@ import type {
   StorageAccount,
   StoredItem,
   StoredRun,
+  WantedContent,
 } from '../../ports/storage-account.ts';
 import { adoptUnfinished, namesIn } from './carried.ts';
 import type { FileStore } from './file-store.ts';
@@ -107,7 +108,7 @@ export class PlainAccount implements StorageAccount {
   readExtents(
     run: RunName,
     path: Buffer,
-    extents: readonly Extent[],
+    { extents }: WantedContent,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
     return this.#store.readExtents(joinPath(Buffer.from(run), path), extents);
   }

@@ -25,6 +25,7 @@ import type {
   StorageSide,
   StoredItem,
   StoredRun,
+  WantedContent,
 } from '../../ports/storage-account.ts';
 import { joinPath } from '../plain/file-store.ts';
 import { receiptOf } from '../plain/receipt-text.ts';
@@ -166,7 +167,7 @@ export class ShellAccount implements StorageAccount {
   readExtents(
     run: RunName,
     path: Buffer,
-    extents: readonly Extent[],
+    { extents }: WantedContent,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
     return this.#read(joinPath(Buffer.from(run), path), extents);
   }
