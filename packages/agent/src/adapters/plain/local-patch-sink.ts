@@ -19,6 +19,8 @@ export class LocalPatchSink implements PatchSink {
   readonly isShared: boolean;
   readonly #translate: (error: unknown) => unknown;
   #copying: Promise<void> = Promise.resolve();
+  /** What lies before may be under way still. */
+  #keptBytes = 0;
   /** Behind it there is nothing: zeros. */
   #endBytes = 0;
   #isOpen = true;
@@ -35,7 +37,8 @@ export class LocalPatchSink implements PatchSink {
 
   async keep(offsetBytes: number, lengthBytes: number): Promise<void> {
     if (this.isShared) return;
-    this.#endBytes = Math.max(this.#endBytes, offsetBytes + lengthBytes);
+    this.#keptBytes = offsetBytes + lengthBytes;
+    this.#endBytes = Math.max(this.#endBytes, this.#keptBytes);
     const before = this.#copying;
     this.#copying = before.then(() => this.#copy(offsetBytes, lengthBytes));
     this.#copying.catch(() => undefined); // whoever waits for it sees the failure
@@ -55,9 +58,11 @@ export class LocalPatchSink implements PatchSink {
     }
   }
 
-  write(offsetBytes: number, bytes: Buffer): Promise<void> {
+  async write(offsetBytes: number, bytes: Buffer): Promise<void> {
     this.#endBytes = Math.max(this.#endBytes, offsetBytes + bytes.length);
-    return this.#new.write(offsetBytes, bytes);
+    // a copy that ends later would take back what is written over it
+    if (offsetBytes < this.#keptBytes) await this.#copying;
+    await this.#new.write(offsetBytes, bytes);
   }
 
   async restart(): Promise<void> {
