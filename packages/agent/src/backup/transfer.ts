@@ -22,8 +22,6 @@ import { stages } from '../timings/stages.ts';
 
 /** Files up to this size are read in one call and sent in one request: OpenSSH takes 255 KiB in one. */
 export const WHOLE_FILE_BYTES = 255 * 1024;
-/** A sealed file's chunks, of which blocks are made up. */
-const SEALED_CHUNK_BYTES = 64 * 1024;
 /** How often a large file that changes is read in all. */
 const LARGE_READS = 2;
 
@@ -238,8 +236,12 @@ export class Transfer {
           if (patch.isGivenUp) continue;
           const told = verdictFor(verdict, block, { sealed, isMade, before });
           if (told === 'write') sentBytes += block.lengthBytes;
-          const waiting = writer.take(told, block);
-          if (waiting) await waiting;
+          const isKept = told === 'keep' || told === 'there';
+          const parts = sealed && isKept ? partsOf(block, told, sealed.chunkBytes) : undefined;
+          for (const [verdict, part] of parts ?? [[told, block] as const]) {
+            const waiting = writer.take(verdict, part);
+            if (waiting) await waiting;
+          }
         }
       };
       for await (const piece of hashing.pieces()) {
@@ -285,7 +287,7 @@ export class Transfer {
       const read = finished(file.entry, now.stored, await hashing.sha256(sizeBytes), isChanging);
       if (isChanging) this.#reportChanging(read);
       const entry = stored ? { ...read, sealedBytes: stored.sizeBytes } : read;
-      const blocks = reading && withHeader(reading.finish(), { entry, header: stored?.header });
+      const blocks = reading && { ...reading.finish(), sealed: stored?.header };
       return { entry, stored, blocks };
     }
   }
@@ -313,15 +315,6 @@ export class Transfer {
   }
 }
 
-/** Holes of a file of many large blocks may end within one, where they can't be told apart from what stays. */
-function withHeader(
-  blocks: BlockPrints,
-  { entry, header }: { entry: Entry; header: Buffer | undefined },
-): BlockPrints {
-  const isAligned = blocks.blockBytes === SEALED_CHUNK_BYTES || entry.extents === undefined;
-  return { ...blocks, sealed: isAligned ? header : undefined };
-}
-
 /** Of a sealed file, what is not told apart by its fingerprint, too: where it ends, and that it ended elsewhere. */
 function verdictFor(
   verdict: Verdict,
@@ -331,6 +324,26 @@ function verdictFor(
   if (verdict !== 'keep') return verdict;
   if (sealed?.mustSeal(offsetBytes, lengthBytes, before.sizeBytes)) return 'write';
   return isMade ? 'there' : 'keep';
+}
+
+/**
+ * A sealed block of several chunks: one that is zeros may lie in a hole that begins or ends within the block, which only holds
+ * while nothing beside it changes, so it is told anew. Undefined for a block of one chunk.
+ */
+function partsOf(
+  block: Block,
+  kept: 'keep' | 'there',
+  chunkBytes: number,
+): (readonly [Verdict, Block])[] | undefined {
+  const { offsetBytes, lengthBytes, bytes } = block;
+  if (bytes === undefined || lengthBytes <= chunkBytes) return undefined;
+  const zeros = Buffer.alloc(chunkBytes);
+  return Array.from({ length: Math.ceil(lengthBytes / chunkBytes) }, (_, index) => {
+    const part = bytes.subarray(index * chunkBytes, (index + 1) * chunkBytes);
+    const isZero = part.compare(zeros, 0, part.length) === 0;
+    const place = { ...block, offsetBytes: offsetBytes + index * chunkBytes, lengthBytes: part.length };
+    return [isZero ? 'nothing' : kept, { ...place, bytes: part }];
+  });
 }
 
 /** A file that is made from an older one as soon as something differs. */

@@ -19,12 +19,19 @@ export class LargeFiles {
   readonly #mountPoints: readonly Buffer[];
   readonly #printer: BlockPrinter;
   readonly #isRemembered: boolean;
+  readonly #blockBytesFor: (sizeBytes: number) => number;
 
   /** @param options - `mountPoints`: identities of the file systems; `isRemembered`: false for a run that leaves no trace */
   constructor(
     memory: BlockMemory,
-    { mountPoints, isRemembered }: { mountPoints: readonly Buffer[]; isRemembered: boolean },
+    options: {
+      mountPoints: readonly Buffer[];
+      isRemembered: boolean;
+      blockBytesFor?: (sizeBytes: number) => number;
+    },
   ) {
+    const { mountPoints, isRemembered } = options;
+    this.#blockBytesFor = options.blockBytesFor ?? blockBytesFor;
     this.#memory = memory;
     this.#mountPoints = mountPoints;
     this.#printer = new BlockPrinter(memory.key);
@@ -44,7 +51,8 @@ export class LargeFiles {
 
   /** Starts to read a file from its beginning. @param before - what it is compared with; its memory is used up */
   reading(sizeBytes: number, before?: BlockPrints): BlockReading {
-    return new BlockReading(this.#printer, sizeBytes, before);
+    const blockBytes = before?.blockBytes ?? this.#blockBytesFor(sizeBytes);
+    return new BlockReading(this.#printer, { sizeBytes, blockBytes, before });
   }
 
   /** @param instead - the content that it replaces */
@@ -64,8 +72,11 @@ export class BlockReading {
   readonly #feed: BlockFeed;
   readonly #diff: BlockDiff;
 
-  constructor(printer: BlockPrinter, sizeBytes: number, before: BlockPrints | undefined) {
-    const blockBytes = before?.blockBytes ?? blockBytesFor(sizeBytes);
+  constructor(
+    printer: BlockPrinter,
+    options: { sizeBytes: number; blockBytes: number; before: BlockPrints | undefined },
+  ) {
+    const { sizeBytes, blockBytes, before } = options;
     this.#feed = new BlockFeed(sizeBytes, blockBytes);
     this.#diff = new BlockDiff({ printer, sizeBytes, blockBytes, before });
   }

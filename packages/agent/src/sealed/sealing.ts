@@ -37,6 +37,8 @@ export interface SealedFile extends Disposable {
 
 /** A large file being changed. Stretches are of the clear content: whole blocks. */
 export interface SealedPatch extends PatchTarget {
+  /** Blocks are one of these long, or several. */
+  readonly chunkBytes: number;
   /** Bytes that a content of this size takes at the most. */
   mostStoredBytes(sizeBytes: number): number;
   /** A pass over the content begins: it has this size now. */

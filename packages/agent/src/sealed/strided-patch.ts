@@ -9,8 +9,8 @@ import type { SealedPatch, StoredFile } from './sealing.ts';
  * taken over sealed as they are; others are sealed with this run's key. The header comes last: before it the file does not open.
  */
 export class StridedPatch implements SealedPatch {
+  readonly chunkBytes: number;
   readonly #sealer: StridedSealer;
-  readonly #chunkBytes: number;
   #sink: PatchSink | undefined;
   #sizeBytes = 0;
   /** The record that the file ends with, if that is of a hole. */
@@ -18,7 +18,7 @@ export class StridedPatch implements SealedPatch {
 
   constructor(sealer: StridedSealer) {
     this.#sealer = sealer;
-    this.#chunkBytes = sealer.chunkSizeBytes;
+    this.chunkBytes = sealer.chunkSizeBytes;
   }
 
   mostStoredBytes(sizeBytes: number): number {
@@ -37,24 +37,24 @@ export class StridedPatch implements SealedPatch {
   mustSeal(offsetBytes: number, lengthBytes: number, beforeBytes: number): boolean {
     if (beforeBytes === this.#sizeBytes) return false;
     return [beforeBytes, this.#sizeBytes].some((size) => {
-      const lastAt = (this.#chunkCount(size) - 1) * this.#chunkBytes;
+      const lastAt = (this.#chunkCount(size) - 1) * this.chunkBytes;
       return lastAt >= offsetBytes && lastAt < offsetBytes + lengthBytes;
     });
   }
 
   async keep(offsetBytes: number, lengthBytes: number): Promise<void> {
-    const from = this.#sealer.offset(offsetBytes / this.#chunkBytes);
+    const from = this.#sealer.offset(offsetBytes / this.chunkBytes);
     const endBytes = offsetBytes + lengthBytes;
     // the last chunk is kept only if the end is where it was
     const to =
       endBytes === this.#sizeBytes
         ? stridedSizeBytes(this.#sealer, endBytes)
-        : this.#sealer.offset(endBytes / this.#chunkBytes);
+        : this.#sealer.offset(endBytes / this.chunkBytes);
     await this.#target().keep(from, to - from);
   }
 
   async zero(offsetBytes: number, lengthBytes: number): Promise<void> {
-    const index = offsetBytes / this.#chunkBytes;
+    const index = offsetBytes / this.chunkBytes;
     const endBytes = offsetBytes + lengthBytes;
     const isLast = endBytes === this.#sizeBytes;
     const record = stages.doing('seal', () => this.#sealer.sealHole({ index, isLast }, lengthBytes));
@@ -67,14 +67,14 @@ export class StridedPatch implements SealedPatch {
   }
 
   async write(offsetBytes: number, bytes: Buffer): Promise<void> {
-    const first = offsetBytes / this.#chunkBytes;
+    const first = offsetBytes / this.chunkBytes;
     const records = stages.doing('seal', () => {
       const sealed: Buffer[] = [];
-      for (let start = 0; start < bytes.length; start += this.#chunkBytes) {
-        const isLast = offsetBytes + Math.min(start + this.#chunkBytes, bytes.length) === this.#sizeBytes;
-        const index = first + start / this.#chunkBytes;
+      for (let start = 0; start < bytes.length; start += this.chunkBytes) {
+        const isLast = offsetBytes + Math.min(start + this.chunkBytes, bytes.length) === this.#sizeBytes;
+        const index = first + start / this.chunkBytes;
         sealed.push(
-          this.#sealer.sealChunk({ index, isLast }, bytes.subarray(start, start + this.#chunkBytes)),
+          this.#sealer.sealChunk({ index, isLast }, bytes.subarray(start, start + this.chunkBytes)),
         );
       }
       return Buffer.concat(sealed);
@@ -94,7 +94,7 @@ export class StridedPatch implements SealedPatch {
   }
 
   #chunkCount(sizeBytes: number): number {
-    return Math.ceil(sizeBytes / this.#chunkBytes);
+    return Math.ceil(sizeBytes / this.chunkBytes);
   }
 
   #target(): PatchSink {
