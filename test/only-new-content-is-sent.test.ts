@@ -1,7 +1,18 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
+import { mountLoopFilesystem } from './harness/loop-fs.ts';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
 import { makeWorld } from './harness/world.ts';
 
@@ -22,6 +33,31 @@ t.test('a folder that was renamed costs no content on the wire', async (t) => {
   );
   t.same(await compareTrees(world.source, await world.restore()), []);
 });
+
+t.test(
+  'a file that got the inode number, size and time of a deleted one is read, not taken for it',
+  async (t) => {
+    await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 16 * MIB });
+    await using world = await makeWorld({ config: { sources: [disk.folder] } });
+    const old = `${disk.folder}/old`;
+    const fresh = `${disk.folder}/fresh`;
+    // As packages and stores have it whose files all carry one date.
+    const write = (file: string, content: string): number => {
+      writeFileSync(file, content);
+      utimesSync(file, 1, 1);
+      return statSync(file).ino;
+    };
+    const given = write(old, 'AAAA');
+    await delay(2100); // settled: else it is read because it is new
+    await world.backup();
+    rmSync(old);
+    t.equal(write(fresh, 'BBBB'), given, 'the number is given again, or this shows nothing');
+    const report = await world.backup();
+    t.match(report.files, { new: 1, moved: 0, gone: 1 });
+    await world.expect(['restore', '--to', `${world.bakker.folder}/out`]);
+    t.equal(readFileSync(`${world.bakker.folder}/out${fresh}`, 'utf8'), 'BBBB');
+  },
+);
 
 t.test('content that the account holds is not sent again, wherever and however it comes back', async (t) => {
   await using world = await makeWorld({ proxied: true });

@@ -30,6 +30,8 @@ function content(folder: string, name: string, inode: bigint): KnownContent & In
     inode,
     sizeBytes: 300_000,
     mtimeNs: 1_713_400_000_123_456_789n,
+    ctimeNs: 1_713_400_000_200_000_000n,
+    bornNs: 1_713_400_000_100_000_000n,
   };
 }
 
@@ -62,6 +64,27 @@ t.test(
     });
   },
 );
+
+t.test('an inode whose number was given again is another one, whatever its size and mtime', async (t) => {
+  await withState(async (dir) => {
+    const known = content(RUN, 'known', 1n);
+    const ofNoBirth = { ...content(RUN, 'of a file system that knows no birth', 2n), bornNs: undefined };
+    {
+      using catalogue = await (await openStateFolder(dir)).catalogue('account');
+      catalogue.add(known);
+      catalogue.add(ofNoBirth);
+    }
+    using catalogue = await (await openStateFolder(dir)).catalogue('account');
+    const isFound = (key: InodeKey): boolean => catalogue.byInode(key) !== undefined;
+    const later = known.ctimeNs + 1n;
+    t.ok(isFound({ ...known, ctimeNs: later }), 'renamed: its ctime moved, its birth did not');
+    t.notOk(isFound({ ...known, ctimeNs: later, bornNs: later }), 'another file');
+    t.notOk(isFound({ ...known, ctimeNs: later, bornNs: undefined }), 'nobody knows');
+    t.ok(isFound({ ...known, bornNs: undefined }), 'below a folder that was renamed');
+    t.ok(isFound(ofNoBirth));
+    t.notOk(isFound({ ...ofNoBirth, ctimeNs: later }));
+  });
+});
 
 t.test(
   'the catalogue follows a folder that is renamed, forgets one that is gone, and starts anew for another account',

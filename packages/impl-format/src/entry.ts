@@ -82,6 +82,8 @@ export interface Entry {
   readonly nameId?: Buffer;
   /** Where its line is from, for whoever writes it again; see `originOf`. Not part of what the entry says. */
   readonly origin?: EntryOrigin;
+  /** When the file system made its inode, where that is known: inode numbers are given again. Not part of what the entry says. */
+  readonly bornNs?: bigint | undefined;
 }
 
 /** A file system that entries were read from. */

@@ -45,8 +45,9 @@ async function addAll(catalogue: Catalogue, parent: Parent): Promise<void> {
       if (entry.type !== 'file' || entry.sizeBytes === 0 || !entry.sha256 || !path || !filesystem) continue;
       if (catalogue.byContent(entry.sizeBytes, entry.sha256)) continue;
       const inode = entry.unsettled ? 0n : entry.inode;
-      const { sizeBytes, sealedBytes, mtimeNs, sha256 } = entry;
-      catalogue.add({ folder: parent.run, path, sha256, sealedBytes, filesystem, inode, sizeBytes, mtimeNs });
+      const { sizeBytes, sealedBytes, mtimeNs, ctimeNs, sha256 } = entry;
+      const key = { filesystem, inode, sizeBytes, mtimeNs, ctimeNs, bornNs: undefined };
+      catalogue.add({ ...key, folder: parent.run, path, sha256, sealedBytes });
     }
   }
   catalogue.setCovers(parent.run);

@@ -33,7 +33,7 @@ export class KnownContents {
     this.#mountPoints = mountPoints;
   }
 
-  /** The same inode, size and mtime under another name: a moved file. */
+  /** The same file under another name: it was moved. */
   byInode(entry: Entry): Located | undefined {
     const known = this.#catalogue.byInode(this.#keyOf(entry));
     return known && located(known, entry.sizeBytes);
@@ -111,7 +111,8 @@ export class KnownContents {
   #keyOf(entry: Entry) {
     const filesystem = this.#mountPoints[entry.filesystem];
     if (!filesystem) throw new Error(`entry of unknown file system ${entry.filesystem}`);
-    return { filesystem, inode: entry.inode, sizeBytes: entry.sizeBytes, mtimeNs: entry.mtimeNs };
+    const { inode, sizeBytes, mtimeNs, ctimeNs, bornNs } = entry;
+    return { filesystem, inode, sizeBytes, mtimeNs, ctimeNs, bornNs };
   }
 }
 
@@ -133,8 +134,9 @@ function remember<T>(map: Map<string, Promise<T>>, key: string, value: Promise<T
   }
 }
 
-function groupKey(entry: Entry): string {
-  return `${entry.filesystem}:${entry.inode}`;
+/** With all that tells another file, which may have got the number of one that was deleted during the run. */
+function groupKey({ filesystem, inode, sizeBytes, mtimeNs, bornNs = 0n }: Entry): string {
+  return `${filesystem}:${inode}:${sizeBytes}:${mtimeNs}:${bornNs}`;
 }
 
 function contentKey(sizeBytes: number, sha256: Buffer): string {

@@ -47,6 +47,7 @@ export interface Catalogue extends Disposable {
   /** Whether any content of this size is known: if not, hashing before sending gains nothing. */
   hasSize(sizeBytes: number): boolean;
   byContent(sizeBytes: number, sha256: Buffer): KnownContent | undefined;
+  /** Content that was read from this very inode, and is there still if only names and metadata have changed. */
   byInode(key: InodeKey): KnownContent | undefined;
   add(content: KnownContent & InodeKey): void;
   /** The content turned out not to be there. */
@@ -89,12 +90,18 @@ export interface BlockMemory extends Disposable {
   published(): void;
 }
 
+/**
+ * What a file was when it was read. Numbers of inodes are given again, and times can be set: another file with the same
+ * number, size and mtime is told by its ctime, or where a rename moved that, by when its inode was made.
+ */
 export interface InodeKey {
   /** Identity of the file system on this server: its mount point, bytes. */
   readonly filesystem: Buffer;
   readonly inode: bigint;
   readonly sizeBytes: number;
   readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly bornNs: bigint | undefined;
 }
 
 /** A file in the state folder that a manifest is collected in. */

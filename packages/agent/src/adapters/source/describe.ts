@@ -53,6 +53,7 @@ export function describe(
         filesystem: about.identity.filesystem,
         linkCount: stat.linkCount,
         stored: OWN,
+        bornNs: stat.bornNs,
       };
     }
   }
@@ -70,6 +71,7 @@ export function describe(
     inode: about.identity.inode,
     filesystem: about.identity.filesystem,
     linkCount: stat.linkCount,
+    bornNs: stat.bornNs,
     ...(type === 'char' || type === 'block'
       ? { device: { major: stat.rdevMajor, minor: stat.rdevMinor } }
       : undefined),

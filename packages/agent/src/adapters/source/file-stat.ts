@@ -15,6 +15,8 @@ export interface FileStat {
   readonly allocatedBytes: number;
   readonly mtimeNs: bigint;
   readonly ctimeNs: bigint;
+  /** When the inode was made; undefined where the file system does not tell. */
+  readonly bornNs: bigint | undefined;
   /** Of the device node itself. */
   readonly rdevMajor: number;
   readonly rdevMinor: number;
@@ -29,14 +31,13 @@ export interface FileStat {
  * @returns the errno, as a positive number, if it fails
  */
 export function statAt(folderFd: number, cName: Buffer): FileStat | number {
-  if (libc().statx(folderFd, cName, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, result) < 0)
-    return libc().errno();
+  if (libc().statx(folderFd, cName, AT_SYMLINK_NOFOLLOW, WANTED, result) < 0) return libc().errno();
   return decode();
 }
 
 /** Looks at an open file. @returns the errno if it fails */
 export function statOpen(fd: number): FileStat | number {
-  if (libc().statx(fd, EMPTY, AT_EMPTY_PATH, STATX_BASIC_STATS, result) < 0) return libc().errno();
+  if (libc().statx(fd, EMPTY, AT_EMPTY_PATH, WANTED, result) < 0) return libc().errno();
   return decode();
 }
 
@@ -46,6 +47,8 @@ export function deviceKey(major: number, minor: number): number {
 }
 
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_BTIME = 0x800;
+const WANTED = STATX_BASIC_STATS | STATX_BTIME;
 const AT_EMPTY_PATH = 0x1000;
 const EMPTY = cString('');
 
@@ -86,6 +89,7 @@ function decode(): FileStat {
     allocatedBytes: (word(12) + word(13) * 2 ** 32) * 512,
     ctimeNs: (longs[12] ?? 0n) * NS_PER_S + BigInt(word(26)),
     mtimeNs: (longs[14] ?? 0n) * NS_PER_S + BigInt(word(30)),
+    bornNs: (word(0) & STATX_BTIME) === 0 ? undefined : (longs[10] ?? 0n) * NS_PER_S + BigInt(word(22)),
     rdevMajor: word(32),
     rdevMinor: word(33),
     device: deviceKey(word(34), word(35)),

@@ -2,7 +2,7 @@ import Database from 'better-sqlite3';
 import type { Catalogue, InodeKey, KnownContent } from '../../ports/state-folder.ts';
 
 /** Raised when the tables change: an older file is emptied, it can always be filled again. */
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 /** Rows that wait for one commit, and for how long at most: what a kill can lose, which only costs sending it again. */
 const ROWS_A_TRANSACTION = 2000;
 const COMMIT_AFTER_MS = 250;
@@ -84,6 +84,8 @@ export class SqliteCatalogue implements Catalogue {
       filesystem,
       key.sizeBytes,
       asSigned(key.mtimeNs),
+      asSigned(key.ctimeNs),
+      asSigned(key.bornNs ?? UNKNOWN),
     );
     if (row === undefined) return undefined;
     const { folder, path, sha256, sealed } = row;
@@ -102,6 +104,8 @@ export class SqliteCatalogue implements Catalogue {
       this.#filesystemId(content.filesystem.toString('latin1')),
       asSigned(content.inode),
       asSigned(content.mtimeNs),
+      asSigned(content.ctimeNs),
+      asSigned(content.bornNs ?? UNKNOWN),
       content.sealedBytes ?? null,
     );
     this.#maybe?.add(sha256);
@@ -204,7 +208,7 @@ export class SqliteCatalogue implements Catalogue {
         id INTEGER PRIMARY KEY, key INTEGER NOT NULL, sha256 BLOB NOT NULL, size INTEGER NOT NULL,
         folder INTEGER NOT NULL, path BLOB NOT NULL,
         filesystem INTEGER NOT NULL, inode INTEGER NOT NULL, mtimeNs INTEGER NOT NULL,
-        sealed INTEGER
+        ctimeNs INTEGER NOT NULL, bornNs INTEGER NOT NULL, sealed INTEGER
       );
       PRAGMA user_version = ${SCHEMA_VERSION};`);
   }
@@ -285,7 +289,10 @@ interface Place {
   readonly sealed: number | null;
 }
 
+type NewRow = [number, Buffer, number, number, Buffer, number, bigint, bigint, bigint, bigint, number | null];
 type Statements = ReturnType<typeof prepare>;
+/** No file system is as old as 1970. */
+const UNKNOWN = 0n;
 
 function prepare(database: Database.Database) {
   return {
@@ -305,13 +312,14 @@ function prepare(database: Database.Database) {
     byContent: database.prepare<[number, Buffer], Place & { size: number }>(
       'SELECT folder, path, sealed, size FROM content WHERE key = ? AND sha256 = ? ORDER BY id DESC LIMIT 1',
     ),
-    byInode: database.prepare<[bigint, number, number, bigint], Place & { sha256: Buffer }>(
+    byInode: database.prepare<[bigint, number, number, bigint, bigint, bigint], Place & { sha256: Buffer }>(
       `SELECT folder, path, sealed, sha256 FROM content
-        WHERE inode = ? AND filesystem = ? AND size = ? AND mtimeNs = ? ORDER BY id DESC LIMIT 1`,
+        WHERE inode = ? AND filesystem = ? AND size = ? AND mtimeNs = ?
+          AND (ctimeNs = ? OR bornNs = ? AND bornNs <> ${UNKNOWN}) ORDER BY id DESC LIMIT 1`,
     ),
-    add: database.prepare<[number, Buffer, number, number, Buffer, number, bigint, bigint, number | null]>(
-      `INSERT INTO content (key, sha256, size, folder, path, filesystem, inode, mtimeNs, sealed)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    add: database.prepare<NewRow>(
+      `INSERT INTO content (key, sha256, size, folder, path, filesystem, inode, mtimeNs, ctimeNs, bornNs, sealed)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     forget: database.prepare<[number, Buffer]>('DELETE FROM content WHERE key = ? AND sha256 = ?'),
   };
