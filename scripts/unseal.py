@@ -5,10 +5,11 @@
   unseal.py KEYFILE manifest RUN.impl        the manifest as JSON lines, on standard output
   unseal.py KEYFILE run ACCOUNT RUN OUT      all contents of a run with their real names, into a new folder
 
-KEYFILE holds a private key in any form: as bakker writes it, protected by a passphrase (asked for), or typed from paper.
-Needs Debian's python3-cryptography and python3-nacl, and the program zstd.
+KEYFILE holds a private key in any form: as bakker writes it, protected by a passphrase (asked for), or typed from paper. RUN
+may be `latest`. What is written can be read by its owner alone. Needs Debian's python3-cryptography and python3-nacl, and the
+program zstd.
 """
-import base64, getpass, hashlib, hmac, json, os, re, shutil, subprocess, sys, tempfile, unicodedata
+import base64, getpass, hashlib, hmac, json, os, re, resource, shutil, stat, subprocess, sys, tempfile, unicodedata
 
 try:
     import nacl.exceptions
@@ -58,6 +59,7 @@ def read_protected(text, ask):
     body, check = text[: text.index("check: ")], text.split("check: ")[1].strip()
     need(hashlib.sha256(body.encode()).hexdigest()[:16] == check, "the checksum of the protected key is wrong")
     n, r, p = map(int, re.search(r"n=(\d+) r=(\d+) p=(\d+)", body).groups())
+    need(128 * n * r <= 1 << 30 and p <= 16, "the protected key asks for more memory or time than any that bakker makes")
     salt = bytes.fromhex(re.search(r"salt: (\w+)", body).group(1))
     sealed = bytes.fromhex(re.search(r"sealed: (\w+)", body).group(1))
     key = Scrypt(salt, 32, n, r, p).derive(unicodedata.normalize("NFC", ask()).encode())
@@ -72,7 +74,10 @@ def read_paper(text):
     need(len(groups) == 9, "a key on paper has 9 groups, and here are %d" % len(groups))
     data = b""
     for number, group in enumerate(groups, 1):
-        part = unbase32(group.translate(str.maketrans("018", "olb")))
+        try:
+            part = unbase32(group.translate(str.maketrans("018", "olb")))
+        except ValueError:
+            part = b""
         crc = number
         for byte in part[:4]:
             crc ^= byte
@@ -85,6 +90,8 @@ def read_paper(text):
 
 
 # --- sealed files
+
+NO_LIMIT = (1 << 63) - 1
 
 
 class Opener:
@@ -108,20 +115,18 @@ class Opener:
                 raise Refused("the sealed run key does not open")
         return self.run_keys[envelope]
 
-    def open(self, source, out):
-        """Writes the content of the sealed file `source` to `out`; both are files. Nothing is written that did not prove true."""
+    def open(self, source, out, most=NO_LIMIT):
+        """Writes the content of the sealed file `source` to `out`; both are files. Nothing is written that did not prove true,
+        and no more than `most` bytes: a few hostile ones could become terabytes."""
         identity = exactly(source, 32)
         need(identity[:4] == b"BKSL", "it is not sealed")
         version, kind, compression, bits = identity[4:8]
         need(version == 1, "it is sealed in version %d" % version)
         need((kind, compression) in ((1, 0), (1, 1), (2, 0)) and 12 <= bits <= 24, "the header is not understood")
         if kind == 2:
-            self.open_strided(source, identity, 1 << bits, out)
+            self.open_strided(source, identity, 1 << bits, out, most)
         elif compression:
-            with subprocess.Popen(["zstd", "-dcq"], stdin=subprocess.PIPE, stdout=out) as zstd:
-                self.open_packed(source, identity, 1 << bits, zstd.stdin)
-                zstd.stdin.close()
-            need(zstd.returncode == 0, "it does not decompress")
+            decompress(lambda frame: self.open_packed(source, identity, 1 << bits, frame), out, most)
         else:
             self.open_packed(source, identity, 1 << bits, out)
 
@@ -139,10 +144,11 @@ class Opener:
                 return
             index, chunk = index + 1, following
 
-    def open_strided(self, source, identity, chunk_bytes, out):
+    def open_strided(self, source, identity, chunk_bytes, out, most):
         start = exactly(source, 14)
         header_bytes, size = int.from_bytes(start[:4], "big"), int.from_bytes(start[4:12], "big")
         need(4096 <= header_bytes <= 1 << 20 and header_bytes % 4096 == 0 and size > 0, "the header is not understood")
+        need(size <= most, "it is longer than it should be")
         header = identity + start + exactly(source, header_bytes - 46)
         table, file_keys = Slices(header[46:-32]), []
         for _ in range(int.from_bytes(start[12:], "big")):
@@ -176,6 +182,20 @@ class Opener:
                     gap -= len(zeros)
         out.truncate(size)
         need(not source.read(1), "bytes follow the end")
+
+
+def decompress(write_frame, out, most=NO_LIMIT):
+    """Writes to the file `out` what is in a zstd frame. The program that does it dies when that becomes longer than `most`."""
+    most = min(most, *(limit for limit in resource.getrlimit(resource.RLIMIT_FSIZE) if limit >= 0), NO_LIMIT)
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    command = ["zstd", "-dcq", "--memory=8MB"]
+    try:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=subprocess.DEVNULL, preexec_fn=limit) as zstd:
+            write_frame(zstd.stdin)
+            zstd.stdin.close()
+    except BrokenPipeError:
+        pass  # its status says it
+    need(zstd.returncode == 0, "it does not decompress, or is longer than it should be")
 
 
 class Slices:
@@ -213,29 +233,54 @@ def decrypt(aead, nonce, sealed, aad):
 
 # --- manifests and runs
 
+MOST_LINE_BYTES = 1 << 24
+
 
 def open_manifest(opener, path):
-    """Header, entries and trailer; nothing is given out unless the digest is true."""
-    with tempfile.TemporaryFile() as clear, open(path, "rb") as source:
-        with subprocess.Popen(["zstd", "-dcq"], stdin=subprocess.PIPE, stdout=clear) as zstd:
-            with tempfile.TemporaryFile() as stream:
-                opener.open(source, stream)
-                stream.seek(0)
-                shutil.copyfileobj(stream, zstd.stdin)
-            zstd.stdin.close()
-        need(zstd.returncode == 0, "the manifest does not decompress")
-        clear.seek(0)
-        digest, line = hashlib.sha256(), b""
-        for following in clear:
-            digest.update(line)
-            line = following
-        trailer = json.loads(line or b"{}")
-        need(trailer.get("digest") == digest.hexdigest(), "the manifest is not whole")
-        clear.seek(0)
-        yield from clear
+    """The lines: header, entries and trailer. Nothing is given out unless the digest is true and every path stays in its place."""
+    with tempfile.TemporaryFile() as clear, tempfile.TemporaryFile() as stream, open_regular(path) as source:
+        opener.open(source, stream)
+        stream.seek(0)
+        decompress(lambda frame: shutil.copyfileobj(stream, frame), clear)
+        check_lines(lines_of(clear))
+        yield from lines_of(clear)
+
+
+def lines_of(clear):
+    clear.seek(0)
+    for line in iter(lambda: clear.readline(MOST_LINE_BYTES + 1), b""):
+        need(line.endswith(b"\n") and len(line) <= MOST_LINE_BYTES, "a line of the manifest is too long, or cut off")
+        yield line
+
+
+def check_lines(lines):
+    """Sound paths rise, and are below no entry that is not a directory, so that nothing is ever written through a link."""
+    line = next(lines, b"{}")
+    header = json.loads(line)
+    need(header.get("bakker") == "impl" and header.get("version") == 1, "it is no manifest of version 1")
+    digest, before, before_type = hashlib.sha256(line), [], "directory"
+    for line in lines:
+        entry = json.loads(line)
+        if "end" in entry:
+            break
+        digest.update(line)
+        parts = parts_of(entry["path"])
+        need(parts > before, "paths are not in order")
+        need(before_type == "directory" or parts[: len(before)] != before, "a path leaves its place")
+        before, before_type = parts, entry["type"]
+    else:
+        entry = {}
+    need(entry.get("digest") == digest.hexdigest() and next(lines, None) is None, "the manifest is not whole")
+
+
+def parts_of(text):
+    parts = as_bytes(text).split(b"/")
+    need(all(part not in (b"", b".", b"..") and b"\0" not in part for part in parts), "a path leaves its place")
+    return parts
 
 
 def open_run(opener, account, run, out):
+    run = os.path.basename(os.path.realpath(os.path.join(account, run)))
     lines = map(json.loads, open_manifest(opener, os.path.join(account, run + b".impl")))
     header = next(lines)
     need(header.get("run", "").encode() == run, "it is the manifest of another run")
@@ -246,14 +291,14 @@ def open_run(opener, account, run, out):
         if "end" in entry:
             return problems
         path = as_bytes(entry["path"])
-        parent, _, name = path.rpartition(b"/")
-        need(path[:1] != b"/" and parent in directory_ids and name not in (b"", b".", b"..") and b"\0" not in name, "a path leaves its place")
-        if entry["type"] == "directory":
-            directory_ids[path] = bytes.fromhex(entry["nameId"]) if name_key else b""
         try:
+            # a folder that could not be made may be something else there: a link, on a disk that does not tell `A` from `a`
+            need(os.path.dirname(path) in directory_ids, "the folder that it is in is not there")
             restore_entry(opener, os.path.join(account, run), os.path.join(out, path), entry, lambda: hidden(name_key, directory_ids, path))
+            if entry["type"] == "directory":
+                directory_ids[path] = bytes.fromhex(entry["nameId"]) if name_key else b""
         except (Refused, OSError) as error:
-            problems.append("%s: %s" % (path.decode("utf-8", "backslashreplace"), error))
+            problems.append("%s: %s" % (shown(path), error))
 
 
 def restore_entry(opener, stored_run, to, entry, hidden_path):
@@ -263,32 +308,42 @@ def restore_entry(opener, stored_run, to, entry, hidden_path):
         os.symlink(as_bytes(entry["target"]), to)
     elif entry["type"] == "file" and "unreadable" not in entry:
         stored = entry.get("stored")
-        restore_file(opener, os.path.join(stored_run, as_bytes(stored["at"]) if stored else hidden_path()), to, entry)
+        restore_file(opener, os.path.join(stored_run, *parts_of(stored["at"])) if stored else os.path.join(stored_run, hidden_path()), to, entry)
 
 
 def restore_file(opener, source, to, entry):
-    open_to(opener, source, to)
+    open_to(opener, source, to, entry["size"])
+    digest = hashlib.sha256()
     with open(to, "rb") as content:
-        digest, size = hashlib.sha256(), 0
-        for piece in iter(lambda: content.read(1 << 20), b""):
-            digest.update(piece)
-            size += len(piece)
-    if size != entry["size"] or digest.hexdigest() != entry.get("sha256", digest.hexdigest()):
-        os.remove(to)
-        raise Refused("it is not the content that the manifest names")
+        if os.fstat(content.fileno()).st_size == entry["size"]:
+            for piece in iter(lambda: content.read(1 << 20), b""):
+                digest.update(piece)
+            if digest.hexdigest() == entry.get("sha256", digest.hexdigest()):
+                return
+    os.remove(to)
+    raise Refused("it is not the content that the manifest names")
 
 
-def open_to(opener, source, to):
+def open_to(opener, source, to, most=NO_LIMIT):
     """The name appears when all of it proved true."""
     beside = os.path.join(os.path.dirname(to), b".unsealing-" + os.urandom(8).hex().encode())
     try:
-        with open(source, "rb") as sealed, open(beside, "xb") as out:
-            opener.open(sealed, out)
+        with open_regular(source) as sealed, open(beside, "xb") as out:
+            opener.open(sealed, out, most)
     except BaseException:
         if os.path.lexists(beside):
             os.remove(beside)
         raise
     os.rename(beside, to)
+
+
+def open_regular(path):
+    """Waits for no fifo, and reads no device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return open(descriptor, "rb")
+    os.close(descriptor)
+    raise Refused("it is no file")
 
 
 def hidden(name_key, directory_ids, path):
@@ -307,10 +362,17 @@ def as_bytes(text):
     return text.encode() if isinstance(text, str) else base64.b64decode(text["b64"])
 
 
+def shown(path):
+    """Names may hold what a terminal obeys."""
+    text = path.decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def main(words):
     if len(words) < 3:
         sys.exit(__doc__)
     keyfile, what, *rest = words
+    os.umask(0o077)
     try:
         with open(keyfile, encoding="utf-8") as file:
             opener = Opener(read_key(file.read()))
@@ -325,8 +387,10 @@ def main(words):
             sys.exit("\n".join("unseal: " + each for each in problems) if problems else 0)
         else:
             sys.exit(__doc__)
-    except (Refused, OSError, ValueError) as error:
+    except (Refused, OSError) as error:
         sys.exit("unseal: %s" % error)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        sys.exit("unseal: it is not as the document says: %s: %s" % (type(error).__name__, error))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,14 @@ import {
   readFileSync,
   readlinkSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { zstdCompressSync } from 'node:zlib';
 import t from 'tap';
+import { comparePaths } from '../../src/path-order.ts';
 import {
   formatPrivateKey,
   generatePrivateKey,
@@ -156,6 +158,120 @@ t.test('unseal.py restores a run with its own names, and never writes outside of
   }
 });
 
+t.test('unseal.py writes through no link that a manifest plants, wherever it plants it', async (t) => {
+  using folder = tempFolder();
+  const content = Buffer.from('planted');
+  mkdirSync(folder.at(`account/${RUN}/srv`), { recursive: true });
+  writeFileSync(folder.at(`account/${RUN}/srv/file`), folder.sealer.sealSmall(content));
+  mkdirSync(folder.at('outside'));
+  const link = { path: 'srv', type: 'symlink', target: folder.at('outside'), stored: 'manifest' };
+  const directory = { path: 'srv', type: 'directory' };
+  const file = fileLine('srv/file', content);
+  for (const [why, lines, said] of [
+    ['a link, then a folder of its name', [link, directory, file], /not in order/],
+    ['a folder, then a link of its name', [directory, link, file], /not in order/],
+    ['below a link', [link, file], /leaves its place/],
+    ['twice', [directory, file, file], /not in order/],
+    ['backwards', [directory, file, { path: 'a', type: 'directory' }], /not in order/],
+    ['stored elsewhere', [directory, { ...file, stored: { at: '../../private' } }], /leaves its place/],
+  ] as const) {
+    storeManifest(folder, lines);
+    rmSync(folder.at('out'), { recursive: true, force: true });
+    t.match(unseal(folder.key, 'run', folder.account, RUN, folder.at('out')), said, why);
+    t.same(readdirSync(folder.at('outside')), [], why);
+    if (why !== 'stored elsewhere')
+      t.match(
+        unseal(folder.key, 'manifest', folder.at(`account/${RUN}.impl`)),
+        said,
+        `${why}: nor is it told`,
+      );
+  }
+  // a disk that takes two names for one: a folder can't be made where a link is
+  const script = `import os, sys; sys.path.insert(0, ${JSON.stringify(dirname(UNSEAL))}); sys.dont_write_bytecode = True
+import unseal; real = os.mkdir
+def mkdir(path, *more): os.symlink(${JSON.stringify(folder.at('outside'))}, path) if path.endswith(b"/srv") else None; real(path, *more)
+os.mkdir = mkdir; unseal.main(sys.argv[1:])`;
+  storeManifest(folder, [directory, file]);
+  rmSync(folder.at('out'), { recursive: true, force: true });
+  const words = [folder.key, 'run', folder.account, RUN, folder.at('out')];
+  const { stderr } = spawnSync(PYTHON, ['-c', script, ...words], { encoding: 'utf8' });
+  t.match(stderr, /srv: .*exists.*\n.*srv\/file: the folder that it is in is not there/s);
+  t.same(readdirSync(folder.at('outside')), []);
+});
+
+t.test('unseal.py is not drowned, held up or fooled by what a storage puts there', async (t) => {
+  using folder = tempFolder();
+  const out = folder.at('out');
+  const place = (name: string): string => folder.at(`account/${RUN}/${name}`);
+  mkdirSync(place('srv'), { recursive: true });
+  const restored = (...lines: readonly object[]): string => {
+    storeManifest(folder, [{ path: 'srv', type: 'directory' }, ...lines]);
+    rmSync(out, { recursive: true, force: true });
+    return unseal(folder.key, 'run', folder.account, `${RUN}/`, out);
+  };
+  const good = Buffer.from('good');
+  writeFileSync(place('srv/z good'), folder.sealer.sealSmall(good));
+
+  const bomb = folder.sealer.sealSmall(Buffer.alloc(200 * 2 ** 20));
+  t.ok(bomb.length < 20_000);
+  writeFileSync(place('srv/bomb'), bomb);
+  const hole = folder.sealer.strided(2 ** 50);
+  const sparse = new StridedFile();
+  sparse.write(hole.offset(0), hole.sealHole({ index: 0, isLast: true }, 2 ** 50));
+  sparse.write(0, hole.header(2 ** 50));
+  writeFileSync(place('srv/hole'), sparse.bytes);
+  spawnSync('mkfifo', [place('srv/fifo')]);
+  mkdirSync(place('srv/folder'));
+  const said = restored(
+    ...['bomb', 'fifo', 'folder', 'hole'].map((name) => fileLine(`srv/${name}`, good)),
+    { ...fileLine('srv/name\u001b[2J\u0007', good), stored: { at: 'srv/nothing' } },
+    fileLine('srv/z good', good),
+  );
+  t.match(said, /bomb: it does not decompress, or is longer than it should be\n/);
+  t.match(said, /hole: it is longer than it should be\n/);
+  t.match(said, /fifo: it is no file\n/);
+  t.match(said, /folder: it is no file\n/);
+  t.ok(said.includes('srv/name\\x1b[2J\\x07: '), 'no name reaches a terminal raw');
+  t.equal(said.split('\n').length, 6, said);
+  t.same(readdirSync(join(out, 'srv')), ['z good'], 'the rest is there');
+  for (const name of ['', 'srv', 'srv/z good'])
+    t.equal(statSync(join(out, name)).mode & 0o077, 0, 'for nobody but the owner');
+
+  for (const line of [
+    {},
+    { path: 7, type: 'file' },
+    { path: 'srv/x' },
+    [],
+    'x',
+    { path: 'srv/x', type: 'file' },
+  ])
+    t.match(restored(line as object), /^unseal: it is not as the document says: \w+: [^\n]*\n$/);
+  storeManifest(folder, [], { version: 2 });
+  t.match(unseal(folder.key, 'manifest', folder.at(`account/${RUN}.impl`)), /no manifest of version 1/);
+});
+
+t.test('unseal.py does not spend the machine on a key file that asks for it', async (t) => {
+  using folder = tempFolder();
+  const { protectedKeyFile } = readVectors();
+  for (const [n, r, p] of [
+    [2 ** 30, 8, 1],
+    [2 ** 14, 900, 1],
+    [2 ** 14, 8, 99],
+  ] as const) {
+    const [body = ''] = protectedKeyFile
+      .replace(/n=\d+ r=\d+ p=\d+/, `n=${n} r=${r} p=${p}`)
+      .split('check: ');
+    const check = createHash('sha256').update(body).digest('hex').slice(0, 16);
+    writeFileSync(folder.at('greedy'), `${body}check: ${check}\n`);
+    const script = `import sys; sys.path.insert(0, ${JSON.stringify(dirname(UNSEAL))}); sys.dont_write_bytecode = True
+import unseal
+try: unseal.read_key(open(${JSON.stringify(folder.at('greedy'))}).read(), lambda: "x")
+except unseal.Refused as refused: print(refused)`;
+    const { stdout } = spawnSync(PYTHON, ['-c', script], { encoding: 'utf8' });
+    t.match(stdout, /asks for more memory or time than any that bakker makes/);
+  }
+});
+
 const RUN = '2024_04_18_01';
 
 interface Folder extends Disposable {
@@ -207,22 +323,19 @@ function storeRun(
     writeFileSync(pathOf(path), folder.sealer.sealSmall(content));
   }
   const nameId = (path: string): object => (isHidden ? { nameId: ids.get(path)?.toString('hex') } : {});
-  const manifest = storeManifest(
-    folder,
-    [
-      { path: 'srv', type: 'directory', ...nameId('srv') },
-      { path: 'srv/deep', type: 'directory', ...nameId('srv/deep') },
-      ...Object.entries(contents).map(([path, content]) => ({
-        path,
-        type: 'file',
-        size: content.length,
-        sha256: hashOf(content),
-      })),
-      { path: 'srv/link', type: 'symlink', target: 'a.txt', stored: 'manifest' },
-    ],
-    isHidden ? { nameKey: nameKey.toString('base64') } : {},
-  );
+  const entries = [
+    { path: 'srv', type: 'directory', ...nameId('srv') },
+    { path: 'srv/deep', type: 'directory', ...nameId('srv/deep') },
+    ...Object.entries(contents).map(([path, content]) => fileLine(path, content)),
+    { path: 'srv/link', type: 'symlink', target: 'a.txt', stored: 'manifest' },
+  ];
+  const inOrder = entries.sort((a, b) => comparePaths(Buffer.from(a.path), Buffer.from(b.path)));
+  const manifest = storeManifest(folder, inOrder, isHidden ? { nameKey: nameKey.toString('base64') } : {});
   return { manifest, pathOf };
+}
+
+function fileLine(path: string, content: Buffer) {
+  return { path, type: 'file', size: content.length, sha256: hashOf(content) };
 }
 
 function storeManifest(folder: Folder, entries: readonly object[], more: object = {}): string {
