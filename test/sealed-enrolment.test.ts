@@ -83,6 +83,7 @@ t.test('somebody has to show that a private key was kept', async (t) => {
   const wrong = await place.expect(place.init(...flags, '--identity-key', other.file), 12);
   t.match(wrong.stderr, /this server would seal to/);
   t.notOk(existsSync(place.bakker.configFile), 'nothing is set up before');
+  t.notOk(existsSync(`${place.bakker.folder}/etc/recipients`), 'and nobody is sealed to');
   await place.expect(place.init(...flags, '--identity-key', mine.file));
   await place.restores(t, '--identity-key', mine.file);
   t.notOk(existsSync(`${place.bakker.folder}/etc/identity.key`));

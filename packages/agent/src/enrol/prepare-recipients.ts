@@ -4,13 +4,14 @@ import {
   formatPrivateKey,
   formatPublicKey,
   generatePrivateKey,
+  isPaperKeyBegun,
   parsePrivateKey,
   publicKeyOf,
 } from '@bakker/impl-format/sealed';
 import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { randomInt } from 'node:crypto';
 import { AgentError } from '../errors.ts';
-import { addKey, loadRecipients } from '../keys/change-recipients.ts';
+import { addKey, addKeys, loadRecipients } from '../keys/change-recipients.ts';
 import { explainKeyText } from '../keys/explain-key.ts';
 import { findIdentity } from '../keys/find-identity.ts';
 import { keptKeyFile, recipientsFile } from '../keys/key-places.ts';
@@ -55,9 +56,11 @@ export async function prepareRecipients(plan: KeyPlan, tools: KeyTools): Promise
     await addKey(file, { word: formatPublicKey(publicKeyOf(privateKey)), name: 'first' }, keys);
     if (plan.keepsKey) created.push(await keepKey(privateKey, tools));
   } else {
-    for (const word of plan.recipients) await addKey(file, { word, name: '' }, keys);
-    const recipients = await loadRecipients(file, keys);
-    const shown = await showKey(plan, recipients, tools);
+    // nobody is sealed to before the proof
+    const shown = await addKeys(file, plan.recipients, {
+      keys,
+      confirm: (recipients) => showKey(plan, recipients, tools),
+    });
     if (plan.keepsKey) created.push(await keepKey(shown ?? needed(), tools));
   }
   if (isNew) created.push(file);
@@ -130,6 +133,7 @@ async function showKey(
   }
   const typed = await keys.askSecret(
     'To show that a private key was kept, type it (its line, the nine groups from paper, or the name of its file; it is not shown): ',
+    isPaperKeyBegun,
   );
   if (typed === undefined || typed.trim() === '') {
     throw new AgentError('NOT_CONFIRMED', 'no private key was shown: nothing was set up', {

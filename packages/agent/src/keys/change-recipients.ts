@@ -27,6 +27,25 @@ export async function addKey(
   return change(file, keys, (text) => addRecipient(text, file, { publicKey, name: checkName(name) }));
 }
 
+/**
+ * Adds several, or none: if `confirm` throws, which is asked what the file would name then.
+ *
+ * @returns what `confirm` does
+ */
+export async function addKeys<Confirmed>(
+  file: string,
+  words: readonly string[],
+  { keys, confirm }: { keys: KeyFiles; confirm: (recipients: Recipient[]) => Promise<Confirmed> },
+): Promise<Confirmed> {
+  const before = (await keys.read(file))?.text ?? '';
+  let text = before;
+  for (const word of words)
+    text = addRecipient(text, file, { publicKey: await readPublicKey(word, keys), name: '' });
+  const confirmed = await confirm(parseRecipients(text, file));
+  if (text !== before) await keys.replace(file, text);
+  return confirmed;
+}
+
 export async function removeKey(file: string, word: string, keys: KeyFiles): Promise<Recipient[]> {
   return change(file, keys, (text) =>
     removeRecipient(text, file, chooseRecipient(parseRecipients(text, file), word)),

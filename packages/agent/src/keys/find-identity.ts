@@ -1,4 +1,4 @@
-import { formatKeyId, parsePrivateKey, publicKeyOf } from '@bakker/impl-format/sealed';
+import { formatKeyId, isPaperKeyBegun, parsePrivateKey, publicKeyOf } from '@bakker/impl-format/sealed';
 import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
@@ -61,6 +61,7 @@ async function findText(
   }
   const typed = await keys.askSecret(
     'Private key (its line, or the nine groups from paper; it is not shown): ',
+    isPaperKeyBegun,
   );
   if (typed !== undefined && typed.trim() !== '') return { text: typed, source: 'the key that was typed' };
   throw new AgentError('KEY_MISSING', 'a private key is needed to open what is sealed, and none was given', {

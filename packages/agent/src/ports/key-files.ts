@@ -14,6 +14,10 @@ export interface KeyFiles {
   replace(file: string, text: string): Promise<void>;
   /** Undefined if not set, or empty. */
   environment(name: string): string | undefined;
-  /** One line from the terminal, not shown; undefined if nobody is there. */
-  askSecret(question: string): Promise<string | undefined>;
+  /**
+   * One line from the terminal, not shown; undefined if nobody is there.
+   *
+   * @param goesOn - whether another line belongs to what was typed so far; an empty line ends it in any case
+   */
+  askSecret(question: string, goesOn?: (typed: string) => boolean): Promise<string | undefined>;
 }

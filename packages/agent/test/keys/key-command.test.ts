@@ -167,6 +167,27 @@ t.test('a terminal is asked without showing what is typed', async (t) => {
   t.equal(existsSync(place.at('u.key')), false);
 });
 
+t.test('a key is typed from paper row by row, or pasted, and no row of it is left to anybody', async (t) => {
+  using place = makePlace();
+  const { paper, id } = JSON.parse(place.key('generate', '--paper', '--json').stdout);
+  const rows: string[] = String(paper).split('\n');
+  const check = [BAKKER, 'key', 'check', '--config', place.at('c')];
+  for (const answers of [
+    ['not shown): ', rows[0] ?? '', '... ', rows[1] ?? '', '... ', rows[2] ?? ''],
+    ['not shown): ', rows.join('\r')],
+    ['not shown): ', rows.join('\r\n')],
+    ['not shown): ', rows.join(' ')],
+    // one row mistyped, and the line deleted
+    ['not shown): ', rows[0] ?? '', '... ', `nonsense\u0015${rows[1] ?? ''}`, '... ', rows[2] ?? ''],
+  ]) {
+    const typed = onTerminal(check, answers);
+    t.match(typed, { status: 0, shown: id });
+    for (const group of String(paper).match(/[a-z2-7]{8}/g) ?? []) t.notMatch(typed.shown, group);
+  }
+  const ended = onTerminal(check, ['not shown): ', rows[0] ?? '', '... ', '']);
+  t.match(ended, { status: 12, shown: /has 9 groups of 8 characters, and here are 3/ });
+});
+
 function listed(place: Place): readonly { readonly name: string }[] {
   const recipients: { name: string }[] = JSON.parse(place.key('list', '--json').stdout);
   return recipients;

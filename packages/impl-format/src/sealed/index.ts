@@ -35,6 +35,6 @@ export { HOLE_RECORD_BYTES } from './strided-chunk.ts';
 export type { OpenedChunk, StridedOpener } from './strided-open.ts';
 export { NameHider, newDirectoryId, newNameKey, ROOT_DIRECTORY_ID } from './hidden-names.ts';
 export { formatKeyId, formatPublicKey, parsePublicKey } from './public-key-text.ts';
-export { formatPaperKey, parsePaperKey } from './paper-key.ts';
+export { formatPaperKey, isPaperKeyBegun, parsePaperKey } from './paper-key.ts';
 export { protectKey } from './protected-key.ts';
 export { formatPrivateKey, parsePrivateKey } from './private-key-text.ts';

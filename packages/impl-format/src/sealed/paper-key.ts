@@ -29,11 +29,16 @@ export function formatPaperKey(key: PrivateKey): string {
   return [cells.slice(0, 3), cells.slice(3, 6), cells.slice(6)].map((row) => row.join('   ')).join('\n');
 }
 
-/** Whether a text could be a key that somebody typed from paper. */
+/** Whether a text could be a key that somebody typed from paper: most groups look like one, whatever happened to others. */
 export function looksLikePaperKey(text: string): boolean {
   const groups = groupsIn(text);
-  const whole = groups.filter((group) => group.length === GROUP_CHARACTERS);
-  return whole.length > GROUP_COUNT / 2 && groups.every((group) => /^[a-z0-9]{1,12}$/.test(group));
+  return groups.filter(looksLikeGroup).length > groups.length / 2 && groups.length <= 2 * GROUP_COUNT;
+}
+
+/** Whether a text could be the beginning of such a key, typed up to the end of a line. */
+export function isPaperKeyBegun(text: string): boolean {
+  const groups = groupsIn(text);
+  return groups.length > 0 && groups.length < GROUP_COUNT && groups.some(looksLikeGroup);
 }
 
 /**
@@ -69,6 +74,10 @@ function groupsIn(text: string): string[] {
     .toLowerCase()
     .split(/[\s-]+/)
     .filter((word) => word !== '' && !/^[1-9][.:)]?$/.test(word));
+}
+
+function looksLikeGroup(group: string): boolean {
+  return group.length === GROUP_CHARACTERS && /^[a-z0-9]+$/.test(group);
 }
 
 function readGroup(group: string, index: number): Buffer | undefined {

@@ -1,4 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes, scrypt } from 'node:crypto';
+import type { ScryptOptions } from 'node:crypto';
+import { promisify } from 'node:util';
 import { asPrivateKey, publicKeyOf } from './key-pair.ts';
 import type { PrivateKey } from './key-pair.ts';
 import { formatPublicKey } from './public-key-text.ts';
@@ -12,6 +14,7 @@ const TAG_BYTES = 16;
 const COST = { n: 2 ** 17, r: 8, p: 1 };
 /** A file that asks for more was not made by us, and would only use up this machine. */
 const MOST_MEMORY_BYTES = 2 ** 30;
+const MOST_PASSES = 16;
 const FORM =
   /^(bakker private key, protected by a passphrase\npublic: \S+\nkdf: scrypt n=(\d{1,9}) r=(\d{1,3}) p=(\d{1,2})\nsalt: ([0-9a-f]{32})\nsealed: ([0-9a-f]{120})\n)check: ([0-9a-f]{16})\n?$/;
 
@@ -51,8 +54,11 @@ export async function openProtectedKey(text: string, passphrase: string): Promis
     );
   }
   const cost = { n: Number(n), r: Number(r), p: Number(p) };
-  if (128 * cost.n * cost.r > MOST_MEMORY_BYTES || cost.p > 16) {
-    throw new KeyTextError('DAMAGED', 'the protected key asks for more memory than any that bakker makes');
+  if (128 * cost.n * cost.r > MOST_MEMORY_BYTES || cost.p > MOST_PASSES) {
+    throw new KeyTextError(
+      'DAMAGED',
+      'the protected key asks for more memory or time than any that bakker makes',
+    );
   }
   const sealed = Buffer.from(sealedHex, 'hex');
   const stretched = await stretch(passphrase, Buffer.from(salt, 'hex'), cost);
@@ -71,15 +77,22 @@ export async function openProtectedKey(text: string, passphrase: string): Promis
 }
 
 /** Off this thread. Passphrases are compared in one Unicode form, however a keyboard composes. */
-function stretch(passphrase: string, salt: Buffer, { n, r, p }: Cost): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const options = { N: n, r, p, maxmem: MOST_MEMORY_BYTES + 2 ** 26 };
-    scrypt(passphrase.normalize('NFC'), salt, 32, options, (error, key) => {
-      if (error)
-        reject(new KeyTextError('DAMAGED', `the protected key names impossible costs: ${error.message}`));
-      else resolve(key);
-    });
-  });
+async function stretch(passphrase: string, salt: Buffer, { n, r, p }: Cost): Promise<Buffer> {
+  // Node.js takes 0 for its own choice
+  if (n < 2 || r < 1 || p < 1) throw impossible();
+  const options = { N: n, r, p, maxmem: MOST_MEMORY_BYTES + 2 ** 26 };
+  try {
+    return await scryptLater(passphrase.normalize('NFC'), salt, 32, options);
+  } catch (error) {
+    if (error instanceof RangeError) throw impossible();
+    throw error;
+  }
+}
+
+const scryptLater = promisify<string, Buffer, number, ScryptOptions, Buffer>(scrypt);
+
+function impossible(): KeyTextError {
+  return new KeyTextError('DAMAGED', 'the protected key names costs that scrypt does not have');
 }
 
 function checkOf(text: string): string {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import t from 'tap';
 import {
   asPublicKey,
@@ -96,6 +97,40 @@ t.test('every mistyped character of a key on paper names its group', async (t) =
   t.equal(groups.length, 9);
 });
 
+t.test('a group that is no group at all is named, too', async (t) => {
+  const groups = formatPaperKey(generatePrivateKey())
+    .replace(/\b[1-9] /g, '')
+    .split(/\s+/);
+  for (const [wrong, index] of [
+    ['ab9defgh', 3],
+    ['abcd,fgh', 0],
+    ['abcdefg', 8],
+    ['abcdefghi', 5],
+    ['äbcdefgh', 2],
+    ['"', 4],
+  ] as const) {
+    const typed = groups.with(index, wrong).join(' ');
+    t.equal(
+      messageOf(() => parsePaperKey(typed)),
+      `group ${index + 1} is mistyped`,
+      wrong,
+    );
+    await t.rejects(
+      parsePrivateKey(typed, nobody),
+      { message: `group ${index + 1} is mistyped` },
+      'as a file',
+    );
+  }
+  const twice = groups.with(1, 'x').with(6, 'y').join(' ');
+  t.equal(
+    messageOf(() => parsePaperKey(twice)),
+    'groups 2, 7 are mistyped',
+  );
+  const prose =
+    'somebody thinks whenever anything happens together with children everyone believes tomorrow. '.repeat(3);
+  await t.rejects(parsePrivateKey(prose, nobody), { code: 'NOT_A_KEY' });
+});
+
 t.test('groups in another order, missing or of two keys are found', async (t) => {
   const [mine, foreign] = [generatePrivateKey(), generatePrivateKey()].map((key) =>
     formatPaperKey(key)
@@ -143,6 +178,38 @@ t.test('a protected key needs its passphrase; a wrong one is told from damage', 
     );
   }
   await t.rejects(parsePrivateKey(text.slice(0, -30), answer('x')), { code: 'DAMAGED' });
+});
+
+t.test('a key file that asks for more than any of ours does is refused before it is worked on', async (t) => {
+  const text = await protectKey(generatePrivateKey(), 'words');
+  const asking = (costs: string): string => {
+    const [body = ''] = text.replace(/n=\d+ r=\d+ p=\d+/, costs).split('check: ');
+    return `${body}check: ${createHash('sha256').update(body).digest('hex').slice(0, 16)}\n`;
+  };
+  const answer = async (): Promise<string> => 'words';
+  for (const costs of [
+    'n=536870912 r=8 p=1',
+    'n=16384 r=999 p=1',
+    'n=16384 r=8 p=17',
+    'n=999999999 r=999 p=99',
+  ])
+    await t.rejects(
+      parsePrivateKey(asking(costs), answer),
+      { code: 'DAMAGED', message: /more memory or time/ },
+      costs,
+    );
+  for (const costs of [
+    'n=131071 r=8 p=1',
+    'n=65536 r=1 p=1',
+    'n=0 r=8 p=1',
+    'n=131072 r=0 p=1',
+    'n=131072 r=8 p=0',
+  ])
+    await t.rejects(
+      parsePrivateKey(asking(costs), answer),
+      { code: 'DAMAGED', message: /scrypt does not have/ },
+      costs,
+    );
 });
 
 function other(character: string): string {

@@ -23,10 +23,11 @@ export function linuxKeyFiles(parts: {
       const value = process.env[name];
       return value === '' ? undefined : value;
     },
-    askSecret: async (question) => {
+    askSecret: async (question, goesOn = () => false) => {
       if (!parts.isInteractive) return undefined;
       parts.beforeAsking();
-      return askSecret(question, { input: process.stdin, output: process.stderr, signal: parts.signal });
+      const terminal = { input: process.stdin, output: process.stderr, signal: parts.signal };
+      return askSecret({ question, goesOn }, terminal);
     },
   };
 }
