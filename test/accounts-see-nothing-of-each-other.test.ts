@@ -60,8 +60,8 @@ t.test(
             raw.request(PACKET.OPEN, path, u32(1), u32(0)),
             raw.request(PACKET.REALPATH, path),
             raw.request(PACKET.EXTENDED, string('statvfs@openssh.com'), path),
-            ...[name, bare].map((text) =>
-              raw.extended('get@bakker', Buffer.concat([string(text), u32(1000)])),
+            ...['get@bakker', 'get-many@bakker'].flatMap((verb) =>
+              [name, bare].map((text) => raw.extended(verb, Buffer.concat([string(text), u32(1000)]))),
             ),
             json('usage@bakker', { runs: [bare] }),
             json('list@bakker', { after: bare }),

@@ -248,7 +248,7 @@ t.test('no request of standard SFTP changes the past, by whichever key and at wh
       const served = (await ask(raw, verbRequests(late))).filter(
         // Wishes for space are no part of the past, and what only tells may tell.
         ({ request: { name }, reply }) =>
-          !['list', 'space', 'usage', 'verdicts', 'get', 'requestSpace'].includes(name) &&
+          !['list', 'space', 'usage', 'verdicts', 'get', 'getMany', 'requestSpace'].includes(name) &&
           (statusOf(reply) ?? 0) < 2,
       );
       t.same(
@@ -421,6 +421,11 @@ t.test('symlinks that a run holds lead nowhere, neither in it nor once it is pub
         reader.extended('get@bakker', Buffer.concat([string(`${own}/${path}`), u32(100)])),
       ]);
       t.same(answers.map(statusOf), [2, 2, 2, 2, 2, 2], path);
+      const many = await reader.extended(
+        'get-many@bakker',
+        Buffer.concat([string(`${own}/${path}`), u32(100)]),
+      );
+      t.equal(many?.body.readUInt32BE(), 2, path);
     }
   }
   // As a parent: what is kept are the symlinks themselves.

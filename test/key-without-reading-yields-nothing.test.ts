@@ -197,10 +197,12 @@ t.test(
     await using reader = await RawSftp.greeted(account.keys.backup);
     t.match(JSON.stringify(await reader.told('list@bakker', { receipts: true })), /manifestDigest/);
     await reader.told('begin@bakker', { parent: run }).catch(() => undefined);
-    const got = await reader.extended(
-      'get@bakker',
-      Buffer.concat([string(`${run}/hidden-folder/hidden-name`), u32(100_000)]),
-    );
-    t.ok(got?.body.includes('the content'));
+    for (const verb of ['get@bakker', 'get-many@bakker']) {
+      const got = await reader.extended(
+        verb,
+        Buffer.concat([string(`${run}/hidden-folder/hidden-name`), u32(100_000)]),
+      );
+      t.ok(got?.body.includes('the content'), verb);
+    }
   },
 );

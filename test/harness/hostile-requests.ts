@@ -197,6 +197,13 @@ export const VERBS: Record<keyof typeof VERB, Row> = {
   *get({ paths }) {
     for (const path of paths) yield [shown(path), string(path), u32(0xffff_ffff)];
   },
+  *getMany({ paths }) {
+    for (const path of paths) {
+      yield [shown(path), string(path), u32(0xffff_ffff)];
+      yield [`${shown(path)} cut off`, string(path), u32(10), string(path)];
+    }
+    yield ['very many', ...Array.from({ length: 2000 }, () => [string('a/b'), u32(0xffff_ffff)]).flat()];
+  },
   space: () => json([{ path: '/' }, []]),
   verdicts: ({ paths }) => json([{ after: 7 }, { receipts: true }, ...texts(paths, (after) => ({ after }))]),
   usage: ({ paths }) => json([{}, { runs: 'all' }, ...texts(paths, (run) => ({ runs: [run] }))]),

@@ -10,6 +10,12 @@ export function isLineLost(error: unknown): error is AgentError {
   );
 }
 
+/** What became of one file of several that are read together. @throws the error itself if the line broke: all are asked for anew */
+export function unlessLineLost(error: unknown): Error {
+  if (isLineLost(error)) throw error;
+  return error instanceof Error ? error : new Error(String(error));
+}
+
 /** @throws the signal's reason when it is aborted, at once */
 export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {

@@ -4,6 +4,7 @@ import type {
   BeginOptions,
   Receipt,
   RunWriter,
+  SmallFile,
   Space,
   StorageAccount,
   StorageSide,
@@ -11,7 +12,7 @@ import type {
   StoredRun,
   WantedContent,
 } from '../ports/storage-account.ts';
-import { isLineLost, RECONNECT_AFTER_MS, sleep } from '../reconnecting.ts';
+import { isLineLost, RECONNECT_AFTER_MS, sleep, unlessLineLost } from '../reconnecting.ts';
 
 export interface ResumingOptions {
   /** Connects anew; what it gives is closed by whoever opened the first. */
@@ -29,6 +30,7 @@ export interface ResumingOptions {
 export class ResumingAccount implements StorageAccount {
   readonly address: string;
   readonly side?: StorageSide;
+  readonly readFiles?: NonNullable<StorageAccount['readFiles']>;
   #account: StorageAccount;
   readonly #options: ResumingOptions;
   #reconnecting: Promise<void> | undefined;
@@ -40,6 +42,9 @@ export class ResumingAccount implements StorageAccount {
     this.#options = options;
     this.address = account.address;
     if (account.side) this.side = account.side;
+    if (account.readFiles) {
+      this.readFiles = (run, files) => this.#reading((current) => readMany(current, run, files));
+    }
   }
 
   async *manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer> {
@@ -193,4 +198,17 @@ function after(extents: readonly Extent[], offsetBytes: number): Extent[] {
     rest.push({ offsetBytes: extent.offsetBytes + doneBytes, lengthBytes: extent.lengthBytes - doneBytes });
   }
   return rest;
+}
+
+/** A storage that is connected to again may have become an older one meanwhile. */
+function readMany(
+  account: StorageAccount,
+  run: RunName,
+  files: readonly SmallFile[],
+): Promise<readonly (Buffer | Error)[]> {
+  if (account.readFiles) return account.readFiles(run, files);
+  const alone = files.map(({ path, sizeBytes }) =>
+    account.readFile(run, path, sizeBytes).catch(unlessLineLost),
+  );
+  return Promise.all(alone);
 }

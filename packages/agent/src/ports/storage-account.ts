@@ -279,6 +279,11 @@ export interface StorageAccount extends AsyncDisposable {
   storedManifest?(run: RunName): AsyncGenerator<Buffer>;
   /** A small file whole. Rejects with MissingFromStorage if it is not there or not a file. */
   readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer>;
+  /**
+   * Several small files whole in one message, there where that can be: in the order asked, of each its content, or what
+   * `readFile` would reject with. Together they should have no more than `READ_FILES`; what does not fit comes one by one.
+   */
+  readFiles?(run: RunName, files: readonly SmallFile[]): Promise<readonly (Buffer | Error)[]>;
   /** A large file's extents in order, in pieces. Rejects like `readFile`; short content ends early. */
   readExtents(
     run: RunName,
@@ -308,6 +313,15 @@ export interface StorageAccount extends AsyncDisposable {
 export class MissingFromStorage extends Error {
   override readonly name = 'MissingFromStorage';
 }
+
+/** One of the files that are read together. */
+export interface SmallFile {
+  readonly path: Buffer;
+  readonly sizeBytes: number;
+}
+
+/** So much one message with many files carries. */
+export const READ_FILES = { count: 64, bytes: 160 * 1024 } as const;
 
 /** The storage does not have the parent as it was named. */
 export class ParentChanged extends Error {

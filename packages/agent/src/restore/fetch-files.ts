@@ -6,6 +6,8 @@ import { ContentHash } from '../backup/content-hash.ts';
 import { storedPath } from '../backup/stored-place.ts';
 import { damageOf, dataExtents, DIFFERENT, SMALL_BYTES } from '../browse/stored-content.ts';
 import { AgentError } from '../errors.ts';
+import { READ_FILES } from '../ports/storage-account.ts';
+import type { StorageAccount } from '../ports/storage-account.ts';
 import type { TargetFile } from '../ports/restore-target.ts';
 import type { RestoreContext } from './restore-job.ts';
 import { stages } from '../timings/stages.ts';
@@ -26,11 +28,24 @@ export interface FetchHandlers {
   onLocalFailure(error: unknown): void;
 }
 
-/** Brings contents from the storage: 256 small files and four large ones at once, or as many as the memory holds. */
+/** A small file that waits to be asked for with others. */
+interface Waiting {
+  readonly entry: Entry;
+  readonly path: Buffer;
+  readonly handlers: FetchHandlers;
+}
+
+/**
+ * Brings contents from the storage: 256 small files and four large ones at once, or as many as the memory holds. Where the
+ * storage can, many small ones come in one message.
+ */
 export class FileFetcher {
   readonly #context: RestoreContext;
   readonly #small: Budget;
   readonly #large: Budget;
+  readonly #readFiles: StorageAccount['readFiles'];
+  #waiting: Waiting[] = [];
+  #waitingBytes = 0;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -38,16 +53,21 @@ export class FileFetcher {
   constructor(context: RestoreContext) {
     this.#context = context;
     const { memoryBytes } = context.job;
+    const { account } = context.ports;
+    this.#readFiles = account.readFiles?.bind(account);
     ({ small: this.#small, large: this.#large } = contentBudgets({ memoryBytes, smallFiles: SMALL_FILES }));
   }
 
   room(): Promise<void> | undefined {
     if (this.#failure !== undefined || this.#context.ports.signal.aborted) return this.idle();
-    return this.#small.room() ?? this.#large.room();
+    const room = this.#small.room() ?? this.#large.room();
+    if (room !== undefined) this.#askWaiting();
+    return room;
   }
 
   /** Resolves when nothing is in flight. Rejects with what ended the restore. */
   async idle(): Promise<void> {
+    this.#askWaiting();
     while (this.#inFlight > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#context.ports.signal.aborted) {
@@ -67,7 +87,39 @@ export class FileFetcher {
       this.#run(this.#small, entry.sizeBytes, () =>
         this.#check(entry, Buffer.alloc(entry.sizeBytes), handlers),
       );
+    else if (this.#readFiles !== undefined && entry.sizeBytes <= READ_FILES.bytes)
+      this.#askTogether({ entry, path, handlers });
     else this.#run(this.#small, entry.sizeBytes, () => this.#fetchSmall(entry, path, handlers));
+  }
+
+  #askTogether(file: Waiting): void {
+    const { sizeBytes } = file.entry;
+    this.#small.take(sizeBytes);
+    if (this.#waitingBytes + sizeBytes > READ_FILES.bytes) this.#askWaiting();
+    this.#waitingBytes += sizeBytes;
+    if (this.#waiting.push(file) >= READ_FILES.count) this.#askWaiting();
+  }
+
+  #askWaiting(): void {
+    const files = this.#waiting;
+    const readFiles = this.#readFiles;
+    if (files.length === 0 || readFiles === undefined) return;
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    const wanted = files.map(({ entry, path }) => ({ path, sizeBytes: entry.sizeBytes }));
+    const release = () => {
+      for (const { entry } of files) this.#small.give(entry.sizeBytes);
+    };
+    const answers = readFiles(this.#context.job.run, wanted).finally(release);
+    this.#track(answers.then((contents) => this.#takeAll(files, contents)));
+  }
+
+  #takeAll(files: readonly Waiting[], contents: readonly (Buffer | Error)[]): void {
+    for (const [index, { entry, handlers }] of files.entries()) {
+      const content = contents[index] ?? new Error('an answer is missing');
+      if (Buffer.isBuffer(content)) this.#track(this.#check(entry, content, handlers));
+      else handlers.onDamage(damageOf(content));
+    }
   }
 
   #run(budget: Budget, bytes: number, work: () => Promise<void>): void {

@@ -18,7 +18,7 @@ const PATH = Buffer.from('file');
 function lineOf(
   pieces: number,
   pieceBytes: number,
-): Pick<StorageAccount, 'manifest' | 'readExtents' | 'readFile'> {
+): Pick<StorageAccount, 'manifest' | 'readExtents' | 'readFile' | 'readFiles'> {
   let left = pieces;
   const alive = (): void => {
     if (left-- <= 0) throw new AgentError('CONNECTION_LOST', 'the line broke');
@@ -141,3 +141,31 @@ t.test('all that were cut off share one new connection; a line that stays away e
   await t.rejects(never.account.readFile(RUN, PATH, 1000), { code: 'CONNECTION_LOST' });
   t.equal(never.opened(), 1, 'a line on which nothing ever came is not tried again');
 });
+
+t.test(
+  'files that are read together are asked for anew together, also of a storage that no longer can',
+  async (t) => {
+    const files = [1, 2, 3].map((sizeBytes) => ({ path: PATH, sizeBytes }));
+    const together = (pieces: number): ReturnType<typeof lineOf> => {
+      const line = lineOf(pieces, 64);
+      return {
+        ...line,
+        readFiles: async (run, wanted) => {
+          const contents = await Promise.all(
+            wanted.map(({ path, sizeBytes }) => line.readFile(run, path, sizeBytes)),
+          );
+          return contents.map((content, index) => (index === 1 ? new Error('this one not') : content));
+        },
+      };
+    };
+    const { account, opened } = resuming([together(4), together(2), lineOf(10, 64)], OFTEN);
+    await account.readFile(RUN, PATH, 1);
+    const first = await account.readFiles?.(RUN, files);
+    t.match(first?.[1], new Error('this one not'));
+    t.equal(first?.[2], CONTENT);
+    const second = await account.readFiles?.(RUN, files);
+    t.same(second, [CONTENT, CONTENT, CONTENT]);
+    t.equal(opened(), 3);
+    t.equal(resuming([lineOf(1, 1)]).account.readFiles, undefined);
+  },
+);

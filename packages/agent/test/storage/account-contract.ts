@@ -185,6 +185,27 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
       'a file that is too long does not look right',
     );
     await t.rejects(session.readFile(run, Buffer.from('a/none'), 1), MissingFromStorage);
+    t.equal(session.readFiles !== undefined, account.hasShell === true, 'by one message where it can be');
+    if (session.readFiles) {
+      const wanted = [
+        ['a/one', 1],
+        ['a/none', 1],
+        ['a', 1],
+        ['a/many', content.length],
+        ['a/one', 1],
+      ] as const;
+      const read = await session.readFiles(
+        run,
+        wanted.map(([file, sizeBytes]) => ({ path: Buffer.from(file), sizeBytes })),
+      );
+      t.equal(read.length, wanted.length);
+      const [one, none, folder, many, again] = read;
+      t.equal(one?.toString(), '1');
+      t.type(none, MissingFromStorage);
+      t.match(folder, { code: 'STORAGE_REFUSED' });
+      t.equal(many?.toString(), content, 'what no message has room for comes alone');
+      t.equal(again?.toString(), '1');
+    }
     await t.rejects(session.listFolder(run, Buffer.from('none')), MissingFromStorage);
     const items = (await session.listFolder(run, Buffer.from('a'))).toSorted((a, b) =>
       a.name.compare(b.name),

@@ -1,4 +1,4 @@
-import { VERB, encodeBeginReply, encodeBody, parseRunName } from '@bakker/impl-format';
+import { GET_MANY_VERSION, VERB, encodeBeginReply, encodeBody, parseRunName } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import { SftpRefusal, openSftp, serveSftp } from '@bakker/sftp';
 import type { SftpReply, SftpRequest } from '@bakker/sftp';
@@ -6,7 +6,12 @@ import { createHash } from 'node:crypto';
 import { duplexPair } from 'node:stream';
 import t from 'tap';
 import { ShellAccount } from '../../src/adapters/shell/shell-account.ts';
-import { ParentChanged, RunDiffers, StoredOtherwise } from '../../src/ports/storage-account.ts';
+import {
+  MissingFromStorage,
+  ParentChanged,
+  RunDiffers,
+  StoredOtherwise,
+} from '../../src/ports/storage-account.ts';
 import type { RunWriter } from '../../src/ports/storage-account.ts';
 
 const RUN = asRun('2024_04_18_01');
@@ -46,13 +51,17 @@ async function session(answers: Answers): Promise<ShellAccount> {
     [VERB.create]: () => string(Buffer.from('handle')),
     [VERB.abandon]: () => json({}),
   };
-  const served = serveSftp(theirs, {
-    handle(request): SftpReply {
-      if (request.type !== 'extended') return { type: 'status', code: 0 };
-      const answer = answers[request.name] ?? honest[request.name];
-      return answer ? { type: 'extended', body: answer(request) } : { type: 'status', code: 0 };
+  const served = serveSftp(
+    theirs,
+    {
+      handle(request): SftpReply {
+        if (request.type !== 'extended') return { type: 'status', code: 0 };
+        const answer = answers[request.name] ?? honest[request.name];
+        return answer ? { type: 'extended', body: answer(request) } : { type: 'status', code: 0 };
+      },
     },
-  });
+    { extensions: [[VERB.getMany, GET_MANY_VERSION]] },
+  );
   served.finished.catch(() => undefined);
   const client = await openSftp(ours);
   return ShellAccount.open({ client, address: 'the storage', close: () => client.end() });
@@ -128,6 +137,29 @@ t.test('answers that make no sense end the run, not the process', async (t) => {
   await t.rejects(other.openFile(Buffer.from('f'), ABOUT), { code: 'STORAGE_REFUSED' });
   const short = await writerOf({ [VERB.put]: () => Buffer.alloc(31) });
   await t.rejects(short.file(Buffer.from('a'), Buffer.alloc(0), ABOUT), StoredOtherwise);
+});
+
+t.test('files that are read together: what was not asked, or has no sense, is no content', async (t) => {
+  const lying = async (answer: Buffer): Promise<readonly (Buffer | Error)[]> => {
+    const account = await session({
+      [VERB.getMany]: () => answer,
+      [VERB.get]: () => string(Buffer.from('alone')),
+    });
+    const files = ['a', 'b'].map((name) => ({ path: Buffer.from(name), sizeBytes: 1 }));
+    if (!account.readFiles) throw new Error('it can read files together');
+    return account.readFiles(RUN, files);
+  };
+  const got = (status: number, text: string): Buffer =>
+    Buffer.concat([Buffer.of(0, 0, 0, status), string(Buffer.from(text))]);
+  t.same((await lying(Buffer.concat([got(0, 'x'), got(0, 'y'), got(0, 'z')]))).map(String), ['x', 'y']);
+  t.same((await lying(got(0, 'x'))).map(String), ['x', 'alone'], 'what is left out is asked for again');
+  t.same((await lying(Buffer.alloc(0))).map(String), ['alone', 'alone']);
+  const [gone, refused] = await lying(Buffer.concat([got(2, '\u001b[2J'), got(3, 'no')]));
+  t.type(gone, MissingFromStorage);
+  t.notMatch(String(gone), '\u001b');
+  t.match(refused, { code: 'STORAGE_REFUSED' });
+  for (const broken of [got(0, 'xyz').subarray(0, -1), Buffer.alloc(3)])
+    await t.rejects(lying(broken), { code: 'STORAGE_REFUSED' });
 });
 
 t.test('a run that nothing was written to is given up', async (t) => {

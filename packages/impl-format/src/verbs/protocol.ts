@@ -22,6 +22,8 @@ export const VERB = {
   abandon: 'abandon@bakker',
   cleanUp: 'clean-up@bakker',
   get: 'get@bakker',
+  /** Announced by a name of its own, with `GET_MANY_VERSION`. */
+  getMany: 'get-many@bakker',
   space: 'space@bakker',
   usage: 'usage@bakker',
   verdicts: 'verdicts@bakker',
@@ -53,6 +55,13 @@ export const FILE_FLAG = { EXECUTABLE: 1, FLUSH: 2 } as const;
 
 /** What the extension `clone-file@bakker` says in VERSION. */
 export const CLONE_FILE_VERSION = '1';
+
+/** What the extension `get-many@bakker` says in VERSION. */
+export const GET_MANY_VERSION = '1';
+/** The most files that one `get-many` asks for. */
+export const MAX_GET_FILES = 256;
+/** The longest reply of `get` and of `get-many`: it has to fit in a packet. */
+export const MAX_GET_BYTES = 255 * 1024;
 
 /** The longest content of a `put`. */
 export const MAX_PUT_BYTES = 255 * 1024;

@@ -50,6 +50,11 @@ export interface AccountReader {
   openFolder(path: Buffer): OpenFolder;
   /** A whole file. @throws StorageError FAILED if it is longer than `maxBytes` */
   get(path: Buffer, maxBytes: number): Buffer;
+  /**
+   * A whole file into `room`, which must be fresh.
+   * @returns its bytes; undefined, and nothing is read, if it is longer than the room
+   */
+  getInto(path: Buffer, room: Buffer): number | undefined;
   fileSystem(): FileSystemStatus;
 }
 

@@ -16,6 +16,10 @@ export class BodyReader {
     this.#body = body;
   }
 
+  get isAtEnd(): boolean {
+    return this.#at === this.#body.length;
+  }
+
   u8(): number {
     return this.#body.readUInt8(this.#step(1));
   }

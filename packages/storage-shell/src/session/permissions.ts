@@ -69,6 +69,7 @@ export const PERMISSIONS: Readonly<Record<Operation, Row>> = {
   [VERB.space]: everybody,
   [VERB.verdicts]: everybody,
   [VERB.get]: readers,
+  [VERB.getMany]: readers,
   [VERB.usage]: readers,
   [VERB.begin]: writers,
   [VERB.tree]: writers,

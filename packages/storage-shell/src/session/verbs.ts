@@ -1,5 +1,6 @@
 import {
   PROTOCOL_VERSIONS,
+  MAX_GET_BYTES,
   MAX_PUT_BYTES,
   VERB,
   encodeBeginReply,
@@ -9,11 +10,9 @@ import {
   parseHelloRequest,
   parseListRequest,
   parsePublishRequest,
-  parseRunName,
   parseSpaceRequest,
   parseUsageRequest,
   parseVerdictsRequest,
-  parentPath,
 } from '@bakker/impl-format/storage';
 import type { HelloReply, ListReply, Verb } from '@bakker/impl-format/storage';
 import { STATUS } from '@bakker/sftp/server';
@@ -21,6 +20,7 @@ import type { SftpReply } from '@bakker/sftp/server';
 import { StorageError } from '../errors.ts';
 import type { Account, NewRun } from '../ports/account.ts';
 import { BodyReader } from './body-reader.ts';
+import { getMany, runFile } from './get-files.ts';
 import type { Handles } from './handles.ts';
 import type { Rights } from './permissions.ts';
 
@@ -33,9 +33,6 @@ export interface VerbContext {
   readonly program: string;
   nowMs(): number;
 }
-
-/** No reply of `get` is longer: it has to fit in a packet. */
-const MAX_GET_BYTES = 255 * 1024;
 
 /** The verbs of docs/storage-protocol.md. Whether a session may ask for one was decided before. */
 export class Verbs {
@@ -94,6 +91,8 @@ export class Verbs {
         return json(this.#list(body));
       case VERB.get:
         return this.#get(body);
+      case VERB.getMany:
+        return extended(getMany(this.#context.account.reader, body));
       case VERB.space:
         parseEmptyRequest(jsonIn(body));
         return json(this.#context.account.space.figures());
@@ -287,11 +286,7 @@ export class Verbs {
     const path = reader.path();
     const mostBytes = Math.min(reader.u32(), MAX_GET_BYTES);
     reader.end();
-    const folder = parseRunName(path.toString('latin1', 0, Math.max(path.indexOf(SLASH), 0)));
-    if (folder === undefined || parentPath(path).length === 0) {
-      throw new StorageError('NOT_FOUND', 'the path does not begin with the name of a run');
-    }
-    return extended(string(this.#context.account.reader.get(path, mostBytes)));
+    return extended(string(this.#context.account.reader.get(runFile(path), mostBytes)));
   }
 
   /** The run that may be written. @throws StorageError OUT_OF_ORDER */

@@ -77,6 +77,8 @@ const REQUESTS: Record<Operation, (target: Target) => Promise<unknown>> = {
   [VERB.space]: ({ shell }) => shell.json(VERB.space, {}),
   [VERB.get]: ({ shell, run }) =>
     shell.verb(VERB.get, Buffer.concat([string(`${run}/a/file`), Buffer.of(0, 0, 1, 0)])),
+  [VERB.getMany]: ({ shell, run }) =>
+    shell.verb(VERB.getMany, Buffer.concat([string(`${run}/a/file`), Buffer.of(0, 0, 1, 0)])),
   [VERB.verdicts]: ({ shell }) => shell.json(VERB.verdicts, {}),
   [VERB.usage]: ({ shell, run }) => shell.json(VERB.usage, { runs: [run] }),
   [VERB.begin]: ({ shell }) => shell.begin(),
@@ -110,6 +112,7 @@ const READING: readonly string[] = [
   'opendir',
   'open-read',
   VERB.get,
+  VERB.getMany,
   VERB.usage,
 ];
 const ON_HANDLE = ['close', 'fstat', 'fstatvfs', 'readdir', 'read'];

@@ -247,6 +247,12 @@ export function string(value: string | Buffer): Buffer {
   return Buffer.concat([length, bytes]);
 }
 
+export function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
 export function u64(value: number): Buffer {
   const bytes = Buffer.alloc(8);
   bytes.writeBigUInt64BE(BigInt(value));

@@ -73,6 +73,39 @@ export function getBody(path: Buffer, mostBytes: number): Buffer {
   return body;
 }
 
+/** The body of `get-many`. */
+export function getManyBody(files: readonly { path: Buffer; mostBytes: number }[]): Buffer {
+  const bytes = files.reduce((sum, { path }) => sum + 2 * LENGTH_BYTES + path.length, 0);
+  const body = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const { path, mostBytes } of files) {
+    at = body.writeUInt32BE(path.length, at);
+    at += path.copy(body, at);
+    at = body.writeUInt32BE(mostBytes, at);
+  }
+  return body;
+}
+
+/** What `get-many` answered of one file: its content, or with another status than 0 a sentence. */
+export interface GotFile {
+  readonly status: number;
+  readonly bytes: Buffer;
+}
+
+/** The answers in a reply to `get-many`; undefined if it is none. */
+export function gotFiles(reply: Buffer): readonly GotFile[] | undefined {
+  const got: GotFile[] = [];
+  for (let at = 0; at < reply.length;) {
+    if (reply.length - at < 2 * LENGTH_BYTES) return undefined;
+    const status = reply.readUInt32BE(at);
+    const start = at + 2 * LENGTH_BYTES;
+    at = start + reply.readUInt32BE(at + LENGTH_BYTES);
+    if (at > reply.length) return undefined;
+    got.push({ status, bytes: reply.subarray(start, at) });
+  }
+  return got;
+}
+
 const LENGTH_BYTES = 4;
 const MAX_I64 = 2n ** 63n - 1n;
 

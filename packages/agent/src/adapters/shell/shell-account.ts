@@ -1,5 +1,7 @@
 import { escapeName } from '@bakker/command-line';
 import {
+  GET_MANY_VERSION,
+  MAX_GET_BYTES,
   PROTOCOL_VERSIONS,
   VERB,
   manifestName,
@@ -10,7 +12,7 @@ import {
   parseVerdictsReply,
 } from '@bakker/impl-format';
 import type { Extent, HelloReply, ListedRun, RunName, RunVerdict } from '@bakker/impl-format';
-import { MAX_WRITE_BYTES, OPEN, listFolder } from '@bakker/sftp';
+import { MAX_WRITE_BYTES, OPEN, STATUS, SftpStatusError, listFolder } from '@bakker/sftp';
 import type { Handle, SftpClient } from '@bakker/sftp';
 import { VERSION } from '../../cli/version.ts';
 import { AgentError } from '../../errors.ts';
@@ -20,6 +22,7 @@ import type {
   BeginOptions,
   Receipt,
   RunWriter,
+  SmallFile,
   Space,
   StorageAccount,
   StorageSide,
@@ -27,21 +30,21 @@ import type {
   StoredRun,
   WantedContent,
 } from '../../ports/storage-account.ts';
+import { unlessLineLost } from '../../reconnecting.ts';
 import { joinPath } from '../plain/file-store.ts';
 import { receiptOf } from '../plain/receipt-text.ts';
 import { readAhead } from '../sftp/read-ahead.ts';
 import { toStoredItem } from '../sftp/stored-item.ts';
-import { getBody, stringIn } from './body-writer.ts';
+import { getBody, getManyBody, gotFiles, stringIn } from './body-writer.ts';
+import type { GotFile } from './body-writer.ts';
 import { ShellRunWriter } from './run-writer.ts';
 import { VerbClient } from './verb-client.ts';
-
-/** The longest file that one `get` answers with. */
-const MAX_GET_BYTES = 255 * 1024;
 
 /** An account whose forced command is `bakker-storage shell`. */
 export class ShellAccount implements StorageAccount {
   readonly address: string;
   readonly side: StorageSide;
+  readonly readFiles?: NonNullable<StorageAccount['readFiles']>;
   readonly #verbs: VerbClient;
   readonly #hello: HelloReply;
   readonly #skewMs: number;
@@ -61,6 +64,8 @@ export class ShellAccount implements StorageAccount {
     this.#hello = parts.hello;
     this.#skewMs = parts.skewMs;
     this.#close = parts.close;
+    if (parts.verbs.sftp.extensions.get(VERB.getMany) === GET_MANY_VERSION)
+      this.readFiles = (run, files) => this.#getMany(run, files);
     const { program, account, role, mayRead, frozen } = parts.hello;
     this.side = {
       program,
@@ -262,6 +267,36 @@ export class ShellAccount implements StorageAccount {
       if (read) known.set(run, read);
     }
     return known;
+  }
+
+  async #getMany(run: RunName, files: readonly SmallFile[]): Promise<(Buffer | Error)[]> {
+    this.#refuseUnread();
+    const folder = Buffer.from(run);
+    const wanted = files.map(({ path, sizeBytes }) => ({
+      path: joinPath(folder, path),
+      mostBytes: sizeBytes + 1,
+    }));
+    const what = `read ${files.length} files`;
+    const got = gotFiles(await this.#verbs.call(VERB.getMany, getManyBody(wanted), undefined, what));
+    if (got === undefined)
+      throw new AgentError('STORAGE_REFUSED', `the storage's answer to ${what} makes no sense`);
+    return Promise.all(files.map((file, index) => this.#contentOf(run, file, got[index])));
+  }
+
+  /** What one message has no room for, or is longer than it should be, is read alone. */
+  async #contentOf(
+    run: RunName,
+    { path, sizeBytes }: SmallFile,
+    got: GotFile | undefined,
+  ): Promise<Buffer | Error> {
+    if (got?.status === STATUS.OK) return got.bytes;
+    if (got === undefined || got.status === STATUS.FAILURE) {
+      return this.readFile(run, path, sizeBytes).catch(unlessLineLost);
+    }
+    const subject = { request: VERB.getMany, path };
+    const refused = SftpStatusError.light(got.status, subject, got.bytes);
+    const explained = this.#verbs.explained(refused, `read ${escapeName(joinPath(Buffer.from(run), path))}`);
+    return unlessLineLost(explained);
   }
 
   async #readWhole(path: Buffer, mostBytes: number): Promise<Buffer> {

@@ -49,8 +49,7 @@ export class DiskReader implements AccountReader {
   }
 
   openFile(path: Buffer): OpenFile {
-    // Should a fifo lie there, nobody waits for its writer.
-    return new DiskFile(this.#open(path, constants.O_RDONLY | constants.O_NONBLOCK));
+    return new DiskFile(this.#openToRead(path));
   }
 
   openFolder(path: Buffer): OpenFolder {
@@ -65,6 +64,16 @@ export class DiskReader implements AccountReader {
       throw new StorageError('FAILED', `the file is longer than ${maxBytes} bytes: open it and read`);
     } finally {
       file.close();
+    }
+  }
+
+  getInto(path: Buffer, room: Buffer): number | undefined {
+    const fd = this.#openToRead(path);
+    try {
+      const { size } = statOfFile(fd);
+      return size > room.length ? undefined : readFully(fd, room.subarray(0, size), 0);
+    } finally {
+      closeSync(fd);
     }
   }
 
@@ -86,6 +95,11 @@ export class DiskReader implements AccountReader {
     };
   }
 
+  /** Should a fifo lie there, nobody waits for its writer. */
+  #openToRead(path: Buffer): number {
+    return this.#open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  }
+
   #open(path: Buffer, flags: number): number {
     return openBeneath(this.#account, path.length === 0 ? ITSELF : path, { flags });
   }
@@ -102,13 +116,13 @@ class DiskFile implements OpenFile {
 
   /** Closes the descriptor if it is none of a file. */
   constructor(fd: number) {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) {
-      closeSync(fd);
-      throw new StorageError('FAILED', stat.isDirectory() ? 'it is a folder' : 'it is no file');
-    }
     this.#fd = fd;
-    this.#sizeBytes = stat.size;
+    try {
+      this.#sizeBytes = statOfFile(fd).size;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
   }
 
   attributes(): Attributes {
@@ -169,6 +183,13 @@ class DiskFolder implements OpenFolder {
   close(): void {
     this.#folder[Symbol.dispose]();
   }
+}
+
+/** @throws StorageError FAILED if it is none */
+function statOfFile(fd: number): Stats {
+  const stat = fstatSync(fd);
+  if (stat.isFile()) return stat;
+  throw new StorageError('FAILED', stat.isDirectory() ? 'it is a folder' : 'it is no file');
 }
 
 function attributesOf(stat: Stats): Attributes {

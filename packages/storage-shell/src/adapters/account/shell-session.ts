@@ -1,4 +1,10 @@
-import { CLONE_FILE_VERSION, PROTOCOL_EXTENSION, PROTOCOL_VERSIONS, VERB } from '@bakker/impl-format/storage';
+import {
+  CLONE_FILE_VERSION,
+  GET_MANY_VERSION,
+  PROTOCOL_EXTENSION,
+  PROTOCOL_VERSIONS,
+  VERB,
+} from '@bakker/impl-format/storage';
 import { FolderHandle, O_PATH, hasCode, hasHungUp, openFolderBeneath } from '@bakker/linux';
 import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp/server';
 import { constants, openSync } from 'node:fs';
@@ -45,6 +51,7 @@ export const shellSession: ShellSession = {
       extensions: [
         [PROTOCOL_EXTENSION, PROTOCOL_VERSIONS.join(',')],
         [VERB.cloneFile, CLONE_FILE_VERSION],
+        [VERB.getMany, GET_MANY_VERSION],
         [EXTENSION.STATVFS, '2'],
         [EXTENSION.LIMITS, '1'],
         [EXTENSION.FSYNC, '1'],
