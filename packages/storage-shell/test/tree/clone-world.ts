@@ -21,7 +21,14 @@ export function cloneWorld(
     folder = '/tmp',
     hurt = [],
     knowsBytes = false,
-  }: { hasParent?: boolean; folder?: string; hurt?: readonly string[]; knowsBytes?: boolean } = {},
+    processors = 4,
+  }: {
+    hasParent?: boolean;
+    folder?: string;
+    hurt?: readonly string[];
+    knowsBytes?: boolean;
+    processors?: number;
+  } = {},
 ) {
   const top = mkdtempSync(join(folder, 'bakker-tree-'));
   const parent = join(top, 'parent');
@@ -46,6 +53,7 @@ export function cloneWorld(
     parentBytes: knowsBytes ? bytesOf(treeOf(parent)) : undefined,
     resolveFolder: (name) => (name === token ? runHandle : undefined),
     hurtInodes,
+    processors,
   });
   const list = (which: 'parent' | 'run') => treeOf(which === 'parent' ? parent : run);
   return {

@@ -3,25 +3,29 @@ import { join } from 'node:path';
 import t from 'tap';
 import { cloneWorld } from './clone-world.ts';
 
-t.test('disposing in the middle stops at once, and nothing is made after it', async (t) => {
-  await using world = cloneWorld({}, { folder: '/dev/shm' });
-  for (let i = 0; i < 300; i++) {
-    mkdirSync(join(world.parent, `folder-${i}`));
-    for (let j = 0; j < 20; j++) writeFileSync(join(world.parent, `folder-${i}/${j}`), '');
-  }
-  const applied = world.apply([{ kind: 'keep-rest' }]).catch((error: unknown) => error);
-  while (!existsSync(join(world.run, 'folder-1'))) await new Promise((resolve) => setImmediate(resolve));
-  await world.cloner[Symbol.asyncDispose]();
-  const before = world.tree('run').size;
-  t.ok(before < 300 * 21, 'it was in the middle');
-  t.match(await applied, { code: 'INTERRUPTED' });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  t.equal(world.tree('run').size, before);
-});
+for (const processors of [1, 4])
+  t.test(
+    `disposing in the middle stops at once, and nothing is made after it: ${processors} processors`,
+    async (t) => {
+      await using world = cloneWorld({}, { folder: '/dev/shm', processors });
+      for (let i = 0; i < 300; i++) {
+        mkdirSync(join(world.parent, `folder-${i}`));
+        for (let j = 0; j < 20; j++) writeFileSync(join(world.parent, `folder-${i}/${j}`), '');
+      }
+      const applied = world.apply([{ kind: 'keep-rest' }]).catch((error: unknown) => error);
+      while (!existsSync(join(world.run, 'folder-1'))) await new Promise((resolve) => setImmediate(resolve));
+      await world.cloner[Symbol.asyncDispose]();
+      const before = world.tree('run').size;
+      t.ok(before < 300 * 21, 'it was in the middle');
+      t.match(await applied, { code: 'INTERRUPTED' });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      t.equal(world.tree('run').size, before);
+    },
+  );
 
 t.test('disposing while the threads start ends them without harm', async (t) => {
   for (let waitMs = 0; waitMs < 60; waitMs += 12) {
-    await using world = cloneWorld({ 'a/b': 'c', 'd/e/f': 'g' });
+    await using world = cloneWorld({ 'a/b': 'c', 'd/e/f': 'g' }, { processors: 4 });
     const applied = world.apply([{ kind: 'keep-rest' }]).catch((error: unknown) => error);
     await new Promise((resolve) => setTimeout(resolve, waitMs));
     await world.cloner[Symbol.asyncDispose]();

@@ -81,14 +81,18 @@ t.test('what uploads made meanwhile is in nobody’s way, and folders are counte
   t.ok(existsSync(join(world.run, 'deep/er/est/file')));
 });
 
-t.test('a kept name that the run has already fails the script, and every one after it', async (t) => {
-  await using world = cloneWorld(TREE);
-  writeFileSync(join(world.run, 'top'), 'uploaded');
-  await t.rejects(world.apply([{ kind: 'keep-rest' }]), { code: 'NAME_TAKEN' });
-  await t.rejects(world.apply([{ kind: 'directory', path: Buffer.from('x') }]), { code: 'NAME_TAKEN' });
-  t.equal(readFileSync(join(world.run, 'top'), 'utf8'), 'uploaded');
-  t.notOk(existsSync(join(world.run, 'x')));
-});
+for (const processors of [1, 4])
+  t.test(
+    `a kept name that the run has already fails the script, and every one after it: ${processors} processors`,
+    async (t) => {
+      await using world = cloneWorld(TREE, { processors });
+      writeFileSync(join(world.run, 'top'), 'uploaded');
+      await t.rejects(world.apply([{ kind: 'keep-rest' }]), { code: 'NAME_TAKEN' });
+      await t.rejects(world.apply([{ kind: 'directory', path: Buffer.from('x') }]), { code: 'NAME_TAKEN' });
+      t.equal(readFileSync(join(world.run, 'top'), 'utf8'), 'uploaded');
+      t.notOk(existsSync(join(world.run, 'x')));
+    },
+  );
 
 t.test('a symlink in the run where the parent has a folder is never followed', async (t) => {
   await using world = cloneWorld(TREE);
@@ -172,19 +176,23 @@ t.test('a first run has nothing to keep', async (t) => {
   t.match(await world.cloner.finish(), { files: 0, symlinks: 1, parentFiles: 0 });
 });
 
-t.test('a folder of 50,000 names with some changed is cloned whole', async (t) => {
-  await using world = cloneWorld({ 'big/': '' }, { folder: '/dev/shm' });
-  for (let i = 0; i < 50_000; i++) linkOrWrite(join(world.parent, 'big'), i);
-  const encoder = new TreeScriptEncoder();
-  const skipped = Array.from({ length: 500 }, (_, i) => `big/name-${String(i * 97).padStart(6, '0')}`);
-  for (const path of skipped) encoder.skip(Buffer.from(path));
-  encoder.keepRest();
-  t.strictSame(await world.cloner.apply(encoder.take()), []);
-  const names = readdirSync(join(world.run, 'big'));
-  t.equal(names.length, 49_500);
-  t.notOk(skipped.some((path) => existsSync(join(world.run, path))));
-  t.match(await world.cloner.finish(), { files: 49_500, parentFiles: 50_000, keptFiles: 49_500 });
-});
+for (const processors of [1, 4])
+  t.test(
+    `a folder of 50,000 names with some changed is cloned whole: ${processors} processors`,
+    async (t) => {
+      await using world = cloneWorld({ 'big/': '' }, { folder: '/dev/shm', processors });
+      for (let i = 0; i < 50_000; i++) linkOrWrite(join(world.parent, 'big'), i);
+      const encoder = new TreeScriptEncoder();
+      const skipped = Array.from({ length: 500 }, (_, i) => `big/name-${String(i * 97).padStart(6, '0')}`);
+      for (const path of skipped) encoder.skip(Buffer.from(path));
+      encoder.keepRest();
+      t.strictSame(await world.cloner.apply(encoder.take()), []);
+      const names = readdirSync(join(world.run, 'big'));
+      t.equal(names.length, 49_500);
+      t.notOk(skipped.some((path) => existsSync(join(world.run, path))));
+      t.match(await world.cloner.finish(), { files: 49_500, parentFiles: 50_000, keptFiles: 49_500 });
+    },
+  );
 
 /** Ten names an inode: makes fewer files for the same folder. */
 function linkOrWrite(folder: string, number: number): void {

@@ -5,31 +5,41 @@ import { bytesOf, cloneWorld } from './clone-world.ts';
 
 t.test('scripts give what a naive reading of them gives, inode by inode, and count it', async () => {
   await fc.assert(
-    fc.asyncProperty(treeAndScripts(), fc.boolean(), async ({ tree, scripts }, knowsBytes) => {
-      await using world = cloneWorld(tree, { knowsBytes });
-      for (const script of scripts) {
-        const outcome = await world.apply(script);
-        if (outcome.length > 0) throw new Error(`failed: ${JSON.stringify(outcome)}`);
-      }
-      const expected = world.expected(scripts.flat());
-      t.strictSame(world.tree('run'), expected);
-      const counts = await world.cloner.finish();
-      const names = [...expected.values()];
-      t.equal(counts.files, names.filter(({ type }) => type === 'file').length);
-      t.equal(counts.symlinks, names.filter(({ type }) => type === 'symlink').length);
-      t.equal(
-        counts.directories + world.runFolders.directories,
-        names.filter(({ type }) => type === 'directory').length,
-      );
-      t.equal(counts.bytes, bytesOf(expected));
-      t.equal(
-        counts.parentFiles,
-        [...world.tree('parent').values()].filter(({ type }) => type === 'file').length,
-      );
-    }),
-    { numRuns: 30 },
+    fc.asyncProperty(
+      treeAndScripts(),
+      fc.boolean(),
+      processors(),
+      async ({ tree, scripts }, knowsBytes, processors) => {
+        await using world = cloneWorld(tree, { knowsBytes, processors });
+        for (const script of scripts) {
+          const outcome = await world.apply(script);
+          if (outcome.length > 0) throw new Error(`failed: ${JSON.stringify(outcome)}`);
+        }
+        const expected = world.expected(scripts.flat());
+        t.strictSame(world.tree('run'), expected);
+        const counts = await world.cloner.finish();
+        const names = [...expected.values()];
+        t.equal(counts.files, names.filter(({ type }) => type === 'file').length);
+        t.equal(counts.symlinks, names.filter(({ type }) => type === 'symlink').length);
+        t.equal(
+          counts.directories + world.runFolders.directories,
+          names.filter(({ type }) => type === 'directory').length,
+        );
+        t.equal(counts.bytes, bytesOf(expected));
+        t.equal(
+          counts.parentFiles,
+          [...world.tree('parent').values()].filter(({ type }) => type === 'file').length,
+        );
+      },
+    ),
+    { numRuns: 40 },
   );
 });
+
+/** With few, no threads are started. */
+function processors(): fc.Arbitrary<number> {
+  return fc.constantFrom(1, 4);
+}
 
 function treeAndScripts(): fc.Arbitrary<{ tree: Record<string, string>; scripts: TreeOperation[][] }> {
   const name = fc.constantFrom('a', 'b', 'a b', 'a-', 'ab', 'z', 'ä', '.bakker-long-paths');

@@ -21,6 +21,8 @@ const EMLINK = 31;
 const EOPNOTSUPP = 95;
 /** So many are told at once. */
 const FULL_BATCH = 1000;
+/** So many names are done before others may have their turn: some milliseconds. */
+const NAMES_A_STEP = 512;
 
 export interface FolderWalkOptions {
   readonly parent: FolderHandle;
@@ -64,8 +66,17 @@ export class FolderWalk {
 
   /** @throws LibcError; EEXIST for a name that the run has already */
   do(job: FolderJob): FolderTotals {
+    const steps = this.steps(job);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done === true) return value;
+    }
+  }
+
+  /** The same, a few hundred names or a folder a step; one job must be ended before the next. @throws as `do` */
+  *steps(job: FolderJob): Generator<undefined, FolderTotals> {
     this.#totals = noTotals();
-    const frames = [this.#start(job)];
+    const frames = [yield* this.#start(job)];
     for (;;) {
       const frame = frames.at(-1);
       if (frame === undefined || this.#options.isStopped()) break;
@@ -75,31 +86,44 @@ export class FolderWalk {
         continue;
       }
       frame.next = number + 1;
-      frames.push(this.#enter(job, below(frame.path, frame.listing.name(number))));
+      frames.push(yield* this.#enter(job, below(frame.path, frame.listing.name(number))));
       this.#shareIfWanted(job, frames);
+      yield;
     }
     this.#tellFull(job.group);
     return this.#totals;
   }
 
-  #start(job: FolderJob): Frame {
+  *#start(job: FolderJob): Generator<undefined, Frame> {
     const path = Buffer.from(job.path);
     this.#place = path;
     const frame = { path, listing: new DirectoryListing(job.listing), next: job.from, to: job.to };
     if (job.isBegun) return frame;
     using parent = openFolderBeneath(this.#options.parent, path);
-    if (job.kind === 'count') this.#count(frame, parent);
-    else this.#keep(job, frame, parent);
+    yield* this.#names(job, frame, parent);
     return frame;
   }
 
-  #enter(job: FolderJob, path: Buffer): Frame {
+  *#enter(job: FolderJob, path: Buffer): Generator<undefined, Frame> {
     this.#place = path;
     using listed = listFolder(this.#options.parent, path);
     const frame = { path, listing: listed.listing, next: 0, to: listed.listing.count };
-    if (job.kind === 'count') this.#count(frame, listed.folder);
-    else this.#keep(job, frame, listed.folder);
+    yield* this.#names(job, frame, listed.folder);
     return frame;
+  }
+
+  /** Does the names of a folder themselves; what is in the folders among them comes later. */
+  *#names(job: FolderJob, frame: Frame, parent: FolderHandle): Generator<undefined, void> {
+    const { next, to } = frame;
+    if (next === to) return;
+    using run = job.kind === 'count' ? null : openFolderBeneath(this.#options.run, frame.path);
+    for (let from = next; ; from += NAMES_A_STEP) {
+      const part = { ...frame, next: from, to: Math.min(to, from + NAMES_A_STEP) };
+      if (run === null) this.#count(part, parent);
+      else this.#keep(job, { frame: part, parent, run });
+      if (part.to === to) return;
+      yield;
+    }
   }
 
   #count({ listing, next, to }: Frame, parent: FolderHandle): void {
@@ -114,11 +138,11 @@ export class FolderWalk {
     if (as === this.#options.measures) this.#totals.bytes += sizeAt(parent.fd, name) ?? 0;
   }
 
-  /** Makes the names themselves; what is in the folders among them comes later. */
-  #keep(job: FolderJob, frame: Frame, parent: FolderHandle): void {
+  #keep(
+    job: FolderJob,
+    { frame, parent, run }: { frame: Frame; parent: FolderHandle; run: FolderHandle },
+  ): void {
     const { listing, next, to } = frame;
-    if (next === to) return;
-    using run = openFolderBeneath(this.#options.run, frame.path);
     for (let number = next; number < to && !this.#options.isStopped(); number++) {
       switch (listing.type(number)) {
         case DIRENT.FILE:

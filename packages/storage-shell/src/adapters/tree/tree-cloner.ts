@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import {
   baseName,
@@ -19,10 +20,13 @@ import { FullInodes } from './full-inodes.ts';
 import { LinkMaker, type Trust } from './link-maker.ts';
 import { ParentCursor, type NameRange } from './parent-cursor.ts';
 import { ScriptGroup } from './script-group.ts';
+import { TreeSlices, type FolderCloner } from './tree-slices.ts';
 import { TreeThreads } from './tree-threads.ts';
 
 /** After so long, others have their turn. */
 const SLICE_MS = 3;
+/** With no more than these, threads of their own do not clone folders sooner. */
+const FEW_PROCESSORS = 2;
 
 export interface TreeClonerOptions {
   /** Must stay open until the cloner was disposed of. */
@@ -39,6 +43,8 @@ export interface TreeClonerOptions {
   readonly hurtInodes: ReadonlySet<bigint>;
   /** Told the size of a file that is about to be copied, as it takes no more links; may throw to refuse. */
   readonly beforeCopy?: (sizeBytes: number) => void;
+  /** That this process may use; by default as many as there are. */
+  readonly processors?: number;
   /** Told of folders and symlinks that were made; may throw, and then nothing more is done. */
   readonly made?: (made: { readonly directories: number; readonly symlinks: number }) => void;
 }
@@ -53,13 +59,14 @@ export interface TreeCounts extends ObjectCounts {
 
 /**
  * Makes in a run what `tree` scripts say: what is kept of the parent, links, folders, symlinks. Never follows a symlink.
- * Threads do the bulk, this one the rest in slices of a few milliseconds, so that uploads are served meanwhile.
+ * Threads do the bulk where there are processors for them; this one does the rest, in slices of a few milliseconds, so
+ * that uploads are served meanwhile.
  * Memory does not grow with the tree, but with its largest folder: about 17 bytes and the name for each name in it.
  */
 export class TreeCloner implements AsyncDisposable {
   readonly #options: TreeClonerOptions;
   readonly #cursor: ParentCursor | undefined;
-  readonly #threads: TreeThreads | undefined;
+  readonly #folders: FolderCloner | undefined;
   readonly #links: LinkMaker;
   readonly #fullInodes: FullInodes;
   readonly #groups = new Map<number, ScriptGroup>();
@@ -93,7 +100,8 @@ export class TreeCloner implements AsyncDisposable {
       drop: (range) => this.#submit('count', range),
       folder: (path) => void runFolders.ensure(path),
     });
-    this.#threads = new TreeThreads({
+    const Cloner = (options.processors ?? availableParallelism()) > FEW_PROCESSORS ? TreeThreads : TreeSlices;
+    this.#folders = new Cloner({
       parent,
       run: runFolders.root,
       hurtInodes,
@@ -158,7 +166,7 @@ export class TreeCloner implements AsyncDisposable {
   /** Stops whatever is under way. When it resolves, nothing is made in the run any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.stop();
-    await this.#threads?.[Symbol.asyncDispose]();
+    await this.#folders?.[Symbol.asyncDispose]();
     await Promise.allSettled([this.#script, this.#copying]);
     this.#links[Symbol.dispose]();
   }
@@ -193,7 +201,7 @@ export class TreeCloner implements AsyncDisposable {
       const waiting = this.#step(operation, number, failures);
       if (waiting !== undefined) await waiting;
       number++;
-      const room = this.#threads?.ready();
+      const room = this.#folders?.ready();
       if (room !== undefined) await room;
       if (performance.now() < sliceEndMs) continue;
       await nextTurn();
@@ -255,7 +263,7 @@ export class TreeCloner implements AsyncDisposable {
     if (kind === 'keep') this.#keepsAny = true;
     const group = this.#group.number;
     const path = copyOf(folder);
-    this.#threads?.submit({ group, kind, path, listing: listing.memory, from, to, isBegun: false });
+    this.#folders?.submit({ group, kind, path, listing: listing.memory, from, to, isBegun: false });
   }
 
   #done(group: number, totals: FolderTotals): void {

@@ -1,16 +1,14 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { LibcError, type FolderHandle } from '@bakker/linux';
+import { LibcError } from '@bakker/linux';
 import {
   SHARED,
   type FolderJob,
-  type FolderTotals,
-  type FullFile,
-  type Measures,
   type ThreadAnswer,
   type ThreadFailure,
   type ThreadStart,
 } from './folder-job.ts';
+import type { FolderCloner, FolderClonerOptions } from './tree-slices.ts';
 
 /** On ext4, two link 1.6 times as much as one; more only wait for its journal. */
 const THREADS = 2;
@@ -19,22 +17,9 @@ const MAX_BATCH = 16;
 /** Jobs that wait; who makes more waits, too. */
 const MAX_QUEUE = 256;
 
-export interface TreeThreadsOptions {
-  readonly parent: FolderHandle;
-  readonly run: FolderHandle;
-  readonly hurtInodes: ReadonlySet<bigint>;
-  readonly measures: Measures;
-  /** A job has ended well. */
-  done(group: number, totals: FolderTotals): void;
-  /** A thread has given a part of its job away: there is one job more. */
-  shared(group: number): void;
-  full(group: number, files: readonly FullFile[]): void;
-  failed(error: unknown): void;
-}
-
 /** Threads that clone folders of the parent. They share work: whoever has nothing to do is given a part of another's job. */
-export class TreeThreads implements AsyncDisposable {
-  readonly #options: TreeThreadsOptions;
+export class TreeThreads implements FolderCloner {
+  readonly #options: FolderClonerOptions;
   readonly #threads: Worker[];
   readonly #ended: Promise<unknown>;
   readonly #idle: Worker[] = [];
@@ -43,7 +28,7 @@ export class TreeThreads implements AsyncDisposable {
   #isDisposed = false;
   #room: (() => void)[] = [];
 
-  constructor(options: TreeThreadsOptions) {
+  constructor(options: FolderClonerOptions) {
     this.#options = options;
     this.#threads = Array.from({ length: THREADS }, () => this.#start());
     this.#ended = Promise.all(
@@ -57,7 +42,6 @@ export class TreeThreads implements AsyncDisposable {
     this.#send();
   }
 
-  /** Undefined when more jobs may be submitted; else resolves when so. */
   ready(): Promise<void> | undefined {
     if (this.#queue.length < MAX_QUEUE) return undefined;
     return new Promise((resolve) => this.#room.push(resolve));

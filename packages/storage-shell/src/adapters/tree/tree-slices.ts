@@ -1,0 +1,102 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { FolderHandle } from '@bakker/linux';
+import type { FolderJob, FolderTotals, FullFile, Measures } from './folder-job.ts';
+import { FolderWalk } from './folder-walk.ts';
+
+/** After so long, others have their turn. */
+const SLICE_MS = 5;
+/** Jobs that wait; who makes more waits, too. */
+const MAX_QUEUE = 256;
+
+export interface FolderClonerOptions {
+  readonly parent: FolderHandle;
+  readonly run: FolderHandle;
+  readonly hurtInodes: ReadonlySet<bigint>;
+  readonly measures: Measures;
+  /** A job has ended well. */
+  done(group: number, totals: FolderTotals): void;
+  /** A part of a job was given away: there is one job more. */
+  shared(group: number): void;
+  full(group: number, files: readonly FullFile[]): void;
+  failed(error: unknown): void;
+}
+
+/** Clones folders of the parent. */
+export interface FolderCloner extends AsyncDisposable {
+  submit(job: FolderJob): void;
+  /** Undefined when more jobs may be submitted; else resolves when so. */
+  ready(): Promise<void> | undefined;
+}
+
+/**
+ * Clones folders on the thread that serves the session, in slices of a few milliseconds. With one or two processors that
+ * are busy on both ends of a line anyway, starting threads costs more than they bring.
+ */
+export class TreeSlices implements FolderCloner {
+  readonly #options: FolderClonerOptions;
+  readonly #walk: FolderWalk;
+  readonly #queue: FolderJob[] = [];
+  #working: Promise<void> | undefined;
+  #isDisposed = false;
+  #room: (() => void)[] = [];
+
+  constructor(options: FolderClonerOptions) {
+    this.#options = options;
+    this.#walk = new FolderWalk({
+      ...options,
+      isStopped: () => this.#isDisposed,
+      claimWanted: () => false,
+      share: () => undefined,
+      full: (group, files) => options.full(group, files),
+    });
+  }
+
+  submit(job: FolderJob): void {
+    this.#queue.push(job);
+    this.#working ??= this.#work();
+  }
+
+  ready(): Promise<void> | undefined {
+    if (this.#queue.length < MAX_QUEUE) return undefined;
+    return new Promise((resolve) => this.#room.push(resolve));
+  }
+
+  /** When it resolves, no descriptor is used any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
+    this.#queue.length = 0;
+    this.#wake();
+    await this.#working;
+  }
+
+  async #work(): Promise<void> {
+    await nextTurn();
+    let sliceEndMs = performance.now() + SLICE_MS;
+    for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
+      this.#wake();
+      try {
+        const steps = this.#walk.steps(job);
+        for (;;) {
+          const { done, value } = steps.next();
+          if (done === true) {
+            this.#options.done(job.group, value);
+            break;
+          }
+          if (performance.now() < sliceEndMs) continue;
+          await nextTurn();
+          sliceEndMs = performance.now() + SLICE_MS;
+        }
+      } catch (error) {
+        this.#options.failed(error);
+      }
+    }
+    this.#working = undefined;
+  }
+
+  #wake(): void {
+    if (this.#queue.length >= MAX_QUEUE) return;
+    const waiting = this.#room;
+    this.#room = [];
+    for (const resolve of waiting) resolve();
+  }
+}
