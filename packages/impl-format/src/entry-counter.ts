@@ -17,10 +17,14 @@ export class EntryCounter {
     else if (type === 'directory') this.#directories++;
     else if (type === 'symlink') this.#symlinks++;
     if (unreadable !== undefined) this.#unreadable++;
-    this.#bytes += sizeBytes;
-    if (this.#bytes > Number.MAX_SAFE_INTEGER) {
-      throw new FormatProblem('MALFORMED', 'the sum of all sizes is out of range');
-    }
+    this.#addBytes(sizeBytes);
+  }
+
+  /** Readable files. @throws as `add` */
+  addFiles(count: number, bytes: number): void {
+    this.#entries += count;
+    this.#files += count;
+    this.#addBytes(bytes);
   }
 
   counts(): ManifestCounts {
@@ -33,5 +37,12 @@ export class EntryCounter {
       unreadable: this.#unreadable,
       bytes: this.#bytes,
     };
+  }
+
+  #addBytes(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > Number.MAX_SAFE_INTEGER) {
+      throw new FormatProblem('MALFORMED', 'the sum of all sizes is out of range');
+    }
   }
 }

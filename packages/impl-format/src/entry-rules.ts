@@ -85,12 +85,15 @@ export function checkEntry(entry: Entry, { filesystemCount, isSealed, hidesNames
   }
 }
 
+/** What the order of entries is about. */
+export type PlaceInOrder = Pick<Entry, 'path' | 'type'>;
+
 /**
  * What must hold between an entry and the one before it.
  * @throws FormatProblem UNSORTED for a path that is not after the one before; HOSTILE for one below something that is
  * no folder
  */
-export function checkOrder(entry: Entry, previous: Entry): void {
+export function checkOrder(entry: PlaceInOrder, previous: PlaceInOrder): void {
   const order = comparePaths(previous.path, entry.path);
   if (order === 0) throw new FormatProblem('UNSORTED', 'the path is there twice');
   if (order > 0) throw new FormatProblem('UNSORTED', 'the path should come before the one before it');

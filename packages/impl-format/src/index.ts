@@ -27,13 +27,18 @@ export {
   type ManifestEncoder,
   type ManifestFinish,
   type ManifestFollower,
+  type WrittenEntry,
 } from './manifest-writer.ts';
 export {
   checkManifestBytes,
   readManifest,
   type ManifestReader,
   type ReadOptions,
+  type SteppedManifest,
 } from './manifest-reader.ts';
+export type { EntryCursor } from './entry-cursor.ts';
+export type { FileFacts } from './same-line.ts';
+export { UnchangedLines } from './unchanged-lines.ts';
 export { decodeHeaderLine } from './header-line.ts';
 export { lineBlocks, MAX_LINE_BYTES } from './line-blocks.ts';
 export { decodeTrailerLine } from './trailer-line.ts';

@@ -1,13 +1,15 @@
 import type { Entry, ManifestHeader, ManifestTrailer, Stored } from './entry.ts';
 import { EntryCounter } from './entry-counter.ts';
+import { EntryCursor, type LineSource, type ReadLine } from './entry-cursor.ts';
 import { EntryDecoder } from './entry-decode.ts';
 import type { EntryOrigin } from './entry-origin.ts';
 import { checkEntry, checkOrder, entryFrame } from './entry-rules.ts';
-import type { EntryFrame } from './entry-rules.ts';
+import type { EntryFrame, PlaceInOrder } from './entry-rules.ts';
 import { FormatProblem } from './errors.ts';
 import { HiddenTree } from './hidden-tree.ts';
 import { ManifestText } from './manifest-text.ts';
 import { baseName } from './path-order.ts';
+import { SameLine } from './same-line.ts';
 import { countsDiffer } from './trailer-line.ts';
 
 const BATCH_LENGTH = 1024;
@@ -39,6 +41,12 @@ export interface ManifestReader extends AsyncDisposable {
   batches(): AsyncGenerator<readonly Entry[]>;
 }
 
+/** One that can be read at the pace of a scan. */
+export interface SteppedManifest extends ManifestReader {
+  /** The same entries; instead of `batches`, and it comes to its end under the same conditions. */
+  cursor(): EntryCursor;
+}
+
 /**
  * Starts to read a compressed manifest; resolves when its header was read and understood.
  * @throws ManifestError; what `bytes` throws comes through as it is
@@ -46,7 +54,7 @@ export interface ManifestReader extends AsyncDisposable {
 export async function readManifest(
   bytes: AsyncIterable<Uint8Array>,
   options: ReadOptions = {},
-): Promise<ManifestReader> {
+): Promise<SteppedManifest> {
   const text = new ManifestText(bytes, options.source);
   try {
     return new Reader(text, await text.header(), options.keepLines === true);
@@ -85,12 +93,15 @@ export async function checkManifestBytes(
   }
 }
 
-class Reader implements ManifestReader {
+class Reader implements SteppedManifest {
   readonly header: ManifestHeader;
   readonly #text: ManifestText;
   readonly #decoder = new EntryDecoder();
   readonly #counter = new EntryCounter();
-  #previous: Entry | undefined;
+  #previous: PlaceInOrder | undefined;
+  /** Where the path of a line stands that was passed since, without reading it. */
+  #passed: { readonly block: Buffer; readonly start: number; readonly end: number } | undefined;
+  #unchecked: ManifestTrailer | undefined;
   #trailer: ManifestTrailer | undefined;
   #started = false;
   readonly #keepLines: boolean;
@@ -135,8 +146,48 @@ class Reader implements ManifestReader {
     if (batch.length > 0) yield batch;
   }
 
+  cursor(): EntryCursor {
+    if (this.#started) throw new Error('the entries of a manifest can be read once');
+    this.#started = true;
+    const text = this.#text;
+    const body = text.body();
+    const source: LineSource = {
+      same: this.#hidden === undefined ? new SameLine() : undefined,
+      next: async () => {
+        const { done, value } = await body.next().catch((error: unknown) => {
+          throw text.located(error);
+        });
+        if (done !== true) return value;
+        this.#unchecked = value;
+        return undefined;
+      },
+      read: (block, start) => this.#read(block, start),
+      passed: (block, path, sizeBytes) => {
+        text.line++;
+        this.#counter.addFiles(1, sizeBytes);
+        this.#passed = { block, ...path };
+        return this.#number++;
+      },
+      finish: () => {
+        if (this.#unchecked) this.#finish(this.#unchecked);
+      },
+      close: () => text[Symbol.asyncDispose](),
+    };
+    return new EntryCursor(source);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#text[Symbol.asyncDispose]();
+  }
+
+  #read(block: Buffer, start: number): ReadLine {
+    const passed = this.#passed;
+    if (passed !== undefined) {
+      this.#previous = { type: 'file', path: passed.block.subarray(passed.start, passed.end) };
+      this.#passed = undefined;
+    }
+    const number = this.#number;
+    return { entry: this.#entry(block, start), number, end: this.#decoder.end + 1 };
   }
 
   #entry(block: Buffer, start: number): Entry {

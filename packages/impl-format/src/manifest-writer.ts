@@ -5,12 +5,13 @@ import { EntryCounter } from './entry-counter.ts';
 import { encodeEntryLine } from './entry-encode.ts';
 import { originOf } from './entry-origin.ts';
 import { checkEntry, checkOrder, entryFrame } from './entry-rules.ts';
-import type { EntryFrame } from './entry-rules.ts';
+import type { EntryFrame, PlaceInOrder } from './entry-rules.ts';
 import { FormatProblem, ManifestError } from './errors.ts';
 import { encodeHeaderLine } from './header-line.ts';
 import { MAX_LINE_BYTES } from './line-blocks.ts';
 import { printableBytes } from './printable.ts';
 import { encodeTrailerLine } from './trailer-line.ts';
+import { UnchangedLines } from './unchanged-lines.ts';
 import { ZstdCompressor } from './zstd.ts';
 
 /** Text is handed to the compressor in pieces of about this size: streams cost by the piece. */
@@ -25,6 +26,9 @@ export interface ManifestFinish {
   readonly addedBytes: number;
 }
 
+/** What a manifest is written of: entries, and lines that are taken over as they stand. */
+export type WrittenEntry = Entry | UnchangedLines;
+
 /** Makes the bytes of a manifest out of batches that are pushed to it. Dispose of it if it may not be finished. */
 export interface ManifestEncoder extends Disposable {
   /**
@@ -32,7 +36,7 @@ export interface ManifestEncoder extends Disposable {
    * none. Await it before the next call. Memory: about 1 MiB, and what is resolved to.
    * @throws ManifestError for an entry that a reader would refuse; the encoder is of no more use then
    */
-  encode(entries: readonly Entry[]): Promise<readonly Uint8Array[]>;
+  encode(entries: readonly WrittenEntry[]): Promise<readonly Uint8Array[]>;
   /** Ends the manifest and resolves to its last bytes. */
   finish(finish: ManifestFinish): Promise<FinishedManifest>;
 }
@@ -44,8 +48,8 @@ export interface FinishedManifest {
 
 /** Learns what the text of a manifest is made of while it is written, to tell it to somebody who has the parent's. */
 export interface ManifestFollower {
-  /** The parent's line of this number, counted from 0 without the header. */
-  kept(number: number): void;
+  /** So many of the parent's lines from this number on, counted from 0 without the header. */
+  kept(number: number, count: number): void;
   /** The parent's line of the path `from`, with `path` in its place; that makes `line`, as below. */
   moved(path: Buffer, from: Buffer, line: Buffer): void;
   /** A whole line with its newline, also header and trailer. The bytes are only good until this returns. */
@@ -82,7 +86,7 @@ class Encoder implements ManifestEncoder {
   readonly #hash = createHash('sha256');
   readonly #counter = new EntryCounter();
   readonly #out = new ByteWriter(BUFFER_BYTES);
-  #previous: Entry | undefined;
+  #previous: PlaceInOrder | undefined;
   #line = 1;
   #state: 'open' | 'failed' | 'finished' = 'open';
   readonly #follower: ManifestFollower | undefined;
@@ -99,10 +103,11 @@ class Encoder implements ManifestEncoder {
     }
   }
 
-  async encode(entries: readonly Entry[]): Promise<readonly Uint8Array[]> {
+  async encode(entries: readonly WrittenEntry[]): Promise<readonly Uint8Array[]> {
     if (this.#state !== 'open') throw new Error(`the manifest is ${this.#state}: nothing can be added`);
     for (const entry of entries) {
-      this.#add(entry);
+      if (entry instanceof UnchangedLines) this.#addLines(entry);
+      else this.#add(entry);
       if (this.#out.length >= PIECE_BYTES) await this.#flush();
     }
     return this.#compressor.take();
@@ -134,7 +139,7 @@ class Encoder implements ManifestEncoder {
       if (origin?.kind === 'line' && entry.filesystem < this.#frame.filesystemCount) {
         if (this.#previous !== undefined) checkOrder(entry, this.#previous);
         this.#out.part(origin.block, origin.start, origin.end);
-        this.#follower?.kept(origin.number);
+        this.#follower?.kept(origin.number, 1);
       } else {
         checkEntry(entry, this.#frame);
         if (this.#previous !== undefined) checkOrder(entry, this.#previous);
@@ -151,6 +156,25 @@ class Encoder implements ManifestEncoder {
     } catch (error) {
       this.#state = 'failed';
       throw this.#fail(error, entry.path);
+    }
+  }
+
+  #addLines(lines: UnchangedLines): void {
+    if (lines.filesystem >= this.#frame.filesystemCount) {
+      for (const entry of lines.entries()) this.#add(entry); // refuses them
+      return;
+    }
+    this.#line++;
+    try {
+      if (this.#previous !== undefined) checkOrder({ type: 'file', path: lines.path }, this.#previous);
+      this.#out.part(lines.block, lines.start, lines.end);
+      this.#follower?.kept(lines.number, lines.fileCount);
+      this.#counter.addFiles(lines.fileCount, lines.bytes);
+      this.#previous = { type: 'file', path: lines.lastPath };
+      this.#line += lines.fileCount - 1;
+    } catch (error) {
+      this.#state = 'failed';
+      throw this.#fail(error, lines.path);
     }
   }
 

@@ -40,7 +40,8 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
         const batch: Entry[] = [];
         await earlier?.refill();
         isMore = stages.doing('scan', () => walk.fill(batch, SLICE_NAMES));
-        if (batch.length > 0) yield batch;
+        earlier?.endSlice();
+        if (batch.length > 0 || earlier !== undefined) yield batch;
         await turn();
       }
     },

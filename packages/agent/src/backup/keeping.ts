@@ -10,8 +10,8 @@ const LONGEST_STRETCH = 8192;
  * the parent's, in order.
  */
 export interface KeepTeller {
-  /** The parent's object at this path stays as it is. */
-  keep(path: Buffer): void;
+  /** The parent's object at this path stays as it is; and so do those before it, if it is the last of several. */
+  keep(path: Buffer, count?: number): void;
   /** The parent's object at its own path is gone, or is something else now. */
   pass(before: Entry): void;
   rest(): void;
@@ -28,8 +28,9 @@ export class Keeping implements KeepTeller {
     this.#keeper = keeper;
   }
 
-  keep(path: Buffer): void {
-    if (++this.#untold < this.#stretch) return;
+  keep(path: Buffer, count = 1): void {
+    this.#untold += count;
+    if (this.#untold < this.#stretch) return;
     this.#untold = 0;
     this.#stretch = Math.min(this.#stretch * 2, LONGEST_STRETCH);
     this.#keeper.keepUntil(path);

@@ -1,4 +1,5 @@
-import type { Entry, ObjectCounts } from '@bakker/impl-format';
+import { UnchangedLines } from '@bakker/impl-format';
+import type { ObjectCounts, WrittenEntry } from '@bakker/impl-format';
 
 /** Counts what the manifest says lies in the run's folder, for the storage to compare. */
 export class ObjectCounter {
@@ -8,8 +9,14 @@ export class ObjectCounter {
   #bytes = 0;
   #hasLongPaths = false;
 
-  add(entries: readonly Entry[]): void {
-    for (const { type, sizeBytes, sealedBytes, stored } of entries) {
+  add(entries: readonly WrittenEntry[]): void {
+    for (const entry of entries) {
+      if (entry instanceof UnchangedLines) {
+        this.#files += entry.fileCount;
+        this.#bytes += entry.storedBytes;
+        continue;
+      }
+      const { type, sizeBytes, sealedBytes, stored } = entry;
       if (stored.kind === 'manifest') continue;
       if (stored.kind === 'elsewhere') this.#hasLongPaths = true;
       if (type === 'directory') this.#directories++;

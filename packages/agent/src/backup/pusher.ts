@@ -1,6 +1,6 @@
 import { escapeName } from '@bakker/command-line';
-import { markMoved } from '@bakker/impl-format';
-import type { Entry, JoinedPair } from '@bakker/impl-format';
+import { markMoved, UnchangedLines } from '@bakker/impl-format';
+import type { Entry, WrittenEntry } from '@bakker/impl-format';
 import type { BlockPrints } from '../blocks/block-diff.ts';
 import type { LargeFiles } from '../blocks/large-files.ts';
 import { StoredOtherwise } from '../ports/storage-account.ts';
@@ -13,6 +13,7 @@ import { compareEntries, isMetadataEqual } from './compare.ts';
 import type { Difference } from './compare.ts';
 import { InOrder } from './in-order.ts';
 import type { Slot } from './in-order.ts';
+import type { Joined } from './join-parent.ts';
 import { Keeping } from './keeping.ts';
 import type { KeepTeller } from './keeping.ts';
 import { toLocated } from './known-content.ts';
@@ -65,7 +66,7 @@ export interface PusherOptions {
 export class Pusher {
   readonly #options: PusherOptions;
   readonly #transfer: Transfer;
-  readonly #entries = new InOrder<Entry>();
+  readonly #entries = new InOrder<WrittenEntry>();
   readonly #small: Budget;
   readonly #large: Budget;
   readonly #keeping: KeepTeller | undefined;
@@ -87,14 +88,30 @@ export class Pusher {
   }
 
   /**
-   * Takes the next batch of the merge-join: `left` the scan, `right` the parent.
+   * Takes the next batch of what scan and parent say: `left` the scan, `right` the parent.
    * @returns entries that are done, in manifest order
    * @throws the first failure of any request
    */
-  async push(pairs: readonly JoinedPair<Entry>[]): Promise<readonly Entry[]> {
+  async push(pairs: readonly Joined[]): Promise<readonly WrittenEntry[]> {
     const { writer, tally } = this.#options;
     let untilCheck = 0;
-    for (const { left: now, right: before } of pairs) {
+    for (const pair of pairs) {
+      if (--untilCheck < 0) {
+        const ready = writer.ready();
+        if (ready) await ready;
+        this.#throwIfFailed();
+        untilCheck = ENTRIES_A_CHECK;
+      }
+      if (pair instanceof UnchangedLines) {
+        if (this.#areKept(pair)) continue;
+        for (const before of pair.entries()) {
+          tally.countBefore(before);
+          const waiting = this.#placeNext(this.#asScanned(before), before);
+          if (waiting) await waiting;
+        }
+        continue;
+      }
+      const { left: now, right: before } = pair;
       if (before) tally.countBefore(before);
       if (!now) {
         if (before) {
@@ -103,24 +120,39 @@ export class Pusher {
         }
         continue;
       }
-      if (--untilCheck < 0) {
-        const ready = writer.ready();
-        if (ready) await ready;
-        this.#throwIfFailed();
-        untilCheck = ENTRIES_A_CHECK;
-      }
-      const preparing = this.#options.naming?.prepare(now, before);
-      if (preparing) await preparing;
-      const waiting = this.#place(now, before);
+      const waiting = this.#placeNext(now, before);
       if (waiting) await waiting;
     }
     return this.#takeUntil((waitingCount) => waitingCount < WINDOW_ENTRIES);
   }
 
   /** Waits for everything in flight. @returns the remaining entries */
-  finish(): Promise<readonly Entry[]> {
+  finish(): Promise<readonly WrittenEntry[]> {
     this.#keeping?.rest();
     return this.#takeUntil((waitingCount) => waitingCount === 0);
+  }
+
+  /** Whether the storage takes over what stands in all of these lines, and they go into the manifest as they are. */
+  #areKept(lines: UnchangedLines): boolean {
+    const { writer, naming, keeping, checksum, tally } = this.#options;
+    if (!this.#keeping || keeping || checksum || naming?.nameKey !== undefined) return false;
+    if (writer.parent?.hasHurt === true || lines.longestPathBytes > writer.maxPathBytes) return false;
+    tally.countSame(lines.fileCount, lines.bytes);
+    this.#keeping.keep(lines.lastPath, lines.fileCount);
+    this.#fill(this.#entries.add(), lines);
+    return true;
+  }
+
+  /** What the scan saw of a file that is as the parent says. Where its content is not the parent's, nothing of it is known. */
+  #asScanned(before: Entry): Entry {
+    if (this.#options.parent !== undefined && !this.#options.checksum) return before;
+    const { sha256: _sha256, sealedBytes: _sealedBytes, ...scanned } = before;
+    return scanned;
+  }
+
+  #placeNext(now: Entry, before: Entry | undefined): Promise<void> | undefined {
+    const preparing = this.#options.naming?.prepare(now, before);
+    return preparing ? preparing.then(() => this.#place(now, before)) : this.#place(now, before);
   }
 
   /** Undefined, or a promise to wait for before the next entry. */
@@ -249,7 +281,7 @@ export class Pusher {
 
   /** Another name of an inode that is on its way: linked when it has arrived, if it is still the same. */
   #placeByGroup(options: {
-    slot: Slot<Entry>;
+    slot: Slot<WrittenEntry>;
     known: KnownContents;
     now: Entry;
     before: Entry | undefined;
@@ -269,12 +301,12 @@ export class Pusher {
   }
 
   /** Reads a file, and links or sends what it holds. */
-  #read(slot: Slot<Entry>, known: KnownContents, now: Entry, before: Entry | undefined): undefined {
+  #read(slot: Slot<WrittenEntry>, known: KnownContents, now: Entry, before: Entry | undefined): undefined {
     if (now.sizeBytes <= this.#wholeBytes) this.#readSmall(slot, known, now, before);
     else this.#settle(this.#readLarge(slot, known, now, before));
   }
 
-  #readSmall(slot: Slot<Entry>, known: KnownContents, now: Entry, before: Entry | undefined): void {
+  #readSmall(slot: Slot<WrittenEntry>, known: KnownContents, now: Entry, before: Entry | undefined): void {
     const whole = this.#trying(slot, now, () => this.#transfer.readWhole(now));
     if (!whole) return;
     const { entry, content } = whole;
@@ -287,7 +319,7 @@ export class Pusher {
   }
 
   #readLarge(
-    slot: Slot<Entry>,
+    slot: Slot<WrittenEntry>,
     known: KnownContents,
     now: Entry,
     before: Entry | undefined,
@@ -305,7 +337,7 @@ export class Pusher {
 
   /** Sends changed blocks alone where it can. Hashes a large file before it is sent where the account may have it already. */
   async #placeLarge(
-    slot: Slot<Entry>,
+    slot: Slot<WrittenEntry>,
     known: KnownContents,
     now: Entry,
     before: Entry | undefined,
@@ -416,7 +448,7 @@ export class Pusher {
 
   /** Links content that was read and turns out to be in the account: to what is told. Undefined if it is not. */
   #placeFound(
-    slot: Slot<Entry>,
+    slot: Slot<WrittenEntry>,
     known: KnownContents,
     entry: HashedEntry,
     before: Entry | undefined,
@@ -463,7 +495,7 @@ export class Pusher {
   }
 
   /** The one way to link: from a copy made for a full inode, else from where it was found; else the source is sent. */
-  #linkOrSend(slot: Slot<Entry>, now: Entry, found: Located): undefined {
+  #linkOrSend(slot: Slot<WrittenEntry>, now: Entry, found: Located): undefined {
     const copy = this.#known?.copyOf(found);
     const fromCopy = copy?.then(
       (copied) => this.#link(now, copied),
@@ -505,7 +537,7 @@ export class Pusher {
 
   /** The old file is gone or takes no more links: the source has the content still. */
   async #sendInstead(options: {
-    slot: Slot<Entry>;
+    slot: Slot<WrittenEntry>;
     now: Entry;
     found: Located;
     usedCopy: Promise<Located> | undefined;
@@ -556,14 +588,14 @@ export class Pusher {
     }
   }
 
-  #arrived(slot: Slot<Entry>, known: KnownContents, arrived: Arrived): void {
+  #arrived(slot: Slot<WrittenEntry>, known: KnownContents, arrived: Arrived): void {
     known.add(arrived);
     this.#sent(slot, arrived);
   }
 
   /** @param bytes - less than the whole, if it was made from an older file */
   #sent(
-    slot: Slot<Entry>,
+    slot: Slot<WrittenEntry>,
     { entry }: Arrived,
     { sentBytes, storedBytes }: { sentBytes: number; storedBytes: number } = {
       sentBytes: entry.sizeBytes,
@@ -598,7 +630,7 @@ export class Pusher {
     this.#options.tally.count(now, before ? outcomes[difference] : 'new');
   }
 
-  #trying<T>(slot: Slot<Entry>, now: Entry, read: () => T): T | undefined {
+  #trying<T>(slot: Slot<WrittenEntry>, now: Entry, read: () => T): T | undefined {
     try {
       return read();
     } catch (error) {
@@ -607,7 +639,7 @@ export class Pusher {
     }
   }
 
-  #unreadableOrThrow(slot: Slot<Entry>, now: Entry, error: unknown): void {
+  #unreadableOrThrow(slot: Slot<WrittenEntry>, now: Entry, error: unknown): void {
     if (!isSourceError(error)) throw error;
     if (error.code === 'ENOENT') {
       // deleted since its folder was read: as if it had been a moment earlier
@@ -621,7 +653,7 @@ export class Pusher {
     this.#fill(slot, { ...entry, stored: { kind: 'manifest' }, unreadable: error.code });
   }
 
-  #fill(slot: Slot<Entry>, entry: Entry): undefined {
+  #fill(slot: Slot<WrittenEntry>, entry: WrittenEntry): undefined {
     slot.value = entry;
     slot.state = 'filled';
     this.#progressed();
@@ -641,8 +673,8 @@ export class Pusher {
     wake?.();
   }
 
-  async #takeUntil(isEnough: (waitingCount: number) => boolean): Promise<readonly Entry[]> {
-    const taken: Entry[] = [];
+  async #takeUntil(isEnough: (waitingCount: number) => boolean): Promise<readonly WrittenEntry[]> {
+    const taken: WrittenEntry[] = [];
     for (;;) {
       this.#throwIfFailed();
       taken.push(...this.#entries.take());
@@ -669,7 +701,7 @@ interface Placing {
 
 /** A large file to be read. */
 interface Reading {
-  readonly slot: Slot<Entry>;
+  readonly slot: Slot<WrittenEntry>;
   readonly known: KnownContents;
   readonly now: Entry;
   readonly before: Entry | undefined;
@@ -690,7 +722,7 @@ function noteFound(large: LargeFiles | undefined, found: ReadLarge): void {
 
 /** The parent's entry, with the line that it was read from, if the new one says nothing else. */
 function takenOver(now: Entry, before: Entry | undefined, content?: Located): Entry {
-  if (before && isSameLine(now, before)) return before;
+  if (before && (now === before || isSameLine(now, before))) return before;
   return content === undefined ? now : { ...now, sha256: content.sha256, ...sealedAs(content.sealedBytes) };
 }
 
@@ -708,5 +740,6 @@ function isUnchanged(difference: Difference): boolean {
 }
 
 function differenceOf(now: Entry, before: Entry | undefined): Difference {
+  if (now === before) return 'same';
   return before ? compareEntries(now, before) : 'content';
 }

@@ -1,5 +1,5 @@
 import { compareRunNames, manifestName, readManifest } from '@bakker/impl-format';
-import type { Entry, ManifestReader, RunName } from '@bakker/impl-format';
+import type { Entry, SteppedManifest, RunName } from '@bakker/impl-format';
 import type { KeptManifest, StateFolder } from '../ports/state-folder.ts';
 import type { ScanPlan, SourceProblem, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import type { Parent } from './choose-parent.ts';
@@ -29,7 +29,7 @@ export class ScanAhead implements AsyncDisposable {
   readonly #run: RunName;
   readonly #kept: KeptManifest;
   /** Its header was read; its entries are `earlier`'s. */
-  readonly before: ManifestReader;
+  readonly before: SteppedManifest;
   readonly earlier: ParentEntries;
   readonly #plan: ScanPlan;
   readonly #scan: AsyncIterator<readonly Entry[], unknown>;
@@ -54,14 +54,14 @@ export class ScanAhead implements AsyncDisposable {
   }
 
   private constructor(
-    { run, kept, before }: { run: RunName; kept: KeptManifest; before: ManifestReader },
+    { run, kept, before }: { run: RunName; kept: KeptManifest; before: SteppedManifest },
     { plan, survey, source, signal, nowMs }: ScanAheadOptions,
   ) {
     this.startedAtMs = nowMs;
     this.#run = run;
     this.#kept = kept;
     this.before = before;
-    this.earlier = new ParentEntries(before.batches(), before.header.startedAtMs);
+    this.earlier = new ParentEntries(before.cursor(), before.header.startedAtMs);
     this.#plan = plan;
     const onProblem = (problem: SourceProblem): void => {
       if (this.#problems) this.#problems.push(problem);

@@ -31,6 +31,14 @@ export class Tally {
     this.#sourceBytes += entry.type === 'file' && outcome !== 'unreadable' ? entry.sizeBytes : 0;
   }
 
+  /** Files that are in the parent, too, just as they are. */
+  countSame(fileCount: number, bytes: number): void {
+    this.#before += fileCount;
+    this.#counts.unchanged += fileCount;
+    this.#total += fileCount;
+    this.#sourceBytes += bytes;
+  }
+
   /** A path of the parent. */
   countBefore(entry: Entry): void {
     if (entry.type !== 'directory') this.#before++;

@@ -1,5 +1,11 @@
-import { createManifestEncoder, mergeJoin } from '@bakker/impl-format';
-import type { Entry, ManifestHeader, ManifestReader, ObjectCounts, RunName } from '@bakker/impl-format';
+import { createManifestEncoder, UnchangedLines } from '@bakker/impl-format';
+import type {
+  ManifestHeader,
+  SteppedManifest,
+  ObjectCounts,
+  RunName,
+  WrittenEntry,
+} from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import type {
   Catalogue,
@@ -29,6 +35,7 @@ import type { FrozenSource } from './freeze-source.ts';
 import { describeFrozen, withoutCopy } from './frozen-report.ts';
 import { SourceCounts, freezeReason, refuseLostMounts } from './guards.ts';
 import { KnownContents } from './known-content.ts';
+import { joinParent } from './join-parent.ts';
 import { LazyBlocks } from './lazy-blocks.ts';
 import { ObjectCounter } from './object-counter.ts';
 import type { Problems } from './problems.ts';
@@ -45,7 +52,7 @@ export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
   readonly runs: readonly StoredRun[];
   readonly parent: Parent | undefined;
   /** The parent's manifest, its header read. */
-  readonly before: ManifestReader | undefined;
+  readonly before: SteppedManifest | undefined;
   /** The scan beside `before`, if it was begun already. */
   readonly ahead: ScanAhead | undefined;
   readonly warnings: string[];
@@ -119,7 +126,7 @@ export async function writeRun(
   const counts = new SourceCounts(plan.sources.map(({ path }) => path));
   const mountPoints = survey.filesystems.map(({ mountPoint }) => mountPoint);
   const earlier =
-    options.ahead?.earlier ?? (before && new ParentEntries(before.batches(), before.header.startedAtMs));
+    options.ahead?.earlier ?? (before && new ParentEntries(before.cursor(), before.header.startedAtMs));
   const pusher = new Pusher({
     writer,
     mayKeep: options.mayKeep && linked !== undefined && sealed?.mayKeep !== false,
@@ -149,9 +156,12 @@ export async function writeRun(
   };
   progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
   const scan = options.ahead?.batches() ?? source.scan(plan, survey, { signal, earlier });
-  for await (const pairs of mergeJoin<Entry, Entry>(scan, earlier?.batches() ?? nothing())) {
+  for await (const pairs of joinParent(scan, earlier)) {
     signal.throwIfAborted();
-    for (const { path, left, right } of pairs) counts.count(path, left !== undefined, right !== undefined);
+    for (const pair of pairs) {
+      const isBoth = pair instanceof UnchangedLines;
+      counts.count(pair.path, isBoth || pair.left !== undefined, isBoth || pair.right !== undefined);
+    }
     const done = await stages.doing('compare', () => pusher.push(pairs));
     advance(progress, done);
     objects.add(done);
@@ -407,14 +417,15 @@ function makeHeader(from: {
   };
 }
 
-function advance(progress: BackupPorts['progress'], entries: readonly Entry[]): void {
+function advance(progress: BackupPorts['progress'], entries: readonly WrittenEntry[]): void {
+  let files = 0;
   let bytes = 0;
-  for (const entry of entries) bytes += entry.sizeBytes;
-  progress.advance({ files: entries.length, bytes });
-}
-
-async function* nothing(): AsyncGenerator<readonly Entry[]> {
-  // a first run has no parent
+  for (const entry of entries) {
+    const isMany = entry instanceof UnchangedLines;
+    files += isMany ? entry.fileCount : 1;
+    bytes += isMany ? entry.bytes : entry.sizeBytes;
+  }
+  progress.advance({ files, bytes });
 }
 
 /** Opened by the first who needs it, closed with the run. */

@@ -1,5 +1,5 @@
 import type { SourceSettings } from '../config/config.ts';
-import type { Entry, Extent, SourceFilesystem } from '@bakker/impl-format';
+import type { Entry, Extent, FileFacts, SourceFilesystem } from '@bakker/impl-format';
 
 /** Something that a run has to say about one path; the run goes on. */
 export interface SourceProblem {
@@ -80,6 +80,17 @@ export interface OpenSourceFile extends AsyncDisposable {
 export interface EarlierEntries {
   /** The entry at this path if it is at hand; paths are asked for in ascending order. */
   at(path: Buffer): Entry | undefined;
+  /**
+   * Whether the run's line says of the file at this path just what the scan sees, and nothing can have changed since: then
+   * it stands for the file, and the scan yields no entry. Asked in the order of `at`.
+   *
+   * @param path - in its first `pathBytes` bytes; both are only good until this returns
+   */
+  take(path: Buffer, pathBytes: number, facts: FileFacts): boolean;
+  /** An entry is yielded: what is taken next does not follow what was taken before. */
+  interrupt(): void;
+  /** A batch ends. */
+  endSlice(): void;
   /** Whether what has this ctime cannot have changed since without showing another one. */
   isSettled(ctimeNs: bigint): boolean;
   /** Brings the next entries to hand. */
@@ -101,7 +112,8 @@ export interface SourceTree {
   /** @throws AgentError SOURCE_SUSPICIOUS if a source is missing or is no folder or file */
   survey(plan: ScanPlan): Promise<SourceSurvey>;
   /**
-   * Every entry of every source, and the folders above them, once, in manifest order, in batches of at most 1,024.
+   * Every entry of every source, and the folders above them, once, in manifest order, in batches of at most 1,024; without
+   * those that `earlier` took. With it, empty batches are yielded too.
    * Holds the names of one folder for each level. File entries have no `sha256` yet.
    */
   scan(plan: ScanPlan, survey: SourceSurvey, options: ScanOptions): AsyncGenerator<readonly Entry[]>;

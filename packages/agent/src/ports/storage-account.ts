@@ -183,6 +183,8 @@ export interface Keeper {
 export interface ConfirmedParent {
   /** SHA-256 (hex) of its manifest as it lies there now. */
   readonly manifestSha256: string;
+  /** Whether any content of it is. */
+  readonly hasHurt: boolean;
   /** Whether the stored content at this path is known to be damaged: it is neither kept nor linked. */
   isHurt(path: Buffer): boolean;
 }

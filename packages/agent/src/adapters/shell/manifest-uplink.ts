@@ -30,11 +30,11 @@ export class ManifestUplink implements ManifestFollower {
     return this.#isRefused;
   }
 
-  kept(number: number): void {
+  kept(number: number, count: number): void {
     this.#flushLines();
     this.#delta.drop(number - this.#next);
-    this.#delta.keep(1);
-    this.#next = number + 1;
+    this.#delta.keep(count);
+    this.#next = number + count;
   }
 
   moved(path: Buffer, from: Buffer, line: Buffer): void {

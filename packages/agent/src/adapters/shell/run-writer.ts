@@ -72,7 +72,12 @@ export class ShellRunWriter implements RunWriter {
     const hurt = new Set(
       begun.hurt.filter((file) => file.run === run).map(({ path }) => path.toString('latin1')),
     );
-    this.parent = { manifestSha256, isHurt: (path) => hurt.size > 0 && hurt.has(path.toString('latin1')) };
+    const hasHurt = hurt.size > 0;
+    this.parent = {
+      manifestSha256,
+      hasHurt,
+      isHurt: (path) => hasHurt && hurt.has(path.toString('latin1')),
+    };
     this.keeper = this.#tree;
     this.manifestFollower = this.#uplink;
   }

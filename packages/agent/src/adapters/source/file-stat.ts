@@ -1,4 +1,4 @@
-import type { EntryType } from '@bakker/impl-format';
+import type { EntryType, FileFacts } from '@bakker/impl-format';
 import { AT_SYMLINK_NOFOLLOW, cString, libc } from '@bakker/linux';
 
 /** What statx(2) says of a file: quicker here than Node's lstat, and relative to an open folder. */
@@ -31,14 +31,45 @@ export interface FileStat {
  * @returns the errno, as a positive number, if it fails
  */
 export function statAt(folderFd: number, cName: Buffer): FileStat | number {
-  if (libc().statx(folderFd, cName, AT_SYMLINK_NOFOLLOW, WANTED, result) < 0) return libc().errno();
-  return decode();
+  const errno = lookAt(folderFd, cName);
+  return errno === 0 ? foundStat() : errno;
+}
+
+/** The same, to be asked for by `foundFacts` and `foundStat` before anything else is looked at. @returns the errno, or 0 */
+export function lookAt(folderFd: number, cName: Buffer): number {
+  const failed = libc().statx(folderFd, cName, AT_SYMLINK_NOFOLLOW, WANTED, result) < 0;
+  return failed ? libc().errno() : 0;
+}
+
+/**
+ * What was looked at, as numbers alone, if it is a regular file without holes whose times are after 1970. Its user, group
+ * and file system are the caller's to add.
+ *
+ * @returns its device; undefined for anything else
+ */
+export function foundFacts(facts: FileFacts): number | undefined {
+  const modeBits = word(7) & 0xffff;
+  if (modeBits >> 12 !== S_IFREG) return undefined;
+  const sizeBytes = word(10) + word(11) * 2 ** 32;
+  if ((word(12) + word(13) * 2 ** 32) * 512 < sizeBytes || word(25) > MAX_INT32 || word(29) > MAX_INT32)
+    return undefined;
+  facts.mode = modeBits & 0o7777;
+  facts.uid = word(5);
+  facts.gid = word(6);
+  facts.sizeBytes = sizeBytes;
+  facts.ctimeS = word(24) + word(25) * 2 ** 32;
+  facts.ctimeNs = word(26);
+  facts.mtimeS = word(28) + word(29) * 2 ** 32;
+  facts.mtimeNs = word(30);
+  facts.inode = word(8) + word(9) * 2 ** 32;
+  facts.linkCount = word(4);
+  return deviceKey(word(34), word(35));
 }
 
 /** Looks at an open file. @returns the errno if it fails */
 export function statOpen(fd: number): FileStat | number {
   if (libc().statx(fd, EMPTY, AT_EMPTY_PATH, WANTED, result) < 0) return libc().errno();
-  return decode();
+  return foundStat();
 }
 
 /** Major and minor number in one: a number, because it is compared for every file. */
@@ -49,6 +80,8 @@ export function deviceKey(major: number, minor: number): number {
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const WANTED = STATX_BASIC_STATS | STATX_BTIME;
+const S_IFREG = 8;
+const MAX_INT32 = 0x7fff_ffff;
 const AT_EMPTY_PATH = 0x1000;
 const EMPTY = cString('');
 
@@ -76,7 +109,8 @@ const TYPES: readonly (EntryType | undefined)[] = [
   'socket',
 ];
 
-function decode(): FileStat {
+/** What was looked at. */
+export function foundStat(): FileStat {
   const modeBits = word(7) & 0xffff;
   return {
     type: TYPES[modeBits >> 12] ?? 'file',

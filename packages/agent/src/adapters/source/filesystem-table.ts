@@ -44,6 +44,12 @@ export class FilesystemTable {
     return { filesystem: known.filesystem, inode: inode ^ known.salt };
   }
 
+  /** The file system of a device whose inode numbers are told as they are; undefined for any other. */
+  plainFilesystem(device: number): number | undefined {
+    const known = this.#byDevice.get(device);
+    return known?.salt === 0n ? known.filesystem : undefined;
+  }
+
   /**
    * A folder with a device of its own was met that the survey did not list: mounted since, or a btrfs subvolume, which
    * is no mount. Its inode numbers repeat those of the file system around it, so they are mixed with its path: entries

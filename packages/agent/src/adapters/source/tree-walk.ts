@@ -1,5 +1,6 @@
 import { closeSync, constants, readlinkSync } from 'node:fs';
-import type { Entry } from '@bakker/impl-format';
+import { ManifestError } from '@bakker/impl-format';
+import type { Entry, FileFacts } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
 import type { EarlierEntries, ScanPlan } from '../../ports/source-tree.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
@@ -16,7 +17,7 @@ import {
 import type { FolderHandle, NameService } from '@bakker/linux';
 import { findMarker } from './markers.ts';
 import { describe, readAttributes, type Attributes, type Details } from './describe.ts';
-import { statAt, statOpen, type FileStat } from './file-stat.ts';
+import { foundFacts, foundStat, lookAt, statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
 import { cPathIn, handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
 import type { SourceView } from './source-view.ts';
@@ -54,6 +55,10 @@ export class TreeWalk implements Disposable {
   /** The view's root with a slash behind, then room for a path. */
   readonly #cPath = Buffer.alloc(PATH_MAX_BYTES + 1);
   readonly #rootBytes: number;
+  /** Room for a path of the manifest; begins with `#pathPrefix`. */
+  readonly #path = Buffer.alloc(MAX_PATH_BYTES);
+  #pathPrefix: Buffer | undefined;
+  readonly #facts: FileFacts = noFacts();
 
   constructor(plan: ScanPlan, ports: WalkPorts) {
     this.#onProblem = plan.onProblem;
@@ -91,7 +96,9 @@ export class TreeWalk implements Disposable {
       }
       looked++;
       const entry = this.#visit(frame, name);
-      if (entry !== undefined) batch.push(entry);
+      if (entry === undefined) continue;
+      batch.push(entry);
+      this.#earlier?.interrupt();
     }
     return true;
   }
@@ -107,18 +114,18 @@ export class TreeWalk implements Disposable {
   }
 
   #visit(frame: FolderFrame, name: string): Entry | undefined {
-    const path = Buffer.allocUnsafe(frame.prefix.length + name.length);
-    frame.prefix.copy(path);
-    path.write(name, frame.prefix.length, 'latin1');
     const node = frame.node?.below.get(name);
-    const folder = this.#reach(frame, path);
+    const folder = this.#reach(frame, name);
     if (folder === undefined) return undefined;
     writeCName(name, this.#cName);
-    const stat = statAt(folder.fd, this.#cName);
-    if (typeof stat === 'number') {
-      this.#missed(path, { errno: stat, isSource: node !== undefined });
+    const errno = lookAt(folder.fd, this.#cName);
+    if (errno === 0 && node === undefined && this.#isTaken(frame, name)) return undefined;
+    const path = pathOf(frame, name);
+    if (errno !== 0) {
+      this.#missed(path, { errno, isSource: node !== undefined });
       return undefined;
     }
+    const stat = foundStat();
     let source = node?.source ?? frame.source;
     if (node?.source === undefined && frame.source !== undefined && isExcluded(frame.source, path, stat)) {
       if (node === undefined) return undefined;
@@ -134,20 +141,44 @@ export class TreeWalk implements Disposable {
       if (node !== undefined && node.below.size > 0) throw vanished(path);
       return this.#leaf({ frame, folder, name, path, stat, source });
     } catch (error) {
-      if (!(error instanceof Error) || errnoOf(error) === undefined || error instanceof AgentError)
-        throw error;
+      const isOfSource = error instanceof Error && errnoOf(error) !== undefined;
+      if (!isOfSource || error instanceof AgentError || error instanceof ManifestError) throw error;
       this.#missed(path, { errno: error, isSource: node !== undefined });
       return undefined;
     }
   }
 
+  /** Whether the parent's line stands for the file that was just looked at. Of an ordinary file of its folder's own rules. */
+  #isTaken(frame: FolderFrame, name: string): boolean {
+    const earlier = this.#earlier;
+    if (earlier === undefined || frame.source === undefined || frame.source.excludes !== undefined)
+      return false;
+    const facts = this.#facts;
+    if (foundFacts(facts) !== frame.device) return false;
+    const filesystem = this.#filesystems.plainFilesystem(frame.device);
+    if (filesystem === undefined || name.length > MAX_NAME_BYTES) return false;
+    facts.filesystem = filesystem;
+    facts.user = this.#names.userName(facts.uid);
+    facts.group = this.#names.groupName(facts.gid);
+    const path = this.#path;
+    const prefixBytes = frame.prefix.length;
+    const pathBytes = prefixBytes + name.length;
+    if (pathBytes > MAX_PATH_BYTES) return false;
+    if (this.#pathPrefix !== frame.prefix) {
+      frame.prefix.copy(path);
+      this.#pathPrefix = frame.prefix;
+    }
+    this.#cName.copy(path, prefixBytes, 0, name.length);
+    return earlier.take(path, pathBytes, facts);
+  }
+
   /** The open folder of a frame; if it can't be opened again, the rest of it is given up, with a word. */
-  #reach(frame: FolderFrame, path: Buffer): FolderHandle | undefined {
+  #reach(frame: FolderFrame, name: string): FolderHandle | undefined {
     try {
       return handleOf(frame, this.#root);
     } catch (error) {
       if (!(error instanceof LibcError)) throw error;
-      if (frame.node !== undefined) throw vanished(path);
+      if (frame.node !== undefined) throw vanished(pathOf(frame, name));
       this.#problem(frame.prefix.subarray(0, -1), error.code, 'the folder went away while it was read');
       frame.next = frame.names.length;
       return undefined;
@@ -337,6 +368,31 @@ function union(all: readonly string[], more: readonly string[]): readonly string
 function vanished(path: Buffer, cause?: unknown): AgentError {
   const hint = 'see that it is there and mounted, then run the backup again';
   return suspicious(path, 'can no longer be reached', { hint, cause });
+}
+
+function pathOf({ prefix }: FolderFrame, name: string): Buffer {
+  const path = Buffer.allocUnsafe(prefix.length + name.length);
+  prefix.copy(path);
+  path.write(name, prefix.length, 'latin1');
+  return path;
+}
+
+function noFacts(): FileFacts {
+  return {
+    mode: 0,
+    uid: 0,
+    gid: 0,
+    user: undefined,
+    group: undefined,
+    sizeBytes: 0,
+    mtimeS: 0,
+    mtimeNs: 0,
+    ctimeS: 0,
+    ctimeNs: 0,
+    inode: 0,
+    filesystem: 0,
+    linkCount: 0,
+  };
 }
 
 function absolute(path: Buffer): Buffer {
