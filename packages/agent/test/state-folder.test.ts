@@ -164,6 +164,29 @@ t.test('the manifest that is kept is the newest, with the hash of its bytes', as
   });
 });
 
+t.test('a draft is kept as it was written, or is gone', async (t) => {
+  await withState(async (dir) => {
+    const state = await openStateFolder(dir);
+    await state.keepManifest(RUN, one('first'), { digest: 'aa' });
+    {
+      await using draft = await state.draft();
+      await draft.write(Buffer.from('given up'));
+      draft.flush();
+    }
+    {
+      await using draft = await state.draft();
+      for (const piece of ['sec', 'ond']) await draft.write(Buffer.from(piece));
+      t.equal(Buffer.concat(await Array.fromAsync(draft.read())).toString(), 'second');
+      await draft.keepAs(NEXT, { digest: 'bb', sha256: 'cc' });
+    }
+    const kept = await state.keptManifest(NEXT);
+    t.equal(Buffer.concat(await Array.fromAsync(kept?.read() ?? [])).toString(), 'second');
+    t.same(kept?.stored, { sizeBytes: 6, sha256: 'cc' });
+    t.same(fs.readdirSync(path.join(dir, 'kept')).sort(), [`${NEXT}.digests`, `${NEXT}.impl`]);
+    t.notOk(fs.readdirSync(dir).some((name) => name.startsWith('draft')));
+  });
+});
+
 t.test('last runs are remembered, and a damaged note counts as none', async (t) => {
   await withState(async (dir) => {
     const state = await openStateFolder(dir);

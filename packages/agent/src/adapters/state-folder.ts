@@ -3,6 +3,7 @@ import type { RunName } from '@bakker/impl-format';
 import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { AgentError } from '../errors.ts';
 import type {
   BlockMemory,
@@ -20,6 +21,7 @@ import { decodeLastRuns } from './state/last-runs-text.ts';
 import { decodeSealedAccount, encodeSealedAccount } from './state/sealed-account-text.ts';
 
 const PIECE_BYTES = 1024 * 1024;
+const fsync = promisify(fs.fsync);
 
 /** @throws AgentError STATE_UNUSABLE if the folder can't be made or written */
 export async function openStateFolder(dir: string): Promise<StateFolder> {
@@ -81,7 +83,8 @@ class DiskStateFolder implements StateFolder {
   }
 
   async draft(kind: 'clear' | 'sealed' = 'clear'): Promise<ManifestDraft> {
-    return new DiskDraft(this.#file(kind === 'clear' ? 'draft.impl' : 'draft.sealed'));
+    const file = this.#file(kind === 'clear' ? 'draft.impl' : 'draft.sealed');
+    return new DiskDraft(file, (run, about) => this.#enterKept(run, file, about));
   }
 
   async keptManifest(run: RunName): Promise<KeptManifest | undefined> {
@@ -110,12 +113,7 @@ class DiskStateFolder implements StateFolder {
     } finally {
       fs.closeSync(descriptor);
     }
-    fs.rmSync(this.#kept(run, 'digests'), { force: true });
-    fs.renameSync(beside, this.#kept(run, 'impl'));
-    const own = hash.digest('hex');
-    const text = stored === undefined ? `${own} ${digest}` : `${stored.sha256} ${digest} ${stored.sizeBytes}`;
-    replaceFile(this.#kept(run, 'digests'), `${text}\n`);
-    if (!isPending) await this.keepOnly(run);
+    await this.#enterKept(run, beside, { digest, stored, isPending, sha256: hash.digest('hex') });
   }
 
   async keptRuns(): Promise<readonly RunName[]> {
@@ -145,6 +143,20 @@ class DiskStateFolder implements StateFolder {
     return new SqliteScratch(this.#file('scratch.sqlite'));
   }
 
+  /** Gives a file that is on the disk its name as a kept manifest. */
+  async #enterKept(
+    run: RunName,
+    file: string,
+    { digest, stored, sha256, isPending = false }: KeepOptions & { readonly sha256: string },
+  ): Promise<void> {
+    fs.rmSync(this.#kept(run, 'digests'), { force: true });
+    fs.renameSync(file, this.#kept(run, 'impl'));
+    const text =
+      stored === undefined ? `${sha256} ${digest}` : `${stored.sha256} ${digest} ${stored.sizeBytes}`;
+    replaceFile(this.#kept(run, 'digests'), `${text}\n`);
+    if (!isPending) await this.keepOnly(run);
+  }
+
   #file(name: string): string {
     return path.join(this.#dir, name);
   }
@@ -158,10 +170,14 @@ class DiskStateFolder implements StateFolder {
 class DiskDraft implements ManifestDraft {
   readonly #file: string;
   readonly #descriptor: number;
+  readonly #keep: ManifestDraft['keepAs'];
   #isOpen = true;
+  #flushed: Promise<void> | undefined;
 
-  constructor(file: string) {
+  /** @param keep - takes the file, which is on the disk */
+  constructor(file: string, keep: ManifestDraft['keepAs']) {
     this.#file = file;
+    this.#keep = keep;
     this.#descriptor = fs.openSync(file, 'w+', 0o600);
   }
 
@@ -174,11 +190,28 @@ class DiskDraft implements ManifestDraft {
     return readPieces(this.#file);
   }
 
+  flush(): void {
+    this.#flushed ??= fsync(this.#descriptor);
+    this.#flushed.catch(() => undefined); // told by `keepAs`
+  }
+
+  async keepAs(run: RunName, about: KeepOptions & { readonly sha256: string }): Promise<void> {
+    this.flush();
+    await this.#flushed;
+    this.#close();
+    await this.#keep(run, about);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#flushed?.catch(() => undefined);
     if (!this.#isOpen) return;
+    this.#close();
+    fs.rmSync(this.#file, { force: true });
+  }
+
+  #close(): void {
     this.#isOpen = false;
     fs.closeSync(this.#descriptor);
-    fs.rmSync(this.#file, { force: true });
   }
 }
 

@@ -221,6 +221,7 @@ export async function writeRun(
   const reopen = ports.openAccount;
   const counted = objects.counts();
   let published: Published | undefined;
+  draft.flush();
   if (sealed === null) {
     published = await publish(writer, {
       manifest: () => draft.read(),
@@ -234,7 +235,7 @@ export async function writeRun(
     const stored = await collect(sealed.sealing.manifest(draft.read()), sealedDraft);
     // without it, a run that was published in the moment of a kill could not be read by the next one
     const kept = { digest: trailer.digest, stored, isPending: true };
-    await state.keepManifest(writer.run, draft.read(), kept);
+    await draft.keepAs(writer.run, { ...kept, sha256: receipt.manifestSha256 });
     published = await publish(writer, {
       manifest: () => sealedDraft.read(),
       manifestSizeBytes: stored.sizeBytes,
@@ -251,7 +252,7 @@ export async function writeRun(
       sha256: published.manifestSha256,
       sizeBytes: published.manifestSizeBytes,
     };
-    await state.keepManifest(writer.run, draft.read(), { digest: trailer.digest, stored });
+    await draft.keepAs(writer.run, { digest: trailer.digest, stored, sha256: receipt.manifestSha256 });
   } else {
     await state.keepOnly(writer.run);
     await sealed.published();

@@ -109,6 +109,10 @@ export interface ManifestDraft extends AsyncDisposable {
   write(bytes: Uint8Array): Promise<void>;
   /** Reads what was written from the start. */
   read(): AsyncGenerator<Buffer>;
+  /** All is written; begins to bring it to the disk, so that `keepAs` need not wait long. */
+  flush(): void;
+  /** Keeps what was written, as `keepManifest` does; nothing can be written or read any more. @param sha256 - of it (hex) */
+  keepAs(run: RunName, about: KeepOptions & { readonly sha256: string }): Promise<void>;
 }
 
 /** This machine's memory between runs: `--state DIR`. All of it can be lost without losing a backup. */
