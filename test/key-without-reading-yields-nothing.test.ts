@@ -170,7 +170,9 @@ t.test(
     await tell('list', { receipts: true });
     await ask(PACKET.OPEN, string('/latest/taken'), u32(1), u32(0));
 
-    const all = Buffer.concat(replies.map(({ body }) => Buffer.concat([body, Buffer.from('\n')])));
+    // without the random tokens, which may hold any few digits by chance
+    const text = replies.map(({ body }) => body.toString('latin1').replace(/[0-9a-f]{32}/g, ''));
+    const all = Buffer.from(text.join('\n'), 'latin1');
     t.ok(replies.length > 3000, `${replies.length} answers`);
     const secrets: Record<string, string | Buffer> = {
       content: 'the content',

@@ -133,15 +133,16 @@ t.test('what can not be told changes nothing of the run', async (t) => {
 
 t.test('an interruption is told, and still ends with 130', async (t) => {
   await using web = await startWebServer(200);
-  const bench = new Bench(t, web);
-  for (let index = 0; index < 40; index++)
-    writeFileSync(join(bench.source, `${index}`), Buffer.alloc(4_000_000, index));
+  // a run that does not end before it is interrupted, however late this test notices that it began
+  const service = `services: [{ name: app, command: { enter: { shell: 'touch ${t.testdirName}/entered; sleep 600' } } }]`;
+  const bench = new Bench(t, web, service);
   const ended = new Promise<number | null>((resolve) => {
     const args = ['backup', '--config', bench.configFile, '--state', bench.at('state')];
     const child = execFile(BAKKER, args, () => resolve(child.exitCode));
     // the start is told beside the run: it goes on while this is answered
     void (async () => {
-      while (web.received.length === 0 && child.exitCode === null) await sleep(2);
+      const isUnderWay = (): boolean => web.received.length > 0 && existsSync(bench.at('entered'));
+      while (!isUnderWay() && child.exitCode === null) await sleep(2);
       child.kill('SIGTERM');
     })();
   });

@@ -32,10 +32,11 @@ class Place implements Disposable {
       timeoutMs: 20_000,
       kind: 'command',
       enter: shell(
-        `cd ${this.folder}; touch entering-NAME; sleep 0.1; mkdir standing/NAME && echo enter NAME >>log`,
+        // both by the shell itself: a death between the two would look like a service that was left twice
+        `cd ${this.folder}; touch entering-NAME; sleep 0.1; echo enter NAME >>log; : >standing/NAME`,
       ),
       leave: shell(
-        `cd ${this.folder}; touch leaving-NAME; sleep 0.05; [ ! -e broken ] || { echo no luck >&2; exit 3; }; if rmdir standing/NAME 2>/dev/null; then echo leave NAME >>log; fi`,
+        `cd ${this.folder}; touch leaving-NAME; sleep 0.05; [ ! -e broken ] || { echo no luck >&2; exit 3; }; if rm standing/NAME 2>/dev/null; then echo leave NAME >>log; fi`,
       ),
       user: undefined,
     };
