@@ -154,7 +154,9 @@ export class LocalFileStore implements FileStore {
     for (let start = 0; start < names.length; start += LIST_BATCH) {
       const items: StoredItem[] = [];
       for (const name of names.slice(start, start + LIST_BATCH)) {
-        const stat = fs.lstatSync(this.#full(joinPath(path, name)), { bigint: true, throwIfNoEntry: false });
+        const stat = this.#do('look at', joinPath(path, name), (full) =>
+          fs.lstatSync(full, { bigint: true, throwIfNoEntry: false }),
+        );
         if (!stat) continue;
         items.push({
           name,
@@ -259,7 +261,11 @@ export class LocalFileStore implements FileStore {
       let leftBytes = extent?.lengthBytes ?? Number.POSITIVE_INFINITY;
       while (leftBytes > 0) {
         const buffer = Buffer.allocUnsafe(Math.min(PIECE_BYTES, leftBytes));
-        const { bytesRead } = await handle.read(buffer, 0, buffer.length, positionBytes);
+        const { bytesRead } = await handle
+          .read(buffer, 0, buffer.length, positionBytes)
+          .catch((error: unknown) => {
+            throw this.#translate(error, 'read', path);
+          });
         if (bytesRead === 0) return;
         yield buffer.subarray(0, bytesRead);
         positionBytes += bytesRead;
@@ -296,7 +302,10 @@ export class LocalFileStore implements FileStore {
       });
     }
     return new AgentError('STORAGE_REFUSED', `can't ${what} ${object} (${code})`, {
-      hint: 'check that the folder belongs to this user and is mounted writable',
+      hint:
+        code === 'EIO'
+          ? 'the disk below it fails: look at its log (dmesg, smartctl -a), and copy the account elsewhere'
+          : 'check that the folder belongs to this user and is mounted writable',
       cause: error,
     });
   }

@@ -13,8 +13,6 @@ import {
 } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import { randomBytes } from 'node:crypto';
-import { AgentError } from '../../errors.ts';
-import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type {
   Abilities,
   BeginOptions,
@@ -30,9 +28,10 @@ import { adoptUnfinished, namesIn } from './carried.ts';
 import type { FileStore } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { probeAbilities } from './probe.ts';
+import { manifestUnread } from './manifest-unread.ts';
 import { decodeReceipt } from './receipt-text.ts';
 import { PlainRunWriter } from './run-writer.ts';
-import { pointLatestAt, replaceFile, unlessMissing } from './steps.ts';
+import { pointLatestAt, replaceFile, unlessMissing, unlessUnread } from './steps.ts';
 import { removeTree } from './remove-tree.ts';
 
 const IDENTITY = Buffer.from(`${PRIVATE_FOLDER}/id`);
@@ -81,7 +80,7 @@ export class PlainAccount implements StorageAccount {
   }
 
   async receipt(run: RunName): Promise<Receipt | undefined> {
-    const text = await this.#store.readFile(Buffer.from(receiptName(run)), 1024).catch(unlessMissing);
+    const text = await this.#store.readFile(Buffer.from(receiptName(run)), 1024).catch(unlessUnread);
     return text && decodeReceipt(text, run);
   }
 
@@ -89,15 +88,7 @@ export class PlainAccount implements StorageAccount {
     try {
       yield* this.#store.readStream(Buffer.from(manifestName(run)), expectedBytes);
     } catch (error) {
-      if (!(error instanceof MissingFromStorage)) throw error;
-      throw new AgentError(
-        'MANIFEST_DAMAGED',
-        `the manifest ${manifestName(run)} is missing from ${this.address}`,
-        {
-          hint: 'the run can be browsed as plain files, but owners and modes are lost; choose another run',
-          cause: error,
-        },
-      );
+      throw manifestUnread(error, { run, address: this.address });
     }
   }
 
@@ -121,7 +112,7 @@ export class PlainAccount implements StorageAccount {
 
   async begin({ nowMs }: BeginOptions): Promise<RunWriter> {
     const store = this.#store;
-    const [{ runs, stray }, latest] = await Promise.all([
+    const [{ runs, others, stray }, latest] = await Promise.all([
       this.#look(),
       this.#latestTarget(),
       this.#ensurePrivateFolders(),
@@ -133,7 +124,7 @@ export class PlainAccount implements StorageAccount {
     if (newest && latest !== newest) await pointLatestAt(store, newest);
     const unfinished = runs.filter((stored) => stored.state === 'incomplete').map((stored) => stored.run);
     const carriedFolders = await adoptUnfinished(store, { unfinished, privateNames });
-    return PlainRunWriter.start({ store, run: nextRunName(complete, nowMs), carriedFolders });
+    return PlainRunWriter.start({ store, run: nextRunName([...complete, ...others], nowMs), carriedFolders });
   }
 
   async removeRun(run: RunName, { signal }: { signal: AbortSignal }): Promise<void> {
@@ -182,14 +173,23 @@ export class PlainAccount implements StorageAccount {
     for (const [index, path] of paths.entries()) if (!found[index]) await this.#store.mkdir(path);
   }
 
-  /** One listing of the account: its runs, oldest first, and the manifests that belong to none. */
-  async #look(): Promise<{ runs: readonly StoredRun[]; stray: readonly string[] }> {
+  /**
+   * One listing of the account: its runs, oldest first, other things that have the name of one (a symlink to where somebody has
+   * moved it), and the manifests that belong to neither.
+   */
+  async #look(): Promise<{
+    runs: readonly StoredRun[];
+    others: readonly RunName[];
+    stray: readonly string[];
+  }> {
+    const others: RunName[] = [];
     const states = new Map<RunName, StoredRun['state']>();
     const manifestSizes = new Map<RunName, number>();
     for await (const items of this.#store.list(Buffer.alloc(0))) {
       for (const item of items) {
         const found = classifyName(item.name);
         if (found.kind === 'run' && item.type === 'directory') states.set(found.run, 'complete');
+        else if (found.kind === 'run') others.push(found.run);
         if (found.kind === 'incomplete' && item.type === 'directory' && !states.has(found.run))
           states.set(found.run, 'incomplete');
         if (found.kind === 'manifest' && item.type === 'file') manifestSizes.set(found.run, item.sizeBytes);
@@ -202,7 +202,9 @@ export class PlainAccount implements StorageAccount {
         manifestSizeBytes: state === 'complete' ? manifestSizes.get(run) : undefined,
       }))
       .sort((a, b) => compareRunNames(a.run, b.run));
-    const stray = [...manifestSizes.keys()].filter((run) => states.get(run) !== 'complete').map(manifestName);
-    return { runs, stray };
+    const stray = [...manifestSizes.keys()].filter(
+      (run) => states.get(run) !== 'complete' && !others.includes(run),
+    );
+    return { runs, others, stray: stray.map(manifestName) };
   }
 }

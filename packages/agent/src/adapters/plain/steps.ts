@@ -1,6 +1,7 @@
 import { LATEST, PRIVATE_FOLDER } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import { randomBytes } from 'node:crypto';
+import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type { FileStore } from './file-store.ts';
 
@@ -34,6 +35,12 @@ export function isTemporary(name: Buffer): boolean {
 }
 
 const TEMPORARY = 'tmp-';
+
+/** `undefined` for what is not there, or can't be read where others can; other failures stay. */
+export function unlessUnread(error: unknown): undefined {
+  if (error instanceof AgentError && error.code === 'STORAGE_REFUSED') return;
+  unlessMissing(error);
+}
 
 /** `undefined` for what is not there; other failures stay. */
 export function unlessMissing(error: unknown): undefined {

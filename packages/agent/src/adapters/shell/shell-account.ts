@@ -16,7 +16,6 @@ import { MAX_WRITE_BYTES, OPEN, STATUS, SftpStatusError, listFolder } from '@bak
 import type { Handle, SftpClient } from '@bakker/sftp';
 import { VERSION } from '../../cli/version.ts';
 import { AgentError } from '../../errors.ts';
-import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type {
   Abilities,
   BeginOptions,
@@ -32,6 +31,7 @@ import type {
 } from '../../ports/storage-account.ts';
 import { unlessLineLost } from '../../reconnecting.ts';
 import { joinPath } from '../plain/file-store.ts';
+import { manifestUnread } from '../plain/manifest-unread.ts';
 import { receiptOf } from '../plain/receipt-text.ts';
 import { readAhead } from '../sftp/read-ahead.ts';
 import { toStoredItem } from '../sftp/stored-item.ts';
@@ -139,15 +139,7 @@ export class ShellAccount implements StorageAccount {
       const all = [{ offsetBytes: 0, lengthBytes: Number.MAX_SAFE_INTEGER }];
       for await (const { bytes } of this.#read(Buffer.from(manifestName(run)), all)) yield bytes;
     } catch (error) {
-      if (!(error instanceof MissingFromStorage)) throw error;
-      throw new AgentError(
-        'MANIFEST_DAMAGED',
-        `the manifest ${manifestName(run)} is missing from ${this.address}`,
-        {
-          hint: 'the run can be browsed as plain files, but owners and modes are lost; choose another run',
-          cause: error,
-        },
-      );
+      throw manifestUnread(error, { run, address: this.address });
     }
   }
 

@@ -232,7 +232,7 @@ function countedBytes(account: FolderHandle, run: RunName): number | undefined {
   return typeof objects.bytes === 'number' && Number.isSafeInteger(objects.bytes) ? objects.bytes : undefined;
 }
 
-/** SHA-256 of the stored bytes; undefined if there is no manifest. */
+/** SHA-256 of the stored bytes; undefined if there is no manifest, or the disk does not give it. */
 function hashManifest(account: FolderHandle, run: RunName): string | undefined {
   let fd: number;
   try {
@@ -253,6 +253,9 @@ function hashManifest(account: FolderHandle, run: RunName): string | undefined {
       offsetBytes += read;
       if (read < piece.length) return hash.digest('hex');
     }
+  } catch (error) {
+    if (hasCode(error, 'EIO')) return undefined;
+    throw error;
   } finally {
     closeSync(fd);
   }
@@ -281,9 +284,9 @@ async function startRun(
   using _names = await lockNames(account);
   using removal = new RemovalFolders(account);
   mendNames(removal);
-  const { complete, incomplete, manifests } = lookAt(account);
+  const { complete, incomplete, manifests, others } = lookAt(account);
   for (const run of manifests) {
-    if (complete.includes(run)) continue;
+    if (complete.includes(run) || others.has(run)) continue;
     unlinkAt({ folder: account, name: Buffer.from(manifestName(run)) });
   }
   const newest = complete.at(-1);
@@ -291,7 +294,7 @@ async function startRun(
   const carried = adoptUnfinished(folders, incomplete);
   // Names in the trash are taken, too: else what lies there could not be brought back.
   const { entries } = lookAtTrash(removal.trash);
-  const run = nextRunName([...complete, ...entries.map((trashed) => trashed.run)], nowMs);
+  const run = nextRunName([...complete, ...others, ...entries.map((trashed) => trashed.run)], nowMs);
   const token = issueToken(hidden, run);
   const name = Buffer.from(incompleteName(run));
   if (!makeFolderAt({ folder: account, name }, FOLDER_MODE)) {

@@ -18,6 +18,8 @@ export interface AccountLook {
   readonly incomplete: readonly RunName[];
   /** Runs that a manifest is there for. */
   readonly manifests: ReadonlySet<RunName>;
+  /** Names of runs that something else has: a symlink to where somebody has moved one. */
+  readonly others: ReadonlySet<RunName>;
 }
 
 /** One listing of the account. Memory: the names of runs. @throws LibcError */
@@ -25,12 +27,13 @@ export function lookAt(account: FolderHandle): AccountLook {
   const complete = new Set<RunName>();
   const incomplete = new Set<RunName>();
   const manifests = new Set<RunName>();
+  const others = new Set<RunName>();
   // A folder of its own: reading uses up the position of the handle.
   using folder = openFolderBeneath(account, Buffer.alloc(0));
   for (let items = readNames(folder); items !== undefined; items = readNames(folder)) {
     for (const { name, kind } of items) {
       const found = classifyName(name);
-      if (found.kind === 'run' && kind === 'folder') complete.add(found.run);
+      if (found.kind === 'run') (kind === 'folder' ? complete : others).add(found.run);
       if (found.kind === 'incomplete' && kind === 'folder') incomplete.add(found.run);
       if (found.kind === 'manifest' && kind === 'file') manifests.add(found.run);
     }
@@ -41,6 +44,7 @@ export function lookAt(account: FolderHandle): AccountLook {
     // Of a run that is complete, an unfinished folder is a stranger's; it stays as it is.
     incomplete: sorted(incomplete).filter((run) => !complete.has(run)),
     manifests,
+    others,
   };
 }
 
