@@ -5,9 +5,10 @@ import type { OpenedServices } from '../ports/services.ts';
 import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import type { Freeze, FreezePlan, FrozenView } from '../ports/volumes.ts';
 import { enterAll } from '../quiesce/enter-all.ts';
-import type { QuiesceReport } from '../quiesce/enter-all.ts';
+import type { QuiesceReport, ServiceFolders } from '../quiesce/enter-all.ts';
 import { within } from '../quiesce/within.ts';
 import { sourcesToFreeze } from '../volumes/freeze.ts';
+import { notOfOneMoment } from '../volumes/one-moment.ts';
 import { checkedTree } from './checked-tree.ts';
 import { snapshotsOf } from './report.ts';
 import type { SourceSnapshot } from './report.ts';
@@ -61,7 +62,7 @@ export async function freezeSource(
   const freeze = await tools.volumes.prepare(plan, { journal: tools.journal, signal });
   const made = new Made(freeze);
   try {
-    const quiesce = await takeInWindow(freeze, { opened, config, tools, options, stop });
+    const { quiesce, folders } = await takeInWindow(freeze, { opened, config, tools, options, stop });
     onStage('mounting snapshots');
     const view = await freeze.mount();
     const tree = plan.isLive ? undefined : tools.openView(view.root, dumps);
@@ -73,7 +74,10 @@ export async function freezeSource(
       source,
       snapshots: snapshotsOf(plan),
       windowMs: quiesce.services.length === 0 ? undefined : quiesce.windowMs,
-      warnings: warningsOf(config, plan, view),
+      warnings: [
+        ...warningsOf(config, plan, view),
+        ...(plan.isLive ? [] : notOfOneMoment(folders, plan.volumes)),
+      ],
       problems: view.problems,
       check,
       [Symbol.asyncDispose]: () => made.release(),
@@ -100,7 +104,7 @@ async function takeInWindow(
     options: FreezeSourceOptions;
     stop: AbortController;
   },
-): Promise<QuiesceReport> {
+): Promise<{ quiesce: QuiesceReport; folders: readonly ServiceFolders[] }> {
   const { config, tools, options, stop } = from;
   const { services } = from.opened;
   if (services.length > 0) options.onStage('entering services');
@@ -125,7 +129,8 @@ async function takeInWindow(
     });
     throw cause;
   }
-  return await entered.leaveAll();
+  const folders = entered.oneMoment();
+  return { quiesce: await entered.leaveAll(), folders };
 }
 
 function withDumps(config: Config, path: string): Config {

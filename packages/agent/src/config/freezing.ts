@@ -25,6 +25,16 @@ export function needsSnapshot(services: readonly ServiceSettings[]): boolean {
   return services.some(({ kind }) => !DUMPS.has(kind));
 }
 
+/** Names of the services that go on writing behind their locks: only a snapshot of one moment has their files whole. */
+export function needOneMoment(services: readonly ServiceSettings[]): string[] {
+  return services
+    .filter((service) => {
+      const { kind } = service;
+      return kind === 'mariadb' || kind === 'mysql' || (kind === 'postgresql' && service.by === 'checkpoint');
+    })
+    .map(({ name }) => name);
+}
+
 const DUMPS: ReadonlySet<ServiceSettings['kind']> = new Set([
   'mariadb-dump',
   'mysql-dump',

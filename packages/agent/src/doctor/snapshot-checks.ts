@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import { asksToFreeze, needsSnapshot } from '../config/freezing.ts';
+import { asksToFreeze, needOneMoment, needsSnapshot } from '../config/freezing.ts';
 import { AgentError } from '../errors.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
 import type { PlannedVolume, Volumes } from '../ports/volumes.ts';
@@ -16,21 +16,32 @@ export async function checkSnapshots(
 ): Promise<Finding[]> {
   if (!asksToFreeze(config)) return [await offer(config, { volumes, live })];
   const plan = await volumes.plan(await sourcesToFreeze(config, live));
-  const findings = plan.volumes.map((volume) => judge(volume, needsSnapshot(config.services)));
+  const findings = plan.volumes.map((volume) => judge(volume, config.services));
   for (const text of plan.warnings) {
     findings.push(warn(SNAPSHOTS, text, 'docs/snapshots.md says what each provider can do'));
   }
   return findings;
 }
 
-function judge(volume: PlannedVolume, isNeeded: boolean): Finding {
-  const { mountPoint, provider, why, sources, problem } = volume;
+function judge(volume: PlannedVolume, services: Config['services']): Finding {
+  const { mountPoint, provider, why, sources, problem, moment } = volume;
   const where = showPath(mountPoint);
   if (problem !== undefined) {
     return failed(SNAPSHOTS, new AgentError('SNAPSHOT_FAILED', problem.message, { hint: problem.hint }));
   }
   const words = `${provider} at ${where} for ${sources.map(showPath).join(', ')}: ${why}`;
-  if (provider !== 'none' || !isNeeded) return ok(SNAPSHOTS, words);
+  const isLive = provider === 'none';
+  const databases = moment === undefined ? needOneMoment(services) : [];
+  if (databases.length > 0) {
+    const how = isLive ? 'read while they change' : 'copied one after the other';
+    const names = databases.join(', ');
+    return warn(
+      SNAPSHOTS,
+      `${words}; if files of ${names} are there, they are ${how} and may not fit each other`,
+      'for a database there: stop it (systemd) and copy it, or dump it, or PostgreSQL by backup-mode (docs/quiesce.md)',
+    );
+  }
+  if (!isLive || !needsSnapshot(services)) return ok(SNAPSHOTS, words);
   return warn(
     SNAPSHOTS,
     words,

@@ -27,6 +27,11 @@ export interface PreparedService {
   leave(context: ServiceContext): Promise<void>;
   /** Absolute paths of the files that entering and leaving made: they belong into the run. */
   files(): readonly string[];
+  /**
+   * Known once it is entered: folders that the service may go on writing to while it stands still, so that only a snapshot of
+   * one moment has them whole. Absolute, as they really lie.
+   */
+  oneMoment?(): readonly string[];
 }
 
 /** The configured services of this machine. */

@@ -23,6 +23,10 @@ export interface PlannedVolume {
   /** As mounted: `/dev/mapper/vg-data`, `tank/home`. */
   readonly device: string;
   readonly provider: ProviderName;
+  /** Wherever it is mounted, that place among them. */
+  readonly mountPoints: readonly Buffer[];
+  /** The same for all volumes that are frozen in one moment; undefined where each file is of another. */
+  readonly moment: string | undefined;
   /** In words: what was found below it, and why nothing better can be had. */
   readonly why: string;
   /** Absolute. */

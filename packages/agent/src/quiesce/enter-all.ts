@@ -20,12 +20,19 @@ export interface QuiesceReport {
   readonly services: readonly { readonly name: string; readonly stoodStillMs: number }[];
 }
 
+export interface ServiceFolders {
+  readonly name: string;
+  readonly folders: readonly string[];
+}
+
 /** Services that stand still until they are left. */
 export interface EnteredServices extends AsyncDisposable {
   /** Aborts when the window is over before `leaveAll` was called: a snapshot that is not there by then is worth nothing. */
   readonly overdue: AbortSignal;
   /** Files made for the run so far; complete after `leaveAll`. */
   files(): readonly string[];
+  /** Which folders of which service only a snapshot of one moment has whole. */
+  oneMoment(): readonly ServiceFolders[];
   /**
    * Leaves in reverse order, each with its own time limit; what fails stays recorded, and the others are left all the same.
    * Idempotent.
@@ -91,6 +98,13 @@ class Window implements EnteredServices {
 
   files(): readonly string[] {
     return this.#held.flatMap(({ prepared }) => prepared.files());
+  }
+
+  oneMoment(): readonly ServiceFolders[] {
+    return this.#held.flatMap(({ service: { name }, prepared }) => {
+      const folders = prepared.oneMoment?.() ?? [];
+      return folders.length === 0 ? [] : [{ name, folders }];
+    });
   }
 
   async enter(service: Service): Promise<void> {

@@ -5,17 +5,31 @@ import type { FrozenSource } from '../../src/backup/freeze-source.ts';
 import { parseConfig } from '../../src/config/parse-config.ts';
 import type { FreezeTools } from '../../src/ports/frozen-source.ts';
 import type { SourceTree } from '../../src/ports/source-tree.ts';
-import type { Freeze, Volumes } from '../../src/ports/volumes.ts';
+import type { Freeze, PlannedVolume, Volumes } from '../../src/ports/volumes.ts';
 import { recover } from '../../src/undo/recover.ts';
 import { FakeWorld } from '../quiesce/fake-world.ts';
 
 const CONFIG = parseConfig('account: /a\nsources: [/data]\nsnapshot: lvm\nwindow: 5s\n', 'bakker.yaml');
+
+const DATA = Buffer.from('/data');
+const COPIED: PlannedVolume = {
+  mountPoint: DATA,
+  mountPoints: [DATA],
+  type: 'xfs',
+  device: '/dev/x',
+  provider: 'reflink',
+  moment: undefined,
+  why: 'it can share blocks',
+  sources: [DATA],
+};
 
 /** Services, snapshots and mounts in memory; the `failAt`-th thing that is done fails. */
 class Machine extends FakeWorld {
   readonly made = new Set<string>();
   readonly abort = new AbortController();
   takesForEver = false;
+  /** Folders of the service `db` that only a snapshot of one moment has whole. */
+  oneMoment: readonly string[] = [];
   isLive = false;
 
   readonly live: SourceTree = {
@@ -26,7 +40,8 @@ class Machine extends FakeWorld {
   };
 
   get tools(): FreezeTools {
-    const services = [this.service('web'), this.service('db')];
+    const db = this.service('db', { oneMoment: this.oneMoment });
+    const services = [this.service('web'), db];
     return {
       journal: this.journal,
       undoers: { ...this.undoers, remove: async () => this.made.clear() },
@@ -53,7 +68,7 @@ class Machine extends FakeWorld {
     return {
       plan: async () => {
         this.effect('plan', () => undefined);
-        return { volumes: [], warnings: [], isLive: this.isLive };
+        return { volumes: [COPIED], warnings: [], isLive: this.isLive };
       },
       prepare: async (_plan, { journal, signal }): Promise<Freeze> => {
         this.effect('prepare', () => undefined);
@@ -194,6 +209,19 @@ t.test(
     t.strictSame([...machine.standing], []);
   },
 );
+
+t.test('a database whose files are copied one after the other is told of', async () => {
+  for (const [oneMoment, warnings] of [
+    [['/data/db'], [/^db goes on writing to \/data\/db/]],
+    [['/elsewhere'], []],
+  ] as const) {
+    const machine = new Machine();
+    machine.oneMoment = oneMoment;
+    await using frozen = await machine.freeze();
+    t.match(frozen.warnings, warnings);
+    t.equal(frozen.warnings.length, warnings.length);
+  }
+});
 
 async function whole(): Promise<Machine> {
   const machine = new Machine();

@@ -251,6 +251,11 @@ t.test('how each source is frozen is said, and why; what can not be is a failure
     result: 'ok',
     detail: `btrfs at ${disk.folder} for ${disk.folder}: the btrfs subvolume /`,
   });
+  patient.extraConfig = 'snapshot: none\nservices: [{ name: pg, postgresql: }]';
+  t.match(about(await patient.diagnose(), 'snapshots').at(-1), {
+    result: 'warn',
+    detail: /if files of pg are there, they are read while they change/,
+  });
   patient.extraConfig = 'snapshot: zfs';
   t.match(about(await patient.diagnose(), 'snapshots').at(-1), { result: 'fail', exitStatus: 14 });
 });

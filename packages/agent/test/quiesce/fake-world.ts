@@ -50,9 +50,14 @@ export class FakeWorld {
 
   service(
     name: string,
-    options: { takesMs?: number; dump?: boolean; hangs?: 'enter' | 'leave' } = {},
+    options: {
+      takesMs?: number;
+      dump?: boolean;
+      hangs?: 'enter' | 'leave';
+      oneMoment?: readonly string[];
+    } = {},
   ): Service {
-    const { takesMs = 0, dump = false, hangs } = options;
+    const { takesMs = 0, dump = false, hangs, oneMoment = [] } = options;
     return {
       name,
       timeoutMs: hangs === undefined ? 10_000 : 50,
@@ -73,6 +78,7 @@ export class FakeWorld {
             else this.leave(name);
           },
           files: () => (dump ? [`/dumps/${name}`] : []),
+          oneMoment: () => oneMoment,
         };
       },
     };

@@ -75,6 +75,7 @@ for (const by of ['backup-stage', 'read-lock'] as const) {
       await grows(count);
       const entered = await enter([{ name: 'db', timeoutMs: 10_000, kind: 'mariadb', by, login: LOGIN }]);
       t.equal(entered.pending(), 1);
+      t.same(entered.oneMoment(), [{ name: 'db', folders: [path.join(server.folder, 'data')] }]);
       const before = count();
       const arguments_ = execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' });
       t.match(arguments_, '--defaults-extra-file=/dev/fd/3');

@@ -69,6 +69,8 @@ t.test('one volume needs a checkpoint only: nobody waits, and the snapshot start
     by: 'checkpoint',
     login: LOGIN,
   });
+  const data = path.join(server.folder, 'data');
+  t.same(entered.oneMoment(), [{ name: 'pg', folders: [data, path.join(data, 'pg_wal')] }]);
   server.copyData(path.join(folder, 'one'));
   t.same(await entered.leaveAll(), { windowMs: 0, services: [] });
   await using copy = await startPostgresql(path.join(folder, 'one'));
@@ -89,6 +91,7 @@ t.test(
       by: 'backup-mode',
       login: LOGIN,
     });
+    t.same(entered.oneMoment(), [], 'whatever the snapshots are');
     const before = count();
     t.equal(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(PASSWORD), false);
     // first the log, then all else while rows keep coming: useless without what was kept

@@ -28,7 +28,9 @@ export async function providerContract(t: Test, subject: Subject): Promise<void>
     fillTree(data);
     await using world = await openWorld(subject);
     const plan = await world.volumes.plan([source(data, settings)]);
-    t.match(plan.volumes, [{ provider, problem: undefined }]);
+    t.match(plan.volumes, [{ provider, problem: undefined, mountPoints: [Buffer.from(folder)] }]);
+    const isCopy = provider === 'reflink' || provider === 'mirror';
+    t.equal(plan.volumes[0]?.moment === undefined, isCopy, 'copied files are each of another moment');
     const expected = await readTree('/', data);
     {
       await using view = await freeze(world.volumes, plan, {

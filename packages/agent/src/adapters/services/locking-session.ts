@@ -15,9 +15,12 @@ export interface LockingSession {
   readonly what: string;
   readonly enterSql: string;
   readonly leaveSql: string;
+  /** Given what `enterSql` printed. */
+  onEntered?(lines: readonly string[]): void;
   /** Given what `leaveSql` printed, and the session, which is closed afterwards. */
   onLeft?(lines: readonly string[], session: HeldSession, context: { signal: AbortSignal }): Promise<void>;
   files?(): readonly string[];
+  oneMoment?(): readonly string[];
 }
 
 /** A database whose state is held by one connection from entering to leaving. */
@@ -32,7 +35,8 @@ export function prepareSession(options: LockingSession): PreparedService {
     standsStill: options.standsStill,
     enter: async ({ signal }) => {
       session = await HeldSession.open({ ...client, mark });
-      await session.ask(enterSql, { signal });
+      const lines = await session.ask(enterSql, { signal });
+      options.onEntered?.(lines);
       isHeld = true;
     },
     leave: async (context) => {
@@ -53,6 +57,7 @@ export function prepareSession(options: LockingSession): PreparedService {
       }
     },
     files: () => options.files?.() ?? [],
+    oneMoment: () => options.oneMoment?.() ?? [],
   };
 }
 

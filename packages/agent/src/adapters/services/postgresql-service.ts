@@ -4,6 +4,7 @@ import { AgentError } from '../../errors.ts';
 import type { PreparedService, ServiceContext } from '../../ports/services.ts';
 import { run } from './child.ts';
 import type { HeldSession } from './held-session.ts';
+import { realFolders } from './data-folders.ts';
 import { prepareSession } from './locking-session.ts';
 import { keepBackupFiles } from './postgresql-wal.ts';
 import { psql } from './postgresql-client.ts';
@@ -27,16 +28,25 @@ export async function preparePostgresql(
     : await prepareBackupMode(settings, about);
 }
 
+/** The data folder first; nothing of it for who may not know. */
+const FOLDERS = `SELECT setting FROM pg_settings WHERE name = 'data_directory'
+  UNION ALL SELECT location FROM (SELECT pg_tablespace_location(oid) AS location FROM pg_tablespace) AS spaces WHERE location <> ''`;
+
 function prepareCheckpoint({ login }: PostgresqlSettings): PreparedService {
   const client = psql(login);
+  let folders: readonly string[] = [];
   return {
     undo: undefined,
     standsStill: false,
     enter: async ({ signal }) => {
-      await run({ ...client, argv: [...client.argv, '--command=CHECKPOINT'], signal });
+      const argv = [...client.argv, '--command=CHECKPOINT', `--command=${FOLDERS}`];
+      const { stdout } = await run({ ...client, argv, signal });
+      const [data = '', ...tablespaces] = stdout.split('\n').filter(Boolean);
+      folders = realFolders(data, ['pg_wal', ...tablespaces]);
     },
     leave: () => Promise.resolve(),
     files: () => [],
+    oneMoment: () => folders,
   };
 }
 

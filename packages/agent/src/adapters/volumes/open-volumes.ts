@@ -15,7 +15,7 @@ import { leftCopy, mirrorProvider, reflinkProvider } from './copy.ts';
 import { lvmProvider } from './lvm.ts';
 import type { Job, Provider, SourceVolume } from './provider.ts';
 import { Freezing, liveFreeze } from './freezing.ts';
-import { zfsProvider } from './zfs.ts';
+import { poolOf, zfsProvider } from './zfs.ts';
 
 export const VIEWS_DIR = '/run/bakker';
 
@@ -95,6 +95,8 @@ async function makePlan(
       mountPoint: volume.primary.mountPoint,
       type: volume.primary.type,
       device: volume.primary.source,
+      mountPoints: volume.mounts.map(({ mountPoint: at }) => at),
+      moment: momentOf(volume, choice),
       provider: choice.provider,
       why: choice.why,
       sources: volume.sources.map(({ path }) => path),
@@ -114,6 +116,20 @@ async function makePlan(
     ...leftOutWords(found, leftOut),
   ];
   return { plan: { volumes: planned, warnings, isLive }, parts: { jobs, live, warnings } };
+}
+
+function momentOf({ primary }: SourceVolume, { provider }: Choice): string | undefined {
+  switch (provider) {
+    case 'lvm':
+    case 'btrfs':
+      return `${provider} ${primary.filesystem}`;
+    case 'zfs': // all datasets of a pool by one command
+      return `${provider} ${poolOf(primary.source)}`;
+    case 'reflink':
+    case 'mirror':
+    case 'none':
+      return undefined;
+  }
 }
 
 /** A folder that is shown live where what is around it is frozen. */

@@ -66,6 +66,7 @@ async function isThere(name: string, command: RunCommand): Promise<boolean> {
   return end.status === 0;
 }
 
-function poolOf(name: string): string {
+/** The pool that a dataset or a snapshot is in. */
+export function poolOf(name: string): string {
   return name.split(/[/@]/, 1)[0] ?? name;
 }
