@@ -1,7 +1,9 @@
 import t from 'tap';
+import { readRecorded } from '../../packages/agent/test/volumes/lvm-recorded.ts';
+import { lvmAnswers } from './lvm-in-machine.ts';
 import { startMachine } from './machine.ts';
 
-t.setTimeout(300_000);
+t.setTimeout(7_200_000);
 
 const seconds = (sinceMs: number): string => `${((Date.now() - sinceMs) / 1000).toFixed(1)} s`;
 
@@ -54,6 +56,10 @@ await t.test(
     t.equal(await machine.readFile('/data/flushed'), 'changed\n');
     t.equal(await machine.readFile('/before/flushed'), 'kept\n', 'the snapshot has what was there before');
     t.notOk((await machine.must('ls /data')).includes('unflushed'), 'what was not flushed is lost');
+
+    await t.test('its LVM answers bakker as the one that is played elsewhere', async (t) => {
+      t.strictSame(await lvmAnswers(machine, second), readRecorded());
+    });
 
     const bootId = await machine.readFile('/proc/sys/kernel/random/boot_id');
     sinceMs = Date.now();

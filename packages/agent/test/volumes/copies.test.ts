@@ -7,7 +7,7 @@ import { freeze } from '../../src/volumes/freeze.ts';
 import { fillTree, readTree } from './provider-contract.ts';
 import { openWorld, source } from './world.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 const signal = () => new AbortController().signal;
 const ROUNDS = 25;
 

@@ -1,7 +1,7 @@
 /**
  * Stands in for lvs, lvcreate, lvremove and vgs where the kernel has no device mapper: `node fake-lvm.ts STATE PROGRAM …`.
- * A snapshot is a copy of the volume's image, made while its file system is frozen, on a loop device of its own. What it
- * prints is what LVM 2.03 prints in test/vm/snapshots-of-logical-volumes.test.ts.
+ * A snapshot is a copy of the volume's image, made while its file system is frozen, on a loop device of its own. It says what
+ * LVM says in the machine of test/vm/: fake-lvm.test.ts compares them.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -29,7 +29,10 @@ export interface FakeGroup {
 }
 
 const EXTENT_BYTES = 4 * 2 ** 20;
-const NONE = '4294967295';
+/** No device of any machine has it. */
+const POOL_NUMBER = '4095';
+/** Of what is not active. */
+const NONE = '-1';
 
 export function readGroup(file: string): FakeGroup {
   return JSON.parse(readFileSync(file, 'utf8')) as FakeGroup;
@@ -82,23 +85,37 @@ function report(group: FakeGroup, select: string): string {
 }
 
 function rowOf(group: FakeGroup, volume: FakeVolume): Record<string, string> {
+  const isPool = volume.attributes.startsWith('t');
   const device = volume.device === '' ? undefined : statSync(volume.device).rdev;
   return {
     vg_name: group.name,
     lv_name: volume.name,
     lv_path: volume.device,
-    lv_attr: volume.attributes,
+    lv_attr: attributesOf(group, volume),
     lv_size: String(volume.sizeBytes),
     origin: volume.origin,
     pool_lv: volume.pool,
     data_percent: volume.dataPercent,
-    metadata_percent: '',
+    metadata_percent: isPool ? '10.00' : '',
     lv_tags: volume.tags.join(','),
-    lv_kernel_major: device === undefined ? NONE : String(device >> 8),
-    lv_kernel_minor: device === undefined ? NONE : String(device & 0xff),
+    lv_kernel_major: device === undefined ? (isPool ? POOL_NUMBER : NONE) : String(device >> 8),
+    lv_kernel_minor: device === undefined ? (isPool ? POOL_NUMBER : NONE) : String(device & 0xff),
     vg_free: String(group.freeBytes),
     vg_extent_size: String(EXTENT_BYTES),
   };
+}
+
+/** lvs(8): the first letter is the kind, the sixth says `o` for open, the seventh `s` for what a thick snapshot concerns. */
+function attributesOf(group: FakeGroup, { name, device, attributes, pool }: FakeVolume): string {
+  const letters = [...attributes];
+  if (pool === '' && group.volumes.some(({ origin }) => origin === name))
+    [letters[0], letters[6]] = ['o', 's'];
+  if (isMounted(device)) letters[5] = 'o';
+  return letters.join('');
+}
+
+function isMounted(device: string): boolean {
+  return readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${device} `);
 }
 
 function create(
@@ -108,11 +125,16 @@ function create(
 ): void {
   const origin = group.volumes.find(({ name }) => name === wanted.origin);
   if (origin === undefined) fail(`Failed to find logical volume "${group.name}/${wanted.origin}"`);
-  if (group.volumes.some(({ name }) => name === wanted.name)) fail(`"${wanted.name}" already exists`);
+  if (group.volumes.some(({ name }) => name === wanted.name))
+    fail(`Logical Volume "${wanted.name}" already exists in volume group "${group.name}"`);
   const isThin = origin.pool !== '';
   if (isThin !== (wanted.size === undefined)) fail('a thin snapshot has no size, a thick one needs one');
   const size = wanted.size ?? 0;
-  if (size > group.freeBytes) fail(`Volume group "${group.name}" has insufficient free space`);
+  const inExtents = (bytes: number): number => bytes / EXTENT_BYTES;
+  if (size > group.freeBytes) {
+    const left = `${inExtents(group.freeBytes)} extents): ${inExtents(size)} required.`;
+    fail(`Volume group "${group.name}" has insufficient free space (${left}`);
+  }
   const image = `${state}.${wanted.name}.img`;
   const mountPoint = output('findmnt', ['-rn', '-f', '-o', 'TARGET', '-S', origin.device]);
   output('fsfreeze', ['-f', mountPoint]);
@@ -138,13 +160,13 @@ function create(
     freeBytes: group.freeBytes - size,
     volumes: [...group.volumes, made],
   });
+  process.stdout.write(`  Logical volume "${made.name}" created.\n`);
 }
 
 function remove(state: string, group: FakeGroup, name: string): void {
   const found = group.volumes.find((volume) => `${group.name}/${volume.name}` === name);
   if (found === undefined) fail(`Failed to find logical volume "${name}"`);
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
-  if (mounts.includes(` ${found.device} `)) fail(`Logical volume ${name} contains a filesystem in use.`);
+  if (isMounted(found.device)) fail(`Logical volume ${name} contains a filesystem in use.`);
   output('losetup', ['-d', found.device]);
   rmSync(found.image);
   const freed = found.pool === '' ? found.sizeBytes : 0;
@@ -153,6 +175,7 @@ function remove(state: string, group: FakeGroup, name: string): void {
     freeBytes: group.freeBytes + freed,
     volumes: group.volumes.filter((volume) => volume !== found),
   });
+  process.stdout.write(`  Logical volume "${found.name}" successfully removed.\n`);
 }
 
 /** LVM's own commands wait for each other, too. */

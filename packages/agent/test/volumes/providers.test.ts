@@ -4,7 +4,7 @@ import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { providerContract } from './provider-contract.ts';
 import { withFakeLvm } from './with-fake-lvm.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 
 await t.test('btrfs', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'btrfs', sizeBytes: 256 * 2 ** 20 });

@@ -8,7 +8,7 @@ import { viewBelow } from '../../src/adapters/source/source-view.ts';
 import { freeze } from '../../src/volumes/freeze.ts';
 import { mountsBelow, openWorld, source } from './world.ts';
 
-t.setTimeout(120_000);
+t.setTimeout(600_000);
 const btrfs = () => mountLoopFilesystem({ type: 'btrfs', sizeBytes: 256 * 2 ** 20 });
 const signal = () => new AbortController().signal;
 

@@ -41,7 +41,14 @@ export async function withFakeLvm(options: {
     dataPercent: pool === '' ? '' : '10.00',
     tags: [],
   };
-  const poolVolume = { ...data, name: 'pool', device: '', attributes: 'twi-aotz--', pool: '' };
+  const poolVolume = {
+    ...data,
+    sizeBytes: 100 * 2 ** 20,
+    name: 'pool',
+    device: '',
+    attributes: 'twi-aotz--',
+    pool: '',
+  };
   writeGroup(state, {
     name: 'vg0',
     freeBytes: 1024 * 2 ** 20,
