@@ -157,3 +157,24 @@ t.test('every unit that comes with bakker is one that systemd takes', async (t) 
   writeFileSync(join(folder, 'bakker.timer'), '[Timer]\nOnCalender=daily\n');
   t.not(verify(folder, ['bakker.timer']), '0', 'and it would say so');
 });
+
+t.test('the units are as well closed as the documentation says', async (t) => {
+  const operations = readFileSync(join(SYSTEMD, '../docs/operations.md'), 'utf8');
+  const [, plain, strict] =
+    /rates `bakker\.service` (\d\.\d) .*, and (\d\.\d) with `bakker-strict\.conf`/.exec(operations) ?? [];
+  const folder = t.testdir({ 'bakker.service.d': {} });
+  cpSync(join(SYSTEMD, 'bakker.service'), join(folder, 'bakker.service'));
+  t.equal(exposure(folder), plain);
+  cpSync(join(SYSTEMD, 'bakker-strict.conf'), join(folder, 'bakker.service.d/strict.conf'));
+  t.equal(exposure(folder), strict);
+});
+
+/** How exposed systemd finds bakker.service: from 0 to 10. */
+function exposure(folder: string): string | undefined {
+  const { stdout } = spawnSync(
+    'systemd-analyze',
+    ['security', '--offline=true', '--no-pager', 'bakker.service'],
+    { encoding: 'utf8', env: { ...process.env, SYSTEMD_UNIT_PATH: `${folder}:` } },
+  );
+  return /Overall exposure level for bakker\.service: (\d\.\d)/.exec(stdout)?.[1];
+}
