@@ -168,6 +168,24 @@ t.test('an older state of the account is noticed by whoever remembers a newer on
   t.notMatch((await world.expect(['list'])).stderr, warning, 'said until there is a newer one');
 });
 
+t.test(
+  'an older state under another name of the account is told, by what reads and by what writes',
+  async (t) => {
+    await using world = await makeSealedWorld({ kind: 'local' });
+    await makeRun(world, 'first');
+    const before = `${world.bakker.folder}/before`;
+    cpSync(world.storage, before, { recursive: true, verbatimSymlinks: true });
+    await makeRun(world, 'second');
+    rmSync(world.storage, { recursive: true });
+    cpSync(before, world.storage, { recursive: true, verbatimSymlinks: true });
+    tamper(`${world.storage}/.bakker/id`, () => Buffer.from('0123456789abcdef0123456789abcdef\n'));
+    const to = `${world.bakker.folder}/r`;
+    for (const args of [['list'], ['verify', ...world.key], ['restore', '--to', to, ...world.key]])
+      t.match((await world.expect(args)).stderr, /calls itself another account than the one/, args.join(' '));
+    t.match((await world.backup()).warnings.join('\n'), /older state of the account/);
+  },
+);
+
 t.test('a run that somebody else made up is not taken for one of this server', async (t) => {
   await using world = await makeSealedWorld({ kind: 'local' });
   const first = await makeRun(world, 'first');

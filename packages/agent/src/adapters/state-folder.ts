@@ -18,7 +18,7 @@ import type {
 } from '../ports/state-folder.ts';
 import { tryLock } from '@bakker/linux';
 import { decodeLastRuns } from './state/last-runs-text.ts';
-import { decodeSealedAccount, encodeSealedAccount } from './state/sealed-account-text.ts';
+import { decodeSealedAccount, encodeSealedAccount, sealedAccountIn } from './state/sealed-account-text.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 const fsync = promisify(fs.fsync);
@@ -132,6 +132,11 @@ class DiskStateFolder implements StateFolder {
 
   async sealedAccount(accountId: string): Promise<SealedAccountMemory | undefined> {
     return decodeSealedAccount(readIfThere(this.#file('sealed.json')), accountId);
+  }
+
+  async hasOtherSealedAccount(accountId: string): Promise<boolean> {
+    const known = sealedAccountIn(readIfThere(this.#file('sealed.json')));
+    return known !== undefined && known !== accountId;
   }
 
   async saveSealedAccount(accountId: string, memory: SealedAccountMemory): Promise<void> {

@@ -137,6 +137,8 @@ export interface StateFolder {
   keepOnly(run: RunName): Promise<void>;
   /** What this server knows of an account that it seals; undefined if nothing, or of another account. */
   sealedAccount(accountId: string): Promise<SealedAccountMemory | undefined>;
+  /** Whether it is another account that this server knows to be sealed. */
+  hasOtherSealedAccount(accountId: string): Promise<boolean>;
   /** Root-only, on the disk when this resolves. */
   saveSealedAccount(accountId: string, memory: SealedAccountMemory): Promise<void>;
   /** An empty table on disk, gone when it is disposed of. */

@@ -58,10 +58,16 @@ interface Remembered {
 }
 
 /** Undefined where this machine has no memory of the account: it is lost, for another account, or not for this user's eyes. */
-async function remember({ account, state: open }: ReadingSource): Promise<Remembered | undefined> {
+async function remember({ account, state: open, warn }: ReadingSource): Promise<Remembered | undefined> {
   try {
     const state = await open();
-    const memory = await state.sealedAccount(await account.identity());
+    const identity = await account.identity();
+    const memory = await state.sealedAccount(identity);
+    if (memory === undefined && (await state.hasOtherSealedAccount(identity)))
+      warn(
+        `${account.address} calls itself another account than the one that this server has sealed: nothing in it can be compared ` +
+          'with what is remembered; unless you moved it, somebody exchanged it',
+      );
     return memory && { state, account: memory };
   } catch (error) {
     if (error instanceof AgentError && error.code === 'STATE_UNUSABLE') return undefined;

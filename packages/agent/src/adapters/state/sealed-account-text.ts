@@ -24,6 +24,12 @@ export function decodeSealedAccount(
   };
 }
 
+/** Id of the account that it is about. */
+export function sealedAccountIn(text: string | undefined): string | undefined {
+  const { account } = parse(text);
+  return typeof account === 'string' ? account : undefined;
+}
+
 function parse(text: string | undefined): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text ?? '{}');
