@@ -1,4 +1,4 @@
-import { parseRunName } from '@bakker/impl-format';
+import { ManifestError, manifestName, parseRunName } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -19,8 +19,11 @@ import type {
 import { tryLock } from '@bakker/linux';
 import { decodeLastRuns } from './state/last-runs-text.ts';
 import { decodeSealedAccount, encodeSealedAccount, sealedAccountIn } from './state/sealed-account-text.ts';
+import { explainState, isDamagedDatabase } from './state/state-failures.ts';
 
 const PIECE_BYTES = 1024 * 1024;
+const CATALOGUE = 'catalogue.sqlite';
+const BLOCKS = 'blocks.sqlite';
 const fsync = promisify(fs.fsync);
 
 /** @throws AgentError STATE_UNUSABLE if the folder can't be made or written */
@@ -45,6 +48,10 @@ class DiskStateFolder implements StateFolder {
   }
 
   async lock(purpose: string): Promise<Disposable> {
+    return this.#guard(() => this.#lock(purpose));
+  }
+
+  #lock(purpose: string): Disposable {
     const file = this.#file('lock');
     const descriptor = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
     if (!tryLock(descriptor)) {
@@ -69,22 +76,29 @@ class DiskStateFolder implements StateFolder {
   }
 
   async saveLastRuns(last: LastRuns): Promise<void> {
-    replaceFile(this.#file('last.json'), `${JSON.stringify(last, undefined, 2)}\n`);
+    this.#guard(() => replaceFile(this.#file('last.json'), `${JSON.stringify(last, undefined, 2)}\n`));
   }
 
   async catalogue(accountId: string): Promise<Catalogue> {
     const { SqliteCatalogue } = await import('./state/sqlite-catalogue.ts');
-    return openOrRenew(this.#file('catalogue.sqlite'), (file) => new SqliteCatalogue(file, accountId));
+    const open = (file: string) => new SqliteCatalogue(file, accountId);
+    return this.#guard(() => openOrRenew(this.#file(CATALOGUE), open));
   }
 
   async blockMemory(accountId: string): Promise<BlockMemory> {
     const { SqliteBlockMemory } = await import('./state/sqlite-block-memory.ts');
-    return openOrRenew(this.#file('blocks.sqlite'), (file) => new SqliteBlockMemory(file, accountId));
+    const open = (file: string) => new SqliteBlockMemory(file, accountId);
+    return this.#guard(() => openOrRenew(this.#file(BLOCKS), open));
   }
 
   async draft(kind: 'clear' | 'sealed' = 'clear'): Promise<ManifestDraft> {
     const file = this.#file(kind === 'clear' ? 'draft.impl' : 'draft.sealed');
-    return new DiskDraft(file, (run, about) => this.#enterKept(run, file, about));
+    const options = {
+      keep: (run: RunName, about: KeepOptions & { readonly sha256: string }) =>
+        this.#enterKept(run, file, about),
+      explain: (error: unknown) => this.explain(error),
+    };
+    return this.#guard(() => new DiskDraft(file, options));
   }
 
   async keptManifest(run: RunName): Promise<KeptManifest | undefined> {
@@ -103,13 +117,13 @@ class DiskStateFolder implements StateFolder {
   ): Promise<void> {
     const beside = this.#file('kept/new');
     const hash = createHash('sha256');
-    const descriptor = fs.openSync(beside, 'w', 0o600);
+    const descriptor = this.#guard(() => fs.openSync(beside, 'w', 0o600));
     try {
       for await (const piece of bytes) {
         hash.update(piece);
-        fs.writeSync(descriptor, piece);
+        this.#guard(() => fs.writeFileSync(descriptor, piece));
       }
-      fs.fsyncSync(descriptor);
+      this.#guard(() => fs.fsyncSync(descriptor));
     } finally {
       fs.closeSync(descriptor);
     }
@@ -140,12 +154,38 @@ class DiskStateFolder implements StateFolder {
   }
 
   async saveSealedAccount(accountId: string, memory: SealedAccountMemory): Promise<void> {
-    replaceFile(this.#file('sealed.json'), encodeSealedAccount(accountId, memory));
+    this.#guard(() => replaceFile(this.#file('sealed.json'), encodeSealedAccount(accountId, memory)));
   }
 
   async scratch(): Promise<Scratch> {
     const { SqliteScratch } = await import('./state/sqlite-scratch.ts');
-    return new SqliteScratch(this.#file('scratch.sqlite'));
+    return this.#guard(() => new SqliteScratch(this.#file('scratch.sqlite')));
+  }
+
+  async mend(error: unknown): Promise<string | undefined> {
+    if (error instanceof ManifestError) {
+      const run = (await this.keptRuns()).find((kept) => manifestName(kept) === error.source);
+      if (run === undefined) return undefined;
+      for (const suffix of ['digests', 'impl']) fs.rmSync(this.#kept(run, suffix), { force: true });
+      return this.#kept(run, 'impl');
+    }
+    if (!isDamagedDatabase(error)) return undefined;
+    const { isSound } = await import('./state/is-sound.ts');
+    const damaged = [CATALOGUE, BLOCKS].filter((name) => !isSound(this.#file(name)));
+    for (const name of damaged) removeDatabase(this.#file(name));
+    return damaged.length > 0 ? damaged.map((name) => this.#file(name)).join(' and ') : undefined;
+  }
+
+  explain(error: unknown): unknown {
+    return explainState(error, this.#dir);
+  }
+
+  #guard<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      throw this.explain(error);
+    }
   }
 
   /** Gives a file that is on the disk its name as a kept manifest. */
@@ -154,11 +194,13 @@ class DiskStateFolder implements StateFolder {
     file: string,
     { digest, stored, sha256, isPending = false }: KeepOptions & { readonly sha256: string },
   ): Promise<void> {
-    fs.rmSync(this.#kept(run, 'digests'), { force: true });
-    fs.renameSync(file, this.#kept(run, 'impl'));
     const text =
       stored === undefined ? `${sha256} ${digest}` : `${stored.sha256} ${digest} ${stored.sizeBytes}`;
-    replaceFile(this.#kept(run, 'digests'), `${text}\n`);
+    this.#guard(() => {
+      fs.rmSync(this.#kept(run, 'digests'), { force: true });
+      fs.renameSync(file, this.#kept(run, 'impl'));
+      replaceFile(this.#kept(run, 'digests'), `${text}\n`);
+    });
     if (!isPending) await this.keepOnly(run);
   }
 
@@ -176,19 +218,28 @@ class DiskDraft implements ManifestDraft {
   readonly #file: string;
   readonly #descriptor: number;
   readonly #keep: ManifestDraft['keepAs'];
+  readonly #explain: (error: unknown) => unknown;
   #isOpen = true;
   #flushed: Promise<void> | undefined;
 
-  /** @param keep - takes the file, which is on the disk */
-  constructor(file: string, keep: ManifestDraft['keepAs']) {
+  /** @param options - `keep` takes the file, which is on the disk; `explain` says what the disk refused */
+  constructor(
+    file: string,
+    { keep, explain }: { keep: ManifestDraft['keepAs']; explain: (error: unknown) => unknown },
+  ) {
     this.#file = file;
     this.#keep = keep;
+    this.#explain = explain;
     this.#descriptor = fs.openSync(file, 'w+', 0o600);
   }
 
   async write(bytes: Uint8Array): Promise<void> {
-    let written = 0;
-    while (written < bytes.length) written += fs.writeSync(this.#descriptor, bytes, written);
+    try {
+      let written = 0;
+      while (written < bytes.length) written += fs.writeSync(this.#descriptor, bytes, written);
+    } catch (error) {
+      throw this.#explain(error);
+    }
   }
 
   read(): AsyncGenerator<Buffer> {
@@ -196,7 +247,9 @@ class DiskDraft implements ManifestDraft {
   }
 
   flush(): void {
-    this.#flushed ??= fsync(this.#descriptor);
+    this.#flushed ??= fsync(this.#descriptor).catch((error: unknown) => {
+      throw this.#explain(error);
+    });
     this.#flushed.catch(() => undefined); // told by `keepAs`
   }
 
@@ -229,10 +282,16 @@ function openOrRenew<T>(file: string, open: (file: string) => T): T {
   };
   try {
     return openPrivate();
-  } catch {
-    for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
+  } catch (error) {
+    // one that only finds no room is as good as before
+    if (!isDamagedDatabase(error)) throw error;
+    removeDatabase(file);
     return openPrivate();
   }
+}
+
+function removeDatabase(file: string): void {
+  for (const suffix of ['', '-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
 }
 
 async function* readPieces(file: string): AsyncGenerator<Buffer> {
@@ -253,12 +312,17 @@ function replaceFile(file: string, text: string): void {
   const beside = `${file}.${randomBytes(4).toString('hex')}`;
   const descriptor = fs.openSync(beside, 'wx', 0o600);
   try {
-    fs.writeSync(descriptor, text);
-    fs.fsyncSync(descriptor);
-  } finally {
-    fs.closeSync(descriptor);
+    try {
+      fs.writeFileSync(descriptor, text);
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+    fs.renameSync(beside, file);
+  } catch (error) {
+    fs.rmSync(beside, { force: true });
+    throw error;
   }
-  fs.renameSync(beside, file);
 }
 
 function readIfThere(file: string): string | undefined {

@@ -16,7 +16,7 @@ import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { ScanAhead } from './scan-ahead.ts';
 import { Problems } from './problems.ts';
-import { ParentDamaged, writeRun } from './write-run.ts';
+import { ParentDamaged, notKept, writeRun } from './write-run.ts';
 import type { WrittenRun } from './write-run.ts';
 import { stages } from '../timings/stages.ts';
 
@@ -72,10 +72,11 @@ export async function runBackup(options: BackupOptions, ports: BackupPorts): Pro
   try {
     if (!options.dryRun) await freezing.recover();
     const written = await untilUncut(options, ports, freezing);
-    if (!options.dryRun && written.report.run) await remember(ports, written, startedAtMs);
+    const forgotten = await unremembered(options, ports, { written, startedAtMs });
     const left = await freezing.release();
-    return { ...written.report, warnings: [...written.report.warnings, ...left] };
-  } catch (error) {
+    return { ...written.report, warnings: [...written.report.warnings, ...forgotten, ...left] };
+  } catch (found) {
+    const error = ports.state.explain(found);
     await freezing.release();
     if (!options.dryRun) await rememberFailure(ports, error, startedAtMs).catch(() => undefined);
     throw error;
@@ -91,6 +92,7 @@ async function untilUncut(
   const ways = WAYS.values();
   let way = ways.next().value ?? BY_KEEPING;
   let wasAltered = false;
+  const mended: string[] = [];
   let hasBegun = false;
   const onBegin = () => {
     hasBegun = true;
@@ -98,7 +100,9 @@ async function untilUncut(
   };
   for (let cuts = 0; ; cuts++) {
     try {
-      return await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin, way, freezing });
+      const written = await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin, way, freezing });
+      const { report } = written;
+      return { ...written, report: { ...report, warnings: [...mended, ...report.warnings] } };
     } catch (found) {
       const error = await freezing.explain(found);
       if (error instanceof ParentDamaged && !damaged.has(error.run)) {
@@ -122,6 +126,13 @@ async function untilUncut(
         continue;
       }
       if (error instanceof MissingFromStorage) throw meddled(error);
+      const dropped = mended.length < MOST_MENDED ? await ports.state.mend(error) : undefined;
+      if (dropped !== undefined) {
+        mended.push(`${dropped} was damaged, and is made anew`);
+        ports.progress.warning(mended.at(-1) ?? '');
+        cuts--;
+        continue;
+      }
       const waitMs = RECONNECT_AFTER_MS[cuts];
       // a line that breaks before anything was done will not get better
       if (!hasBegun || !isCut(error, cuts) || waitMs === undefined || ports.signal.aborted) throw error;
@@ -130,6 +141,9 @@ async function untilUncut(
     }
   }
 }
+
+/** Times that a run begins anew because something in the state folder was damaged. */
+const MOST_MENDED = 3;
 
 /** How unchanged files come into the run. */
 interface Way {
@@ -274,6 +288,23 @@ function skipped(parent: string | null): BackupReport {
     seconds: 0,
     warnings: [],
   };
+}
+
+/** Notes a published run. That it can't be noted is a warning: the run is there. @returns the warnings */
+async function unremembered(
+  { dryRun }: BackupOptions,
+  ports: BackupPorts,
+  { written, startedAtMs }: { written: WrittenRun; startedAtMs: number },
+): Promise<readonly string[]> {
+  if (dryRun || written.report.run === null) return [];
+  try {
+    await remember(ports, written, startedAtMs);
+    return [];
+  } catch (error) {
+    const text = notKept(written.report.run, ports.state.explain(error));
+    ports.progress.warning(text);
+    return [text];
+  }
 }
 
 async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: number): Promise<void> {

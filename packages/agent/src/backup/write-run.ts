@@ -245,17 +245,22 @@ export async function writeRun(
       reopen,
     });
   }
-  blocks?.published();
-  await noteContents({ catalogue, state, identity: contents(), writer, parent: linked });
-  if (sealed === null) {
-    const stored = published && {
-      sha256: published.manifestSha256,
-      sizeBytes: published.manifestSizeBytes,
-    };
-    await draft.keepAs(writer.run, { digest: trailer.digest, stored, sha256: receipt.manifestSha256 });
-  } else {
-    await state.keepOnly(writer.run);
-    await sealed.published();
+  try {
+    blocks?.published();
+    await noteContents({ catalogue, state, identity: contents(), writer, parent: linked });
+    if (sealed === null) {
+      const stored = published && {
+        sha256: published.manifestSha256,
+        sizeBytes: published.manifestSizeBytes,
+      };
+      await draft.keepAs(writer.run, { digest: trailer.digest, stored, sha256: receipt.manifestSha256 });
+    } else {
+      await state.keepOnly(writer.run);
+      await sealed.published();
+    }
+  } catch (error) {
+    if (signal.aborted) throw error;
+    onWarning(notKept(writer.run, state.explain(error)));
   }
   const frozenThere = published?.frozen;
   if (frozenThere && reason === undefined) {
@@ -359,6 +364,12 @@ async function publish(
       frozen: again.side?.frozen,
     };
   }
+}
+
+/** The run is there, whatever became of the notes of it: the next one finds out again what it has to. */
+export function notKept(run: string, error: unknown): string {
+  const reason = error instanceof Error ? error.message : String(error);
+  return `run ${run} is published, but what this server remembers of it could not be kept: ${reason}`;
 }
 
 /** What the run brought is found under its name from now on, and all of its content is known. */

@@ -143,6 +143,13 @@ export interface StateFolder {
   saveSealedAccount(accountId: string, memory: SealedAccountMemory): Promise<void>;
   /** An empty table on disk, gone when it is disposed of. */
   scratch(): Promise<Scratch>;
+  /**
+   * If `error` says that something kept here is damaged: drops it, as it can be had anew, and says what it was. Undefined for
+   * any other error. To be called when nothing of it is in use any more.
+   */
+  mend(error: unknown): Promise<string | undefined>;
+  /** What this folder's disk refused, as an AgentError STATE_UNUSABLE; any other error as it is. */
+  explain(error: unknown): unknown;
 }
 
 /** What a server must not forget of an account that it seals. */

@@ -29,6 +29,8 @@ export class SqliteCatalogue implements Catalogue {
   #isIndexed = false;
   #openRows = 0;
   #commitTimer: NodeJS.Timeout | undefined;
+  /** Of a commit that nobody waited for. */
+  #failure: { readonly error: unknown } | undefined;
 
   /** @param file - made if missing; emptied if it belongs to another account */
   constructor(file: string, accountId: string) {
@@ -93,6 +95,7 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   add(content: KnownContent & InodeKey): void {
+    if (this.#failure) throw this.#failure.error;
     if (this.#openRows === 0) this.#begin();
     const { sizeBytes, sha256 } = content;
     this.#statements.add.run(
@@ -158,7 +161,7 @@ export class SqliteCatalogue implements Catalogue {
 
   [Symbol.dispose](): void {
     if (!this.#database.open) return;
-    this.flush();
+    this.#flushIfPossible(); // whoever relies on it has flushed before
     this.#database.close();
   }
 
@@ -172,7 +175,15 @@ export class SqliteCatalogue implements Catalogue {
 
   #begin(): void {
     this.#database.exec('BEGIN');
-    this.#commitTimer = setTimeout(() => this.flush(), COMMIT_AFTER_MS).unref();
+    this.#commitTimer = setTimeout(() => this.#flushIfPossible(), COMMIT_AFTER_MS).unref();
+  }
+
+  #flushIfPossible(): void {
+    try {
+      this.flush();
+    } catch (error) {
+      this.#failure = { error };
+    }
   }
 
   #noteSize(sizeBytes: number): void {
