@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { mountLoopFilesystem } from './harness/loop-fs.ts';
@@ -60,6 +61,53 @@ t.test('a source whose disk is not mounted is not published as a good run', asyn
   rmSync(`${disk.folder}/folder 0`, { recursive: true });
   await disk.mount();
   t.equal((await world.backup()).files.unchanged, first.files.total);
+});
+
+t.test('a storage whose disk is not mounted gets no run beside it', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  await using world = await makeWorld({ kind: 'local' });
+  await world.configure({ account: disk.folder });
+  writeSampleTree(world.source, { files: 20 });
+  await world.backup();
+  await disk.unmount();
+  const refused = await world.expect(['backup', '--json'], 1);
+  t.match(refused.stderr, disk.folder);
+  t.match(refused.stderr, /mounted.*--allow-empty/s);
+  t.same(completeRuns(disk.folder), []);
+  t.match((await world.expect(['doctor'], 1)).stdout, /FAIL +runs: .*holds no run any more/);
+  await disk.mount();
+  t.match((await world.backup()).files, { unchanged: 20 });
+});
+
+t.test('a storage that was set up anew takes a first run when that is said', async (t) => {
+  await using world = await makeWorld();
+  writeSampleTree(world.source, { files: 20 });
+  await world.backup();
+  execFileSync('sh', ['-c', 'rm -rf "$1"/* "$1"/.bakker', 'sh', world.storage]);
+  await world.expect(['backup', '--json'], 1);
+  t.match(await world.backup(['--allow-empty']), { parent: null, files: { total: 20 } });
+  t.match((await world.backup()).files, { unchanged: 20 });
+});
+
+t.test('another account may be empty', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 20 });
+  await world.backup();
+  mkdirSync(`${world.bakker.folder}/other storage`);
+  await world.configure({ account: `${world.bakker.folder}/other storage` });
+  t.equal((await world.backup()).parent, null);
+});
+
+t.test('a local storage that lies in a source is left out, not backed up into itself', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 20 });
+  const inside = `${world.source}/backups`;
+  mkdirSync(inside);
+  await world.configure({ account: inside });
+  const first = await world.backup();
+  t.match(first.files, { total: 20 });
+  t.match((await world.backup()).files, { total: 20, unchanged: 20 });
+  t.match((await world.expect(['backup', '--dry-run'])).stderr, /backups: left out but for itself/);
 });
 
 t.test('a source that never was there is a mistake in the configuration that is named', async (t) => {

@@ -7,6 +7,7 @@ import { CodedError } from '@bakker/command-line';
 export const EXIT_STATUS = {
   RUN_FAILED: 1,
   SOURCE_SUSPICIOUS: 1,
+  STORAGE_SUSPICIOUS: 1,
   RUN_NOT_FOUND: 1,
   PATH_NOT_FOUND: 1,
   RESTORE_FAILED: 1,

@@ -2,6 +2,8 @@ import { escapeName } from '@bakker/command-line';
 import type { ManifestHeader, SourceFilesystem } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
 import type { SourceRules } from '../ports/source-tree.ts';
+import type { LastRuns } from '../ports/state-folder.ts';
+import type { StoredRun } from '../ports/storage-account.ts';
 import type { Tally } from './tally.ts';
 
 const ALLOW = 'if this is meant, run bakker backup --allow-empty once';
@@ -32,6 +34,29 @@ export function refuseLostMounts(options: {
       },
     );
   }
+}
+
+/**
+ * Retention never takes the last run: an account without any, where one went before, is not what it was. Mostly its disk is
+ * not mounted, and a run would go to the one below.
+ * @throws AgentError STORAGE_SUSPICIOUS
+ */
+export function refuseEmptiedStorage({
+  runs,
+  address,
+  last,
+}: {
+  runs: readonly StoredRun[];
+  address: string;
+  last: LastRuns;
+}): void {
+  if (last.lastSuccess === undefined || last.address !== address) return;
+  if (runs.some(({ state }) => state === 'complete')) return;
+  throw new AgentError(
+    'STORAGE_SUSPICIOUS',
+    `${address} holds no run any more, and ${last.lastSuccess.run} went there; nothing was published`,
+    { hint: `look whether its disk is mounted there; ${ALLOW}` },
+  );
 }
 
 /** Files of each source, counted by the entries that pass. */

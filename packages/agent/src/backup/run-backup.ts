@@ -12,6 +12,7 @@ import type { Encryption } from '../sealed/encryption.ts';
 import { asksToFreeze } from '../config/freezing.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
 import { chooseParent } from './choose-parent.ts';
+import { refuseEmptiedStorage } from './guards.ts';
 import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { ScanAhead } from './scan-ahead.ts';
@@ -185,7 +186,7 @@ async function attempt(
   const encryption = await options.encryption?.();
   stages.begin('connecting');
   progress.stage('connecting');
-  const problems = new Problems(onWarning);
+  const problems = new Problems(onWarning, { tellsSkipped: options.dryRun });
   // A dry run lets nothing stand still: it looks at the live files.
   const freezes = (config: Config): boolean => !options.dryRun && asksToFreeze(config);
   const preparing = freezes(options.config) ? undefined : prepareScan(options.config, { source, problems });
@@ -201,6 +202,8 @@ async function attempt(
   stages.begin('preparing');
   const asked = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
+  if (!options.allowEmpty)
+    refuseEmptiedStorage({ runs, address: account.address, last: await state.lastRuns() });
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
   const parent = await chooseParent({ runs, account, state, damaged, encryption, onWarning });
   const begun = await beginning;
@@ -221,6 +224,7 @@ async function attempt(
       finishedAtMs: clock.nowMs(),
       frozen: undefined,
       isRetiredByStorage: false,
+      address: account.address,
     };
   }
   if (freezes(asked)) {
@@ -274,7 +278,8 @@ async function prepareScan(
   { source, problems }: { source: SourceTree; problems: Problems },
 ): Promise<{ plan: ScanPlan; survey: SourceSurvey }> {
   const sources = await source.expand(config.sources, config.excludes);
-  const plan: ScanPlan = { sources, onProblem: (problem) => problems.add(problem) };
+  const leavesOut = config.account.kind === 'local' ? Buffer.from(config.account.folder) : undefined;
+  const plan: ScanPlan = { sources, leavesOut, onProblem: (problem) => problems.add(problem) };
   return { plan, survey: await source.survey(plan) };
 }
 
@@ -308,7 +313,7 @@ async function unremembered(
 }
 
 async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: number): Promise<void> {
-  const { report, finishedAtMs, frozen, isRetiredByStorage } = written;
+  const { report, finishedAtMs, frozen, isRetiredByStorage, address } = written;
   const run = parseRunName(report.run ?? '');
   if (!run || report.status === 'skipped')
     throw new Error(`a report of an unknown run ${String(report.run)}`);
@@ -323,6 +328,7 @@ async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: nu
       exitStatus: report.status === 'partial' ? 3 : 0,
       message: report.status,
     },
+    address,
     // a frozen retention stays so until somebody thaws it
     frozen: isRetiredByStorage ? frozen : (before.frozen ?? frozen),
   };

@@ -75,6 +75,8 @@ export interface WrittenRun {
   readonly frozen: LastRuns['frozen'];
   /** Whether the storage retires runs: then it alone says whether they are frozen. */
   readonly isRetiredByStorage: boolean;
+  /** Of the account that it went to. */
+  readonly address: string;
 }
 
 /** Scans, compares and pushes against `parent`, and publishes. One attempt over one connection. */
@@ -202,7 +204,8 @@ export async function writeRun(
     ...describeFrozen(options.frozen),
     warnings,
   };
-  if (options.dryRun) return { report, finishedAtMs, frozen: ownFreeze, isRetiredByStorage };
+  const { address } = account;
+  if (options.dryRun) return { report, finishedAtMs, frozen: ownFreeze, isRetiredByStorage, address };
 
   stages.begin('publishing');
   progress.stage(`publishing ${writer.run}`);
@@ -275,6 +278,7 @@ export async function writeRun(
     finishedAtMs,
     frozen: isRetiredByStorage ? frozenThere && { ...frozenThere, isAtStorage: true } : ownFreeze,
     isRetiredByStorage,
+    address,
   };
 }
 

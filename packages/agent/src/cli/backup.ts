@@ -52,7 +52,10 @@ export const backup: Command<BackupArgs, Backup> = {
     'dry-run': { type: 'boolean', describe: 'compare and count, send nothing' },
     force: { type: 'boolean', describe: 'make a run even if the last one is younger than "interval"' },
     checksum: { type: 'boolean', describe: 'read every file instead of trusting size, times and inode' },
-    'allow-empty': { type: 'boolean', describe: 'accept sources that are empty where they were not' },
+    'allow-empty': {
+      type: 'boolean',
+      describe: 'accept sources, or a storage, that are empty where they were not',
+    },
     ...LIMIT_FLAGS,
     ...TIMINGS_FLAG,
     'identity-key': {

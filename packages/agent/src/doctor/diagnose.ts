@@ -107,7 +107,9 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   if (reached === undefined) return findings;
   await look('settings', async () => checkStorageConfig(known, await reached.agentConfig()));
   await look('storage abilities', () => checkAbilitiesAndClock(reached));
-  await look('runs', () => checkRuns(reached));
+  await look('runs', async () =>
+    checkRuns(reached, await (await tools.state()).lastRuns().catch(() => undefined)),
+  );
   await look('storage space', () => checkSpace(reached));
   return findings;
 }

@@ -1,5 +1,7 @@
+import { refuseEmptiedStorage } from '../backup/guards.ts';
 import { missingAbilities } from '../enrol/check-abilities.ts';
 import { AgentError } from '../errors.ts';
+import type { LastRuns } from '../ports/state-folder.ts';
 import type { StorageAccount, StorageSide } from '../ports/storage-account.ts';
 import { failed, ok, warn, type Finding } from './finding.ts';
 import { inGibibytes } from './sizes.ts';
@@ -72,8 +74,10 @@ function clockFinding(skewMs: number): Finding {
   );
 }
 
-export async function checkRuns(account: StorageAccount): Promise<Finding[]> {
+/** @param last - what this server remembers; undefined if it can't be read */
+export async function checkRuns(account: StorageAccount, last: LastRuns | undefined): Promise<Finding[]> {
   const runs = await account.listRuns();
+  if (last) refuseEmptiedStorage({ runs, last, address: account.address });
   const complete = runs.filter(({ state }) => state === 'complete');
   const newest = complete.at(-1);
   if (newest === undefined) return [ok('runs', 'none yet')];

@@ -14,6 +14,8 @@ export interface SourceProblem {
 /** What to read: already resolved sources and rules. */
 export interface ScanPlan {
   readonly sources: readonly SourceRules[];
+  /** Absolute; a folder that is kept without what is in it: where the runs go. */
+  readonly leavesOut?: Buffer | undefined;
   readonly onProblem: (problem: SourceProblem) => void;
 }
 

@@ -22,6 +22,8 @@ export interface LastRuns {
         readonly message: string;
       }
     | undefined;
+  /** Of the account that the last success went to. */
+  readonly address?: string | undefined;
   /** Why retention stands still; undefined when it does not. */
   readonly frozen:
     | {

@@ -1,4 +1,4 @@
-import { closeSync, constants, readlinkSync } from 'node:fs';
+import { closeSync, constants, readlinkSync, realpathSync } from 'node:fs';
 import { ManifestError } from '@bakker/impl-format';
 import type { Entry, FileFacts } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
@@ -48,6 +48,8 @@ export class TreeWalk implements Disposable {
   readonly #filesystems: FilesystemTable;
   readonly #names: NameService;
   readonly #earlier: EarlierEntries | undefined;
+  /** Relative, as entries have it. */
+  readonly #leftOut: Buffer | undefined;
   readonly #root: FolderHandle;
   readonly #stack: FolderFrame[] = [];
   readonly #withoutXattrs = new Set<number>();
@@ -62,6 +64,7 @@ export class TreeWalk implements Disposable {
 
   constructor(plan: ScanPlan, ports: WalkPorts) {
     this.#onProblem = plan.onProblem;
+    this.#leftOut = plan.leavesOut && realPath(plan.leavesOut).subarray(1);
     this.#filesystems = ports.filesystems;
     this.#names = ports.names;
     this.#earlier = ports.earlier;
@@ -214,7 +217,7 @@ export class TreeWalk implements Disposable {
     const { frame, folder, path, stat, node, name } = found;
     if (stat.device !== frame.device) this.#filesystems.meet(stat.device, absolute(path), frame.device);
     const attributes = this.#attributes(found);
-    let source = this.#staysOut(found) ? undefined : found.source;
+    let source = this.#staysOut(found) || this.#isLeftOut(path) ? undefined : found.source;
     let names: readonly string[] = node === undefined ? [] : onTheWay(node);
     let unreadable: string | undefined;
     writeCName(name, this.#cName);
@@ -261,6 +264,12 @@ export class TreeWalk implements Disposable {
   #staysOut({ frame, stat, source, node }: Found): boolean {
     if (node?.source !== undefined || stat.device === frame.device) return false;
     return source === undefined || source.rules.oneFilesystem || this.#filesystems.isPseudo(stat.device);
+  }
+
+  #isLeftOut(path: Buffer): boolean {
+    if (this.#leftOut?.equals(path) !== true) return false;
+    this.#skipped(path, 'storage', 'left out but for itself: the runs go there');
+    return true;
   }
 
   #attributes({ folder, name, path, stat }: Pick<Found, 'folder' | 'name' | 'path' | 'stat'>): Attributes {
@@ -393,6 +402,14 @@ function noFacts(): FileFacts {
     filesystem: 0,
     linkCount: 0,
   };
+}
+
+function realPath(path: Buffer): Buffer {
+  try {
+    return realpathSync(path, 'buffer');
+  } catch {
+    return path;
+  }
 }
 
 function absolute(path: Buffer): Buffer {

@@ -8,6 +8,7 @@ export function decodeLastRuns(text: string | undefined): LastRuns {
     lastSuccess: decodeSuccess(asObject(value['lastSuccess'])),
     lastAttempt: decodeAttempt(asObject(value['lastAttempt'])),
     frozen: decodeFrozen(asObject(value['frozen'])),
+    ...(typeof value['address'] === 'string' ? { address: value['address'] } : {}),
   };
 }
 
