@@ -125,6 +125,37 @@ t.test('--delete asks; with --yes the target becomes exactly the run', async (t)
   t.same(await compareTrees(world.source, there), []);
 });
 
+t.test('--delete asks before a folder makes way for a file, and a dry run shows it', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'from the run');
+  writeFileSync(`${world.source}/other`, 'from the run, too');
+  await world.backup();
+  const target = `${world.bakker.folder}/out`;
+  const there = `${target}${world.source}`;
+  mkdirSync(`${there}/file/below`, { recursive: true });
+  writeFileSync(`${there}/file/below/precious`, 'precious');
+  const args = ['restore', '--to', target];
+  const isThere = () => existsSync(`${there}/file/below/precious`);
+
+  const dry = await world.expect([...args, '--delete', '--dry-run']);
+  t.match(dry.stdout, /^delete +.*\/file$/m);
+  t.match(dry.stdout, /would write 2 files \(29 B\).*, 3 paths deleted/);
+  t.match((await world.expect([...args, '--delete'], 1)).stderr, /Delete 3 paths/);
+  t.match((await world.expect([...args, '--dry-run'], 1)).stdout, /not empty is in the way/);
+  t.match((await world.expect(args, 1)).stdout, /not empty is in the way/);
+  t.ok(isThere(), 'nothing of this removed it');
+  await world.expect([...args, '--delete', '--yes']);
+  t.same(await compareTrees(world.source, there), []);
+});
+
+t.test('a target that can be made nowhere is said at once', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'file');
+  await world.backup();
+  for (const target of ['/proc/none', '/proc/none/below', `${world.source}/file/below`])
+    t.match((await world.expect(['restore', '--to', target], 1)).stderr, target);
+});
+
 t.test('--dry-run names what would be restored and writes nothing', async (t) => {
   await using world = await makeWorld({ kind: 'local' });
   writeSampleTree(world.source, { files: 10 });

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { AgentError } from '../errors.ts';
 import type { RestoreTarget, TargetFolder, TargetTree } from '../ports/restore-target.ts';
 import { hasCode, openFolder, openFolderBeneath, openNameService } from '@bakker/linux';
@@ -21,7 +21,7 @@ export function openRestoreTarget(): RestoreTarget {
 function openTree(path: string, { create }: { readonly create: boolean }): TargetTree | undefined {
   const absolute = resolve(path);
   try {
-    if (create) mkdirSync(absolute, { recursive: true });
+    if (create) makeFolders(absolute);
     return new LocalTree(absolute, openFolder(Buffer.from(absolute)));
   } catch (error) {
     if (!create && hasCode(error, 'ENOENT')) return undefined;
@@ -29,6 +29,18 @@ function openTree(path: string, { create }: { readonly create: boolean }): Targe
       hint: 'name a folder that this user may write to with --to',
       cause: error,
     });
+  }
+}
+
+/** With those above it. Node's own way goes round for ever where a folder that is there takes none (`/proc`, an automount). */
+function makeFolders(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return;
+    if (!hasCode(error, 'ENOENT') || dirname(path) === path) throw error;
+    makeFolders(dirname(path));
+    mkdirSync(path);
   }
 }
 

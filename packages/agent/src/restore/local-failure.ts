@@ -11,6 +11,9 @@ const HOPELESS: Readonly<Record<string, string>> = {
   ENOMEM: 'no memory is left',
 };
 
+/** Why a folder does not give way. */
+export const NOT_EMPTY = 'a folder that is not empty is in the way; --delete would remove it (ENOTEMPTY)';
+
 const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'not permitted',
@@ -19,7 +22,6 @@ const REASONS: Readonly<Record<string, string>> = {
   EILSEQ: 'this file system does not take the name',
   ELOOP: 'a symlink is in the way',
   ENOTDIR: 'something that is no folder is in the way',
-  ENOTEMPTY: 'a folder that is not empty is in the way; --delete would remove it',
   EISDIR: 'a folder is in the way',
   EEXIST: 'something else took the name meanwhile',
   EBUSY: 'it is in use as a mount point',
@@ -43,5 +45,6 @@ export function reasonOf(error: unknown): string {
       cause: error,
     });
   }
+  if (code === 'ENOTEMPTY') return NOT_EMPTY;
   return `${REASONS[code] ?? 'the system refused it'} (${code})`;
 }

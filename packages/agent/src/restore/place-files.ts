@@ -7,7 +7,7 @@ import { decide, type Decision } from './decide.ts';
 import { FileFetcher, type Fetched } from './fetch-files.ts';
 import type { FolderNode, FolderWalk } from './folder-walk.ts';
 import { LinkGroups, type LinkGroup } from './link-groups.ts';
-import { reasonOf } from './local-failure.ts';
+import { NOT_EMPTY, reasonOf } from './local-failure.ts';
 import { unreadable } from './place-folders.ts';
 import type { RestoreContext } from './restore-job.ts';
 
@@ -91,8 +91,7 @@ export class FilePlacer implements Disposable {
     const name = baseName(entry.path);
     const existing = this.#inspect(node, name);
     if (leader === undefined) {
-      report.plan(entry.path, existing === undefined ? 'create' : 'replace');
-      report.files++;
+      this.#plan({ entry, node, name, existing });
       return true;
     }
     if (existing?.inode === leader.item.inode && existing.filesystem === leader.item.filesystem) {
@@ -105,8 +104,7 @@ export class FilePlacer implements Disposable {
       return true;
     }
     if (job.isDryRun || node.folder === undefined) {
-      report.plan(entry.path, existing === undefined ? 'create' : 'replace');
-      report.files++;
+      this.#plan({ entry, node, name, existing });
       return true;
     }
     try {
@@ -152,11 +150,28 @@ export class FilePlacer implements Disposable {
       }
       if (decision === 'same' && this.#keepSame(place)) return true;
       if (!job.isDryRun) return this.#make(place);
-      this.#context.report.plan(entry.path, existing === undefined ? 'create' : 'replace');
-      this.#context.report.files++;
+      if (!this.#plan(place)) return false;
+      this.#context.report.bytes += entry.sizeBytes;
       return true;
     });
     if (isThere !== undefined) done(isThere);
+  }
+
+  /** Says what would be done, a folder that would give way included. False if it would not. */
+  #plan({ entry, node, name, existing }: Pick<Place, 'entry' | 'node' | 'name' | 'existing'>): boolean {
+    const { job, report } = this.#context;
+    const deleted = existing?.type === 'directory' ? (node.folder?.count(name) ?? 0) : 0;
+    if (deleted > 1 && !job.deletes) {
+      report.failed.add(entry.path, NOT_EMPTY);
+      return false;
+    }
+    if (deleted > 0 && job.deletes) {
+      report.plan(entry.path, 'delete');
+      report.deleted += deleted;
+    }
+    report.plan(entry.path, existing === undefined ? 'create' : 'replace');
+    report.files++;
+    return true;
   }
 
   /** True if what is there may stay, with its attributes put right. */
