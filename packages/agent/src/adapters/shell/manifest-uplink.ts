@@ -1,6 +1,7 @@
 import { MANIFEST_PIECE, ManifestDeltaEncoder, VERB } from '@bakker/impl-format';
 import type { ManifestFollower } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
+import { ParentChanged } from '../../ports/storage-account.ts';
 import { ManifestDiffers } from './verb-client.ts';
 import type { VerbClient } from './verb-client.ts';
 
@@ -113,8 +114,11 @@ export class ManifestUplink implements ManifestFollower {
   }
 }
 
-/** About what was told, not about the line or the disk. */
+/**
+ * About what was told, not about the line or the disk. The parent can't change under a run: a line that it does not have was
+ * named because the file was found in an older run.
+ */
 function isRefusal(error: unknown): boolean {
-  if (error instanceof ManifestDiffers) return true;
+  if (error instanceof ManifestDiffers || error instanceof ParentChanged) return true;
   return error instanceof AgentError && (error.code === 'STORAGE_REFUSED' || error.code === 'STORAGE_UNFIT');
 }
