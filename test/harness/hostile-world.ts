@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { RawSftp, REPLY, string, u64, u8, wordsOf } from './raw-sftp.ts';
+import { RawSftp, REPLY, string, u32, u64, u8, wordsOf } from './raw-sftp.ts';
 import type { RawTarget } from './raw-sftp.ts';
 import type { StorageMachine } from './storage-machine.ts';
 
@@ -41,7 +41,12 @@ export async function provisionAccount(machine: StorageMachine, size = '20G'): P
 export type Files = Readonly<Record<string, string | Buffer>>;
 
 export function putBody(path: string | Buffer, content: string | Buffer, flags = 0): Buffer {
-  return Buffer.concat([string(path), u64(1_700_000_000_000_000_000n), u8(flags), string(content)]);
+  return Buffer.concat([
+    u32(1),
+    ...[string(path), u64(1_700_000_000_000_000_000n), u8(flags)],
+    // the only content, so that its length is the string's
+    string(content),
+  ]);
 }
 
 export function script(write: (script: TreeScriptEncoder) => void): Buffer {

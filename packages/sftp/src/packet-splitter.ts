@@ -10,6 +10,8 @@ export class PacketSplitter {
   buffer: Buffer = NOTHING;
   start = 0;
   end = 0;
+  /** Whether `buffer` is memory of this packet alone. */
+  isOwn = false;
   readonly #maxPacketBytes: number;
   #chunk: Buffer = NOTHING;
   #at = 0;
@@ -54,6 +56,7 @@ export class PacketSplitter {
       return this.#exhausted();
     }
     this.#at = start + packetBytes;
+    this.isOwn = false;
     return this.#found(chunk, start, this.#at);
   }
 
@@ -75,6 +78,7 @@ export class PacketSplitter {
     this.#partialFilled += taken;
     if (this.#partialFilled < partial.length) return this.#exhausted();
     this.#partial = undefined;
+    this.isOwn = partial.length === partial.buffer.byteLength;
     return this.#found(partial, 0, partial.length);
   }
 

@@ -7,6 +7,7 @@ import { ContentPool } from './source/content-pool.ts';
 import type { FilesystemTable } from './source/filesystem-table.ts';
 import { openFile, readWhole, type ReadPorts } from './source/source-file.ts';
 import { LIVE_VIEW, type SourceView } from './source/source-view.ts';
+import { ThreadReader } from './source/small-file-reader.ts';
 import { surveySources } from './source/survey.ts';
 import { TreeWalk } from './source/tree-walk.ts';
 import { stages } from '../timings/stages.ts';
@@ -49,6 +50,14 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
     recycle: (content) => {
       pool.give(content);
     },
+    openReader: () =>
+      new ThreadReader({
+        root,
+        readAnew: (entry) => readWhole(entry, ports()),
+        recycle: (content) => {
+          pool.give(content);
+        },
+      }),
     hasFolder: (path) => {
       try {
         openFolderBeneath(root, path)[Symbol.dispose]();

@@ -6,7 +6,7 @@ import type { LargeFiles } from '../blocks/large-files.ts';
 import { StoredOtherwise } from '../ports/storage-account.ts';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { Naming, Sealing } from '../sealed/sealing.ts';
-import type { SourceProblem, SourceTree } from '../ports/source-tree.ts';
+import type { SmallFileReader, SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import { LARGE_FILE_BYTES, contentBudgets } from './budget.ts';
 import type { Budget } from './budget.ts';
 import { compareEntries, isMetadataEqual } from './compare.ts';
@@ -36,6 +36,7 @@ const ENTRIES_A_CHECK = 64;
 export interface PusherOptions {
   readonly writer: RunWriter;
   readonly source: SourceTree;
+  readonly reader: SmallFileReader;
   readonly parent: string | undefined;
   /** Opened when the first file needs it: a run in which nothing changed never does. */
   readonly knownContents: () => Promise<KnownContents>;
@@ -273,7 +274,10 @@ export class Pusher {
     return room ? room.then(read) : read();
   }
 
-  /** Found by its inode, and unchanged since before the parent was made: its line there differs in the path alone. */
+  /**
+   * Found by its inode, and unchanged since before the parent was made: its line there differs in the path alone. That the
+   * parent has no such line, because the file was left out of it, is noticed where the lines are put together.
+   */
   #asMoved(now: Entry, { place, sha256, sealedBytes }: Located): Entry {
     if (now.stored.kind !== 'own' || !this.#options.isSettled(now.ctimeNs)) return now;
     return markMoved({ ...now, sha256, ...sealedAs(sealedBytes) }, place.path);
@@ -307,15 +311,48 @@ export class Pusher {
   }
 
   #readSmall(slot: Slot<WrittenEntry>, known: KnownContents, now: Entry, before: Entry | undefined): void {
-    const whole = this.#trying(slot, now, () => this.#transfer.readWhole(now));
-    if (!whole) return;
-    const { entry, content } = whole;
-    if (this.#placeFound(slot, known, entry, before)) return this.#transfer.drop(content);
-    this.#countRead(entry, before);
-    this.#small.take(content.length);
-    const upload = this.#transfer.sendWhole(entry, content).finally(() => this.#small.give(content.length));
-    known.sending(entry, upload);
-    this.#settle(upload.then((arrived) => this.#arrived(slot, known, arrived)));
+    const located = this.#placeSmall(slot, known, now, before);
+    if (now.linkCount > 1) this.#startGroup(known, now, located);
+    this.#settle(located);
+  }
+
+  async #placeSmall(
+    slot: Slot<WrittenEntry>,
+    known: KnownContents,
+    now: Entry,
+    before: Entry | undefined,
+  ): Promise<Located | undefined> {
+    this.#small.take(now.sizeBytes);
+    try {
+      const { entry, content } = await this.#transfer.readSmall(now);
+      const found = this.#placeFound(slot, known, entry, before);
+      if (found) {
+        this.#transfer.drop(content);
+        return await found;
+      }
+      this.#countRead(entry, before);
+      const upload = this.#transfer.sendSmall(entry, content);
+      known.sending(entry, upload);
+      const arrived = await upload;
+      this.#arrived(slot, known, arrived);
+      return toLocated(arrived);
+    } catch (error) {
+      this.#unreadableOrThrow(slot, now, error);
+      return undefined;
+    } finally {
+      this.#small.give(now.sizeBytes);
+    }
+  }
+
+  /** Other names of an inode that is being read wait for it. */
+  #startGroup(known: KnownContents, now: Entry, located: Promise<Located | undefined>): void {
+    known.startGroup(
+      now,
+      located.then((found) => {
+        if (found) return found;
+        throw new Error('it is not in this run');
+      }),
+    );
   }
 
   #readLarge(
@@ -325,13 +362,7 @@ export class Pusher {
     before: Entry | undefined,
   ): Promise<unknown> {
     const located = this.#placeLarge(slot, known, now, before);
-    known.startGroup(
-      now,
-      located.then((found) => {
-        if (found) return found;
-        throw new Error('it is not in this run');
-      }),
-    );
+    this.#startGroup(known, now, located);
     return located;
   }
 
@@ -581,8 +612,8 @@ export class Pusher {
     budget.take(heldBytes);
     try {
       if (!isSmall) return await this.#transfer.sendLarge(now, undefined);
-      const { entry, content } = this.#transfer.readWhole(now);
-      return await this.#transfer.sendWhole(entry, content);
+      const { entry, content } = await this.#transfer.readSmall(now);
+      return await this.#transfer.sendSmall(entry, content);
     } finally {
       budget.give(heldBytes);
     }
@@ -628,15 +659,6 @@ export class Pusher {
       content: 'changed',
     } as const;
     this.#options.tally.count(now, before ? outcomes[difference] : 'new');
-  }
-
-  #trying<T>(slot: Slot<WrittenEntry>, now: Entry, read: () => T): T | undefined {
-    try {
-      return read();
-    } catch (error) {
-      this.#unreadableOrThrow(slot, now, error);
-      return undefined;
-    }
   }
 
   #unreadableOrThrow(slot: Slot<WrittenEntry>, now: Entry, error: unknown): void {

@@ -1,5 +1,4 @@
 import type { Entry, Stored } from '@bakker/impl-format';
-import { hash } from 'node:crypto';
 import type { BlockPrints, Verdict } from '../blocks/block-diff.ts';
 import type { Block } from '../blocks/block-feed.ts';
 import type { LargeFiles } from '../blocks/large-files.ts';
@@ -14,11 +13,10 @@ import type {
   RunWriter,
   StoredPlace,
 } from '../ports/storage-account.ts';
-import type { SourceProblem, SourceTree, WholeFile } from '../ports/source-tree.ts';
+import type { SmallFileReader, SourceProblem, SourceTree } from '../ports/source-tree.ts';
 import type { SealedPatch, Sealing, StoredFile } from '../sealed/sealing.ts';
 import { hashedPieces } from './hashed-pieces.ts';
 import { LONG_PATHS_FOLDER_PATH, storedPath } from './stored-place.ts';
-import { stages } from '../timings/stages.ts';
 
 /** Files up to this size are read in one call and sent in one request: OpenSSH takes 255 KiB in one. */
 export const WHOLE_FILE_BYTES = 255 * 1024;
@@ -76,6 +74,7 @@ export interface PatchOptions {
 export class Transfer {
   readonly #writer: RunWriter;
   readonly #source: SourceTree;
+  readonly #reader: SmallFileReader;
   readonly #onProblem: (problem: SourceProblem) => void;
   readonly #sealing: Sealing | undefined;
   readonly #sealedAtS: number;
@@ -84,47 +83,44 @@ export class Transfer {
   constructor(options: {
     writer: RunWriter;
     source: SourceTree;
+    reader: SmallFileReader;
     onProblem: (problem: SourceProblem) => void;
     sealing?: Sealing | undefined;
   }) {
     this.#writer = options.writer;
     this.#source = options.source;
+    this.#reader = options.reader;
     this.#onProblem = options.onProblem;
     this.#sealing = options.sealing;
     this.#sealedAtS = Math.floor(Date.now() / 1000);
   }
 
   /** Reads a small file. @throws the errno error of the source */
-  readWhole(now: Entry): { entry: HashedEntry; content: Buffer } {
-    const whole: WholeFile = this.#source.readWhole(now);
-    const entry = finished(
-      whole.entry,
-      now.stored,
-      stages.doing('read', () => hash('sha256', whole.content, 'buffer')),
-      whole.isChanging,
-    );
-    if (whole.isChanging) this.#reportChanging(entry);
-    return { entry, content: whole.content };
+  async readSmall(now: Entry): Promise<{ entry: HashedEntry; content: Buffer }> {
+    const { entry: read, content, sha256, isChanging } = await this.#reader.read(now);
+    const entry = finished(read, now.stored, sha256, isChanging);
+    if (isChanging) this.#reportChanging(entry);
+    return { entry, content };
   }
 
-  /** Lets go of what `readWhole` read. */
+  /** Lets go of what `readSmall` read. */
   drop(content: Buffer): void {
-    this.#source.recycle(content);
+    this.#reader.recycle(content);
   }
 
-  /** Sends what `readWhole` read, and lets go of it. */
-  async sendWhole(entry: HashedEntry, content: Buffer): Promise<Arrived> {
+  /** Sends what `readSmall` read, and lets go of it. */
+  async sendSmall(entry: HashedEntry, content: Buffer): Promise<Arrived> {
     if (this.#sealing) return this.#sendSealed(this.#sealing, entry, content);
     const path = entry.stored.kind === 'own' ? entry.path : await this.#pathFor(entry);
     await this.#writer.file(path, content, { ...aboutNewFile(entry), sha256: entry.sha256 });
-    this.#source.recycle(content);
+    this.#reader.recycle(content);
     return { entry, place: { folder: this.#writer.folder, path } };
   }
 
   async #sendSealed(sealing: Sealing, entry: HashedEntry, content: Buffer): Promise<Arrived> {
     const path = entry.stored.kind === 'own' ? (entry.stored.at ?? entry.path) : await this.#pathFor(entry);
     const sealed = sealing.whole(content);
-    this.#source.recycle(content);
+    this.#reader.recycle(content);
     await this.#writer.file(path, sealed, this.#aboutSealed());
     return { entry: { ...entry, sealedBytes: sealed.length }, place: { folder: this.#writer.folder, path } };
   }

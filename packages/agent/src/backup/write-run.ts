@@ -129,8 +129,10 @@ export async function writeRun(
   const mountPoints = survey.filesystems.map(({ mountPoint }) => mountPoint);
   const earlier =
     options.ahead?.earlier ?? (before && new ParentEntries(before.cursor(), before.header.startedAtMs));
+  await using reader = source.openReader();
   const pusher = new Pusher({
     writer,
+    reader,
     mayKeep: options.mayKeep && linked !== undefined && sealed?.mayKeep !== false,
     sealing: sealed?.sealing,
     naming: sealed?.naming,

@@ -46,6 +46,19 @@ export interface WholeFile {
   readonly isChanging: boolean;
 }
 
+/** A small file read whole, with the SHA-256 of what was read. */
+export interface HashedFile extends WholeFile {
+  readonly sha256: Buffer;
+}
+
+/** Reads and hashes small files beside what the caller does. Disposing it waits for what is under way. */
+export interface SmallFileReader extends AsyncDisposable {
+  /** As `SourceTree.readWhole`. @throws the errno error */
+  read(entry: Entry): Promise<HashedFile>;
+  /** Takes back content that nobody looks at any more, for other files. */
+  recycle(content: Buffer): void;
+}
+
 /** A piece of a large file's data; holes are passed over. */
 export interface SourcePiece extends Extent {
   readonly bytes: Buffer;
@@ -123,6 +136,8 @@ export interface SourceTree {
   readWhole(entry: Entry): WholeFile;
   /** Takes back the content of a `WholeFile` that nobody looks at any more, for the next one. */
   recycle(content: Buffer): void;
+  /** For many small files: as `readWhole` for each, on another thread. */
+  openReader(): SmallFileReader;
   /** Whether there is a folder at this path (relative to `/`) now. */
   hasFolder(path: Buffer): boolean;
   /** @throws the errno error */

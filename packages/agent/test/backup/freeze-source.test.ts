@@ -115,6 +115,7 @@ function tree(): SourceTree {
     scan: absent,
     readWhole: absent,
     recycle: absent,
+    openReader: absent,
     hasFolder: absent,
     openFile: absent,
   };

@@ -8,7 +8,7 @@ import { LargeFiles } from '../../src/blocks/large-files.ts';
 import type { BlockPrints } from '../../src/blocks/block-diff.ts';
 import { Transfer } from '../../src/backup/transfer.ts';
 import type { BlockMemory } from '../../src/ports/state-folder.ts';
-import type { OpenSourceFile, SourceTree } from '../../src/ports/source-tree.ts';
+import type { OpenSourceFile, SmallFileReader, SourceTree } from '../../src/ports/source-tree.ts';
 import type { FileSink, PatchSink, RunWriter } from '../../src/ports/storage-account.ts';
 import { openExtents } from '../../src/sealed/open-content.ts';
 import { sealRun } from '../../src/sealed/seal-run.ts';
@@ -167,6 +167,9 @@ function newSink(stored: Stored): FileSink {
   };
 }
 
+/** Only small files are read by it. */
+const UNUSED = {} as SmallFileReader;
+
 function sourceOf(content: Content, pieceBytes: number, whileRead: (pass: number) => void): SourceTree {
   let passes = 0;
   const open = (): OpenSourceFile => {
@@ -270,7 +273,13 @@ for (const isSealed of [false, true])
                 const source = sourceOf(content, pieceBytes, (pass) => {
                   if (pass === 1 && whileRead) apply(content, whileRead);
                 });
-                const transfer = new Transfer({ writer, source, sealing, onProblem: () => undefined });
+                const transfer = new Transfer({
+                  writer,
+                  source,
+                  reader: UNUSED,
+                  sealing,
+                  onProblem: () => undefined,
+                });
                 const blocks = before && large.blocksOf(before);
                 let entry: Entry & { sha256: Buffer };
                 if (!blocks) {

@@ -92,6 +92,36 @@ t.test('a storage that stored other bytes than were sent is found out', async (t
   );
 });
 
+t.test('files that come at once go in one message, and each is held to its own hash', async (t) => {
+  const messages: Buffer[] = [];
+  const hashes = (...contents: string[]) =>
+    Buffer.concat(contents.map((content) => createHash('sha256').update(content).digest()));
+  const writer = await writerOf({
+    [VERB.put]: (request) => {
+      messages.push(request.type === 'extended' ? Buffer.from(request.body) : Buffer.alloc(0));
+      return hashes('one', 'other', 'three');
+    },
+  });
+  const outcomes = await Promise.allSettled(
+    ['one', 'two', 'three'].map((name) => writer.file(Buffer.from(name), Buffer.from(name), ABOUT)),
+  );
+  t.same(
+    outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason instanceof StoredOtherwise),
+    [false, true, false],
+  );
+  t.equal(messages.length, 1);
+  t.equal(messages[0]?.toString('latin1').slice(-11), 'onetwothree', 'contents lie one behind the other');
+  const large = Buffer.alloc(200 * 1024);
+  await Promise.allSettled(['a', 'b'].map((name) => writer.file(Buffer.from(name), large, ABOUT)));
+  t.equal(messages.length, 3, 'a message is no longer than a packet may be');
+  const refusedAll = await writerOf({ [VERB.put]: refusing(14) });
+  for (const outcome of await Promise.allSettled(
+    ['a', 'b'].map((name) => refusedAll.file(Buffer.from(name), Buffer.alloc(1), ABOUT)),
+  )) {
+    t.match(outcome, { status: 'rejected', reason: { code: 'STORAGE_FULL' } });
+  }
+});
+
 t.test('refusals come out in words that the run can act on', async (t) => {
   const cases = [
     [14, { code: 'STORAGE_FULL' }],

@@ -63,8 +63,9 @@ export const MAX_GET_FILES = 256;
 /** The longest reply of `get` and of `get-many`: it has to fit in a packet. */
 export const MAX_GET_BYTES = 255 * 1024;
 
-/** The longest content of a `put`. */
+/** The most that the contents of one `put` have together, and the most files that it stores. */
 export const MAX_PUT_BYTES = 255 * 1024;
+export const MAX_PUT_FILES = 1024;
 /** The most that a tree script, or one piece of a manifest's delta, has before it is compressed. */
 export const MAX_SCRIPT_BYTES = 1024 * 1024;
 /** The most runs that one answer to `list` has. */

@@ -17,6 +17,15 @@ export interface DispatcherParts {
   readonly unreported: (cause: unknown) => void;
 }
 
+/** What came, behind its type and id. */
+export interface ReceivedPacket {
+  /** Stands behind the id. */
+  readonly reader: PacketReader;
+  readonly packetBytes: number;
+  /** Whether it lies in memory that nothing else looks at. */
+  readonly isOwnMemory: boolean;
+}
+
 /** Takes requests to the service and its replies to the writer; counts what is under way. Every request gets one reply. */
 export class Dispatcher {
   /** Promises that have not settled. */
@@ -35,13 +44,8 @@ export class Dispatcher {
     this.#closed = true;
   }
 
-  /** @param reader - stands behind the id */
-  dispatch(
-    type: number,
-    id: number,
-    { reader, packetBytes }: { reader: PacketReader; packetBytes: number },
-  ): void {
-    const request = this.#decode(type, id, reader);
+  dispatch(type: number, id: number, { reader, packetBytes, isOwnMemory }: ReceivedPacket): void {
+    const request = this.#decode(type, id, { reader, isOwnMemory });
     if (request === undefined) return;
     let reply: SftpReply | Promise<SftpReply>;
     try {
@@ -75,10 +79,14 @@ export class Dispatcher {
   }
 
   /** The request, or undefined if it was answered here because it is none. */
-  #decode(type: number, id: number, reader: PacketReader): SftpRequest | undefined {
+  #decode(
+    type: number,
+    id: number,
+    { reader, isOwnMemory }: Pick<ReceivedPacket, 'reader' | 'isOwnMemory'>,
+  ): SftpRequest | undefined {
     const { writer } = this.#parts;
     try {
-      const request = readRequest(type, reader);
+      const request = readRequest(type, reader, isOwnMemory);
       if (request === undefined) writeStatus(writer, id, STATUS.OP_UNSUPPORTED);
       return request;
     } catch (error) {

@@ -10,9 +10,14 @@ import type { SftpRequest } from './service.ts';
  * Decodes a request that stands behind its type and id. What follows its last field is passed over, as OpenSSH does.
  *
  * @returns undefined for a type that is no request
+ * @param isOwnMemory - whether the packet lies in memory of its own
  * @throws MalformedPacket if the packet ends before its contents, or they are not allowed (see SftpRequest)
  */
-export function readRequest(type: number, reader: PacketReader): SftpRequest | undefined {
+export function readRequest(
+  type: number,
+  reader: PacketReader,
+  isOwnMemory: boolean,
+): SftpRequest | undefined {
   switch (type) {
     case PACKET.OPEN:
       return { type: 'open', path: path(reader), flags: reader.u32(), attributes: attributes(reader) };
@@ -56,13 +61,13 @@ export function readRequest(type: number, reader: PacketReader): SftpRequest | u
     case PACKET.SYMLINK:
       return { type: 'symlink', target: path(reader), path: path(reader) };
     case PACKET.EXTENDED:
-      return readExtended(reader);
+      return readExtended(reader, isOwnMemory);
     default:
       return undefined;
   }
 }
 
-function readExtended(reader: PacketReader): SftpRequest {
+function readExtended(reader: PacketReader, isOwnMemory: boolean): SftpRequest {
   const bytes = reader.string();
   if (bytes.length > MAX_NAME_BYTES) throw new MalformedPacket('the name of an extension is too long');
   const name = bytes.toString('latin1');
@@ -91,7 +96,7 @@ function readExtended(reader: PacketReader): SftpRequest {
         toOffset: offset(reader),
       };
     default:
-      return { type: 'extended', name, body: reader.rest() };
+      return { type: 'extended', name, body: reader.rest(), isOwnMemory };
   }
 }
 

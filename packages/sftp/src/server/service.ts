@@ -115,6 +115,8 @@ export interface ExtendedRequest {
   readonly name: string;
   /** All that follows the name. */
   readonly body: Buffer;
+  /** Whether `body` lies in memory that nothing else looks at: it may be moved to another thread. */
+  readonly isOwnMemory: boolean;
 }
 
 /** The caller answers for the kind that the request asks for; a status fits every request. */

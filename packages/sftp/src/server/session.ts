@@ -187,14 +187,14 @@ export class Session implements SftpSession {
   }
 
   #takePacket(): void {
-    const { buffer, start, end } = this.#splitter;
+    const { buffer, start, end, isOwn } = this.#splitter;
     const reader = this.#reader;
     reader.reset(buffer, start, end);
     const type = reader.u8();
     // INIT has its version where the others have their id.
     const id = reader.u32();
     if (!this.#greeted || type === PACKET.INIT) this.#greet(type, id);
-    else this.#requests.dispatch(type, id, { reader, packetBytes: end - start });
+    else this.#requests.dispatch(type, id, { reader, packetBytes: end - start, isOwnMemory: isOwn });
   }
 
   #greet(type: number, version: number): void {

@@ -185,7 +185,7 @@ const cases: fc.Arbitrary<Case> = fc.oneof(
       const name = `verb-${suffix.toString('latin1')}`;
       return {
         ask: (client: SftpClient) => client.extended(name, body, payload),
-        seen: { type: 'extended', name, body: Buffer.concat([body, payload]) } as const,
+        seen: { type: 'extended', name, body: Buffer.concat([body, payload]), isOwnMemory: false } as const,
         reply: { type: 'extended', body: back } as const,
         answer: back,
       };
@@ -202,7 +202,11 @@ t.test('every request reaches the service as it was asked, and its reply the cli
         const { client, session } = await served((request) => {
           const [one, atOnce] = list[seen.length] ?? [];
           // Views of the input are good until the reply only.
-          seen.push(structuredClone(request));
+          // how the packet came to lie where it does is not what was asked
+          seen.push({
+            ...structuredClone(request),
+            ...(request.type === 'extended' && { isOwnMemory: false }),
+          });
           if (one === undefined) throw new Error('more came than was asked');
           return atOnce ? one.reply : Promise.resolve(one.reply);
         });
@@ -371,3 +375,21 @@ function same(left: unknown, right: unknown): boolean {
     same(fields.get(key), others.get(key)),
   );
 }
+
+t.test("memory is said to be a request's own only where nothing else lies in it", async (t) => {
+  const seen: { isOwnMemory: boolean; bodyBytes: number; memoryBytes: number }[] = [];
+  const { client } = await served((request) => {
+    if (request.type === 'extended') {
+      const { body, isOwnMemory } = request;
+      seen.push({ isOwnMemory, bodyBytes: body.length, memoryBytes: body.buffer.byteLength });
+    }
+    return OK;
+  });
+  await Promise.all(
+    [10, 200_000, 20, 250_000].map((bytes) => client.extended('x@y', Buffer.alloc(0), Buffer.alloc(bytes))),
+  );
+  t.equal(seen.length, 4);
+  for (const { isOwnMemory, bodyBytes, memoryBytes } of seen)
+    t.ok(!isOwnMemory || memoryBytes < bodyBytes + 100, `${bodyBytes} bytes in ${memoryBytes}`);
+  t.ok(seen.some(({ isOwnMemory }) => isOwnMemory));
+});

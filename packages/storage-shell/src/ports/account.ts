@@ -80,6 +80,13 @@ export interface NewFile {
   readonly flush: boolean;
 }
 
+/** A small file to be stored. */
+export interface PutFile {
+  readonly path: Buffer;
+  readonly content: Buffer;
+  readonly about: NewFile;
+}
+
 /** A file that the account has already. */
 export interface StoredFile {
   /** Name of a complete run, this run's token, or a carried one. */
@@ -90,8 +97,15 @@ export interface StoredFile {
 /** The run that a session has begun. Nothing of it reaches what is outside of its folder. */
 export interface NewRun {
   readonly begun: BeginReply;
-  /** Stores a small file. @returns SHA-256 of what was stored. @throws StorageError NAME_TAKEN, FULL, QUOTA */
-  put(path: Buffer, content: Buffer, about: NewFile): Buffer;
+  /**
+   * Stores small files: all of them, or none.
+   *
+   * @param files - at least one
+   * @param memory - all buffers of `files` are views of it; it is taken away from the caller
+   * @returns SHA-256 of what was stored of each, one behind the other
+   * @throws StorageError NAME_TAKEN, FULL, QUOTA
+   */
+  put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer>;
   /** Opens a large one. */
   create(path: Buffer, expectedBytes: number): NewLargeFile;
   /**

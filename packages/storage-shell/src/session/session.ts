@@ -85,7 +85,7 @@ export class Session implements SftpService, Disposable {
 
   #perform(operation: Operation, request: SftpRequest): SftpReply | Promise<SftpReply> {
     if (request.type !== 'extended') return this.#plain.perform(request);
-    return this.#verbs.perform(operation as Verb, request.body);
+    return this.#verbs.perform(operation as Verb, request);
   }
 
   /** Begins it now. A barrier that comes later waits for its end. */

@@ -1,7 +1,6 @@
 import {
   PROTOCOL_VERSIONS,
   MAX_GET_BYTES,
-  MAX_PUT_BYTES,
   VERB,
   encodeBeginReply,
   encodeBody,
@@ -23,6 +22,7 @@ import { BodyReader } from './body-reader.ts';
 import { getMany, runFile } from './get-files.ts';
 import type { Handles } from './handles.ts';
 import type { Rights } from './permissions.ts';
+import { readPut } from './read-put.ts';
 
 /** What verbs work on. */
 export interface VerbContext {
@@ -32,6 +32,13 @@ export interface VerbContext {
   /** `bakker-storage 0.1.0`. */
   readonly program: string;
   nowMs(): number;
+}
+
+/** What follows the name of a verb. */
+export interface VerbBody {
+  readonly body: Buffer;
+  /** Whether it lies in memory that nothing else looks at. */
+  readonly isOwnMemory: boolean;
 }
 
 /** The verbs of docs/storage-protocol.md. Whether a session may ask for one was decided before. */
@@ -48,12 +55,12 @@ export class Verbs {
   }
 
   /** Answers at once where it can. @throws StorageError, FormatProblem, errno errors */
-  perform(verb: Verb, body: Buffer): SftpReply | Promise<SftpReply> {
+  perform(verb: Verb, { body, isOwnMemory }: VerbBody): SftpReply | Promise<SftpReply> {
     if (verb === VERB.hello) return this.#hello(body);
     if (!this.#hasGreeted) throw new StorageError('OUT_OF_ORDER', 'hello comes first');
     switch (verb) {
       case VERB.put:
-        return this.#put(body);
+        return this.#put(isOwnMemory ? body : ownCopy(body));
       case VERB.tree:
         return this.#open().tree(body).then(extended);
       case VERB.create:
@@ -149,19 +156,12 @@ export class Verbs {
     return extended(string(encodeBeginReply(this.#run.begun)));
   }
 
-  #put(body: Buffer): SftpReply {
-    const reader = new BodyReader(body);
-    const path = reader.path();
-    const mtimeNs = reader.i64();
-    const flags = reader.flags();
-    const content = reader.string();
-    reader.end();
-    if (content.length > MAX_PUT_BYTES) {
-      throw new StorageError('OUT_OF_ORDER', `a put has at most ${MAX_PUT_BYTES} bytes`);
-    }
+  /** @param body - in memory of its own */
+  async #put(body: Buffer): Promise<SftpReply> {
+    const files = readPut(body);
     const run = this.#open();
-    this.#checkLength(path);
-    return extended(run.put(path, content, { mtimeNs, ...flags }));
+    for (const { path } of files) this.#checkLength(path);
+    return extended(await run.put(files, body.buffer as ArrayBuffer));
   }
 
   #create(body: Buffer): SftpReply {
@@ -319,6 +319,12 @@ function extended(body: Buffer): SftpReply {
 /** A `json` body: its length, then its text. */
 function json(value: object): SftpReply {
   return extended(string(encodeBody(value)));
+}
+
+function ownCopy(body: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(body.length);
+  body.copy(copy);
+  return copy;
 }
 
 function string(bytes: Buffer): Buffer {

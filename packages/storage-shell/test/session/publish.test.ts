@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { getXattr } from '@bakker/linux';
-import { Shell, publishRun, statusOf, temporaryRoot } from './shell-client.ts';
+import { Shell, publishRun, statusOf, string, temporaryRoot, u32 } from './shell-client.ts';
 
 const sha256 = (content: string | Buffer) => createHash('sha256').update(content).digest();
 
@@ -255,4 +255,47 @@ t.test('a parent that is not there, or has no manifest, is refused, and nothing 
   t.equal(await statusOf(shell.begin('2001_01_01_01')), 1001);
   t.equal(await statusOf(shell.verb(VERB.begin, Buffer.from('nonsense'))), 5);
   t.equal((await shell.begin(run)).parent?.run, run);
+});
+
+t.test('the files of one message are stored all or not at all, and counted only then', async (t) => {
+  using root = temporaryRoot('put-many');
+  await using shell = await Shell.start({ root: root.path });
+  await shell.hello();
+  const { run } = await shell.begin();
+  const folder = `${root.account}/${run}.incomplete`;
+  const files = [
+    { path: 'a/one', content: 'one', mtimeNs: 1_000_000_007n },
+    { path: 'a/two', content: '', flags: 1 },
+    { path: 'three', content: Buffer.alloc(100_000, 3) },
+    { path: 'b/four', content: 'four' },
+  ];
+  const digests = await shell.putAll(files);
+  t.same(digests, Buffer.concat(files.map(({ content }) => sha256(content))));
+  for (const { path, content } of files)
+    t.ok(readFileSync(`${folder}/${path}`).equals(Buffer.from(content)), path);
+  t.equal(lstatSync(`${folder}/a/one`, { bigint: true }).mtimeNs, 1_000_000_007n);
+  t.equal(lstatSync(`${folder}/a/two`).mode & 0o777, 0o500);
+
+  const clash = ['new', 'c/new', 'b/four', 'newer'].map((path) => ({ path, content: path }));
+  t.equal(await statusOf(shell.putAll(clash)), 11);
+  for (const path of ['new', 'c/new', 'newer']) t.notOk(existsSync(`${folder}/${path}`), path);
+  t.equal(readFileSync(`${folder}/b/four`, 'latin1'), 'four', 'what was there stays');
+  const twice = ['same', 'same'].map((path) => ({ path, content: 'x' }));
+  t.equal(await statusOf(shell.putAll(twice)), 11);
+  t.notOk(existsSync(`${folder}/same`));
+
+  const head = Buffer.concat([string('x'), Buffer.alloc(9), u32(3)]);
+  for (const [status, why, body] of [
+    [5, 'no file', u32(0)],
+    [5, 'too many', Buffer.concat([u32(1025), ...Array<Buffer>(1025).fill(Buffer.concat([head]))])],
+    [5, 'contents too short', Buffer.concat([u32(1), head, Buffer.from('xx')])],
+    [5, 'contents too long', Buffer.concat([u32(1), head, Buffer.from('xxxx')])],
+    [5, 'a head that ends early', Buffer.concat([u32(2), head, Buffer.from('xxx')])],
+    [5, 'a path that leaves', Buffer.concat([u32(1), string('../x'), Buffer.alloc(9), u32(0)])],
+  ] as const) {
+    t.equal(await statusOf(shell.verb(VERB.put, body)), status, why);
+  }
+  t.notOk(existsSync(`${folder}/x`));
+  // three folders: `c` was made for a file that is not there
+  await shell.publish({ files: 4, directories: 3, symlinks: 0, bytes: 100_007 });
 });

@@ -106,8 +106,17 @@ export class Shell implements AsyncDisposable {
   }
 
   put(path: string, content: string | Buffer, { mtimeNs = 0n, flags = 0 } = {}): Promise<Buffer> {
-    const bytes = Buffer.from(content);
-    return this.verb(VERB.put, Buffer.concat([string(path), i64(mtimeNs), Buffer.of(flags), string(bytes)]));
+    return this.putAll([{ path, content, mtimeNs, flags }]);
+  }
+
+  putAll(
+    files: readonly { path: string; content: string | Buffer; mtimeNs?: bigint; flags?: number }[],
+  ): Promise<Buffer> {
+    const heads = files.map(({ path, content, mtimeNs = 0n, flags = 0 }) =>
+      Buffer.concat([string(path), i64(mtimeNs), Buffer.of(flags), u32(Buffer.byteLength(content))]),
+    );
+    const contents = files.map(({ content }) => Buffer.from(content));
+    return this.verb(VERB.put, Buffer.concat([u32(files.length), ...heads, ...contents]));
   }
 
   async create(path: string, expectedBytes = 0): Promise<Buffer> {

@@ -11,17 +11,30 @@ export function stringIn(body: Buffer): Buffer | undefined {
   return body.subarray(LENGTH_BYTES);
 }
 
-/** The body of `put`, but for the content, whose length it ends with. */
-export function putBody(
-  path: Buffer,
-  about: { mtimeNs: bigint; flags: number; contentBytes: number },
-): Buffer {
-  const body = Buffer.allocUnsafe(LENGTH_BYTES + path.length + 8 + 1 + LENGTH_BYTES);
-  let at = body.writeUInt32BE(path.length);
-  at += path.copy(body, at);
-  at = body.writeBigInt64BE(clampTime(about.mtimeNs), at);
-  at = body.writeUInt8(about.flags, at);
-  body.writeUInt32BE(about.contentBytes, at);
+/** What `put` says of a file before the contents. */
+export interface PutHead {
+  readonly path: Buffer;
+  readonly mtimeNs: bigint;
+  readonly flags: number;
+  readonly contentBytes: number;
+}
+
+/** Bytes that a file takes in the body of `put` beside its content. */
+export function putHeadBytes(path: Buffer): number {
+  return LENGTH_BYTES + path.length + 8 + 1 + LENGTH_BYTES;
+}
+
+/** The body of `put`, up to the contents. */
+export function putHeads(files: readonly PutHead[]): Buffer {
+  const body = Buffer.allocUnsafe(files.reduce((sum, { path }) => sum + putHeadBytes(path), LENGTH_BYTES));
+  let at = body.writeUInt32BE(files.length);
+  for (const { path, mtimeNs, flags, contentBytes } of files) {
+    at = body.writeUInt32BE(path.length, at);
+    at += path.copy(body, at);
+    at = body.writeBigInt64BE(clampTime(mtimeNs), at);
+    at = body.writeUInt8(flags, at);
+    at = body.writeUInt32BE(contentBytes, at);
+  }
   return body;
 }
 

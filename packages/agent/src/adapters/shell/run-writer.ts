@@ -8,7 +8,6 @@ import {
 } from '@bakker/impl-format';
 import type { BeginReply, ManifestFollower, PublishRequest, RunName } from '@bakker/impl-format';
 import { OPEN, SftpStatusError } from '@bakker/sftp';
-import { createHash } from 'node:crypto';
 import { AgentError } from '../../errors.ts';
 import type {
   BeginOptions,
@@ -25,10 +24,11 @@ import type {
   StoredPlace,
 } from '../../ports/storage-account.ts';
 import { startsWith } from '../sftp/starts-with.ts';
-import { createBody, putBody, stringIn } from './body-writer.ts';
+import { createBody, stringIn } from './body-writer.ts';
 import { ManifestUplink } from './manifest-uplink.ts';
 import { ShellPatchSink } from './patch-sink.ts';
-import { NewFileSink, flagsOf, mtimeOf, storedOtherwise } from './new-file-sink.ts';
+import { NewFileSink, flagsOf } from './new-file-sink.ts';
+import { PutQueue } from './put-queue.ts';
 import { TreeQueue } from './tree-queue.ts';
 import { ManifestDiffers } from './verb-client.ts';
 import type { VerbClient } from './verb-client.ts';
@@ -53,6 +53,7 @@ export class ShellRunWriter implements RunWriter {
   readonly #verbs: VerbClient;
   readonly #tree: TreeQueue;
   readonly #uplink: ManifestUplink;
+  readonly #puts: PutQueue;
   readonly #parentRun: RunName | undefined;
   #stage: 'untouched' | 'writing' | 'published' | 'released' = 'untouched';
 
@@ -60,6 +61,7 @@ export class ShellRunWriter implements RunWriter {
     this.#verbs = verbs;
     this.#tree = new TreeQueue(verbs);
     this.#uplink = new ManifestUplink(verbs);
+    this.#puts = new PutQueue(verbs);
     this.run = begun.run;
     this.folder = begun.token;
     this.carriedFolders = begun.carried;
@@ -127,16 +129,9 @@ export class ShellRunWriter implements RunWriter {
     return this.#tree.link(path, isParent ? '' : from.folder, from.path);
   }
 
-  async file(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
+  file(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
     this.#stage = 'writing';
-    const body = putBody(path, {
-      mtimeNs: mtimeOf(about),
-      flags: flagsOf(about),
-      contentBytes: content.length,
-    });
-    const stored = await this.#verbs.call(VERB.put, body, content, `write ${escapeName(path)}`);
-    const sent = about.sha256 ?? createHash('sha256').update(content).digest();
-    if (!stored.equals(sent)) throw storedOtherwise(path);
+    return this.#puts.add(path, content, about);
   }
 
   async openFile(path: Buffer, about: NewFile): Promise<FileSink> {

@@ -1,14 +1,15 @@
-import { closeSync, constants, read, readSync } from 'node:fs';
+import { closeSync, read } from 'node:fs';
 import { promisify } from 'node:util';
 import type { Entry } from '@bakker/impl-format';
 import type { HashedPieces, OpenSourceFile, SourcePiece, WholeFile } from '../../ports/source-tree.ts';
-import { dataExtents, errnoOf, hasCode, LibcError, openBeneath } from '@bakker/linux';
+import { dataExtents, hasCode, LibcError } from '@bakker/linux';
 import type { FolderHandle, NameService } from '@bakker/linux';
 import type { ContentPool } from './content-pool.ts';
 import { describe, readAttributes, type Attributes } from './describe.ts';
 import { hashOnThread } from './hash-threads.ts';
 import { statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
+import { openForReading, readContent, rethrow } from './open-for-reading.ts';
 
 export interface ReadPorts {
   /** `/`, held open. */
@@ -31,7 +32,7 @@ const PIECES_AHEAD = 3;
 /** Reads a file whole, again if it changed meanwhile. @throws errno error; ESTALE if it is no file any more */
 export function readWhole(entry: Entry, ports: ReadPorts): WholeFile {
   for (let attempt = 1; ; attempt++) {
-    const fd = openForReading(entry, ports.root);
+    const fd = openForReading(entry.path, ports.root);
     try {
       const before = statFile(fd, entry);
       if (before.sizeBytes > Math.max(MAX_WHOLE_BYTES, entry.sizeBytes))
@@ -58,7 +59,7 @@ export function readWhole(entry: Entry, ports: ReadPorts): WholeFile {
 
 /** Opens a large file; its entry is as of now. @throws errno error; ESTALE if it is no file any more */
 export function openFile(entry: Entry, ports: ReadPorts): OpenSourceFile {
-  const fd = openForReading(entry, ports.root);
+  const fd = openForReading(entry.path, ports.root);
   try {
     const stat = statFile(fd, entry);
     const current = refresh(entry, { fd, stat, ports });
@@ -149,55 +150,11 @@ const readAsync = promisify(read) as (
   position: number,
 ) => Promise<{ bytesRead: number; buffer: Buffer }>;
 
-/** Never through a symlink, never waiting for a fifo that took the file's place, without touching its access time if allowed. */
-function openForReading(entry: Entry, root: FolderHandle): number {
-  const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
-  try {
-    try {
-      return openBeneath(root, entry.path, { flags: flags | constants.O_NOATIME });
-    } catch (error) {
-      if (!hasCode(error, 'EPERM')) throw error; // only the owner may leave the access time alone
-      return openBeneath(root, entry.path, { flags });
-    }
-  } catch (error) {
-    if (hasCode(error, 'ELOOP', 'ENXIO', 'ENOTDIR')) throw new LibcError('open', ESTALE, entry.path);
-    throw error;
-  }
-}
-
 function statFile(fd: number, entry: Entry): FileStat {
   const stat = statOpen(fd);
   if (typeof stat === 'number') throw new LibcError('statx', stat === 0 ? EIO : stat, entry.path);
   if (stat.type !== 'file') throw new LibcError('open', ESTALE, entry.path);
   return stat;
-}
-
-/** Fills `content`, or its start: what was appended since is the next run's. */
-function readContent(fd: number, content: Buffer): Buffer {
-  const sizeBytes = content.length;
-  let filledBytes = 0;
-  while (filledBytes < sizeBytes) {
-    const bytesRead = named(() => readSync(fd, content, filledBytes, sizeBytes - filledBytes, filledBytes));
-    if (bytesRead === 0) break;
-    filledBytes += bytesRead;
-  }
-  return content.subarray(0, filledBytes);
-}
-
-/** Runs a read of Node's, and gives its error a proper name. */
-function named<Value>(read: () => Value): Value {
-  try {
-    return read();
-  } catch (error) {
-    return rethrow(error);
-  }
-}
-
-function rethrow(error: unknown): never {
-  if (error instanceof Error && 'code' in error && error.code !== errnoOf(error) && 'errno' in error) {
-    throw new LibcError('read', Math.abs(Number(error.errno)));
-  }
-  throw error;
 }
 
 /** The same entry if it still says the truth, else a new one. */
@@ -235,6 +192,6 @@ function isSame(a: FileStat, b: FileStat): boolean {
   return a.sizeBytes === b.sizeBytes && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs;
 }
 
-function changedJustNow(stat: FileStat): boolean {
+export function changedJustNow(stat: Pick<FileStat, 'ctimeNs'>): boolean {
   return stat.ctimeNs > BigInt(Date.now()) * 1_000_000n - RACY_NS;
 }

@@ -12,9 +12,10 @@ import type { FolderHandle } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';
 import { fstatSync, fsyncSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
-import type { NewFile, NewLargeFile, NewRun, StoredFile } from '../../ports/account.ts';
+import type { NewLargeFile, NewRun, PutFile, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
+import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
 import type { RemoveOptions } from '../runs/remove-tree.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
@@ -29,7 +30,6 @@ import { openSource } from './open-source.ts';
 import { RunFolders } from './run-folders.ts';
 import { LATEST_NAME, replaceFile, temporaryName } from './steps.ts';
 import type { AccountFolders } from './steps.ts';
-import { storeFile } from './store-file.ts';
 
 export interface DiskRunOptions {
   readonly folders: AccountFolders;
@@ -59,6 +59,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #manifest: NewManifest;
   readonly #copier = new ContentThread();
   readonly #hasher = new ContentThread();
+  readonly #storer = new ContentThread();
   readonly #linkable: LinkableFolders;
   #files = 0;
   #bytes = 0;
@@ -103,14 +104,29 @@ export class DiskRun implements NewRun, AsyncDisposable {
     options.signal.addEventListener('abort', this.#stop);
   }
 
-  put(path: Buffer, content: Buffer, about: NewFile): Buffer {
+  async put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer> {
     this.#checkOpen();
-    const { space } = this.#options;
-    space.check(content.length);
-    const digest = storeFile(this.#place(path), content, about);
-    this.#count(content.length);
-    space.used(Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES);
-    return digest;
+    const { root, space } = this.#options;
+    const taken = { contentBytes: 0, blockBytes: 0, files: 0 };
+    try {
+      for (const { path, content } of files) {
+        // Counted before it is stored: what comes meanwhile must not take the same room.
+        space.check(content.length);
+        const blockBytes = Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES;
+        space.used(blockBytes);
+        taken.contentBytes += content.length;
+        taken.blockBytes += blockBytes;
+        taken.files++;
+        this.#place(path);
+      }
+      const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
+      this.#files += taken.files;
+      this.#bytes += taken.contentBytes;
+      return digests;
+    } catch (error) {
+      space.released(taken.blockBytes, taken.files);
+      throw error;
+    }
   }
 
   create(path: Buffer, expectedBytes: number): NewLargeFile {
@@ -276,6 +292,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#cloner[Symbol.asyncDispose]();
     await this.#copier[Symbol.asyncDispose]();
     await this.#hasher[Symbol.asyncDispose]();
+    await this.#storer[Symbol.asyncDispose]();
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();

@@ -12,7 +12,7 @@ import { copyInto } from './copy-into.ts';
 import type { CopySource } from './copy-into.ts';
 import { FileCharge } from './file-charge.ts';
 import { NEW_FILE, writeAll } from './steps.ts';
-import { seal } from './store-file.ts';
+import { seal } from '../content/store-file.ts';
 
 /** What a large file asks of the run that it is for. */
 export interface LargeFileOptions {

@@ -9,6 +9,7 @@ import type { LibcError } from '@bakker/linux';
  * - `hash`: takes the bytes from `atBytes` to `endBytes` into the hash `hash`. Answer: how far it came
  * - `digest`: ends the hash `hash`. Answer: the digest
  * - `forget`: drops the hash `hash`
+ * - `store`: stores small files below the folder `root`, all or none. Answer: their hashes, one behind the other
  */
 export type ContentTask =
   | { readonly kind: 'share'; readonly from: number; readonly to: number }
@@ -26,7 +27,15 @@ export type ContentTask =
       readonly atBytes: number;
       readonly endBytes: number;
     }
-  | { readonly kind: 'digest' | 'forget'; readonly hash: number };
+  | { readonly kind: 'digest' | 'forget'; readonly hash: number }
+  | {
+      readonly kind: 'store';
+      readonly root: number;
+      /** Moved to the thread. */
+      readonly memory: ArrayBuffer;
+      /** What `packFiles` made of the files in it. */
+      readonly table: BigInt64Array;
+    };
 
 export interface ContentJob {
   readonly number: number;

@@ -1,9 +1,10 @@
-import { LibcError, copyRange, nextData, readAheadOf, reflink } from '@bakker/linux';
+import { FolderHandle, LibcError, copyRange, nextData, readAheadOf, reflink } from '@bakker/linux';
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import { readSync, writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { SLICE_BYTES } from './content-job.ts';
+import { storeFiles } from './store-files.ts';
 import type { ContentAnswer, ContentFailure, ContentJob, ContentTask } from './content-job.ts';
 
 /** The program of a thread that copies and hashes content. Memory: one buffer, and a hash for each file under way. */
@@ -44,6 +45,8 @@ function perform(task: ContentTask): number | Uint8Array {
     case 'forget':
       hashes.delete(task.hash);
       return 0;
+    case 'store':
+      return storeFiles(new FolderHandle(task.root), task);
   }
 }
 

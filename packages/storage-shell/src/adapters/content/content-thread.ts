@@ -24,6 +24,13 @@ export class ContentThread implements AsyncDisposable {
     return Buffer.from(value);
   }
 
+  /** Stores what `table` says of `memory`, which is moved away. @returns hashes, one behind the other. @throws as `count` */
+  async store(task: Omit<ContentTask & { kind: 'store' }, 'kind'>): Promise<Buffer> {
+    const value = await this.#do({ kind: 'store', ...task }, [task.memory]);
+    if (typeof value === 'number') throw new Error('no hashes');
+    return Buffer.from(value.buffer, value.byteOffset, value.length);
+  }
+
   /** Nobody waits for it. */
   forget(hash: number): void {
     this.#do({ kind: 'forget', hash }).catch(() => undefined);
@@ -38,14 +45,14 @@ export class ContentThread implements AsyncDisposable {
     await this.#ended;
   }
 
-  #do(task: ContentTask): Promise<number | Uint8Array> {
+  #do(task: ContentTask, moved: readonly ArrayBuffer[] = []): Promise<number | Uint8Array> {
     if (this.#isDisposed) return Promise.reject(new Error('the run is closed'));
     const worker = (this.#worker ??= this.#start());
     const answered = Promise.withResolvers<number | Uint8Array>();
     const job: ContentJob = { number: ++this.#last, task };
     this.#waiting.set(job.number, answered);
     worker.ref();
-    worker.postMessage(job);
+    worker.postMessage(job, moved);
     return answered.promise;
   }
 

@@ -2,7 +2,7 @@ import { getXattrOf, hasCode, openAt, type Place } from '@bakker/linux';
 import { createHash } from 'node:crypto';
 import { closeSync, constants, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { DIGEST_ATTRIBUTE } from '../account/store-file.ts';
+import { DIGEST_ATTRIBUTE } from '../content/store-file.ts';
 
 const PIECE_BYTES = 1024 * 1024;
 

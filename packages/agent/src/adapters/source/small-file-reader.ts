@@ -1,0 +1,179 @@
+import { hash } from 'node:crypto';
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Entry } from '@bakker/impl-format';
+import type { FolderHandle } from '@bakker/linux';
+import type { HashedFile, SmallFileReader, WholeFile } from '../../ports/source-tree.ts';
+import { stages } from '../../timings/stages.ts';
+import { ABOUT, DIGEST_BYTES, type ReadAnswer, type ReadOrder } from './read-thread.ts';
+import { changedJustNow } from './source-file.ts';
+
+/** Contents that go to the thread together; a file that is longer goes alone. */
+const BATCH_BYTES = 256 * 1024;
+const BATCH_FILES = 128;
+/** Memory kept for batches to come. */
+const KEPT_BATCHES = 16;
+
+export interface ReaderOptions {
+  /** What entries are relative to, held open by others. */
+  readonly root: FolderHandle;
+  /** For a file that is not as the scan saw it, and for one that can't be read. */
+  readonly readAnew: (entry: Entry) => WholeFile;
+  /** For what `readAnew` gave. */
+  readonly recycle: (content: Buffer) => void;
+}
+
+interface Asked {
+  readonly entry: Entry;
+  readonly answered: PromiseWithResolvers<HashedFile>;
+}
+
+interface Batch {
+  readonly files: readonly Asked[];
+  readonly memory: SharedArrayBuffer;
+  /** Of files that changed so shortly before that their times tell nothing. */
+  readonly isRacy: readonly boolean[];
+}
+
+/**
+ * Reads small files on another thread. What is asked for in one turn of the event loop goes there together, for a message for
+ * each file would cost more than reading most of them. Memory: that of the files whose content was not given back.
+ */
+export class ThreadReader implements SmallFileReader {
+  readonly #options: ReaderOptions;
+  #asked: Asked[] = [];
+  #askedBytes = 0;
+  readonly #underWay: Batch[] = [];
+  /** Contents of each batch's memory that are in use. */
+  readonly #inUse = new Map<ArrayBufferLike, number>();
+  readonly #free: SharedArrayBuffer[] = [];
+  #worker: Worker | undefined;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+  }
+
+  read(entry: Entry): Promise<HashedFile> {
+    if (this.#askedBytes + entry.sizeBytes > BATCH_BYTES || this.#asked.length === BATCH_FILES) this.#send();
+    // Late enough for all who ask now.
+    if (this.#asked.length === 0) process.nextTick(() => stages.doing('read', () => this.#send()));
+    const answered = Promise.withResolvers<HashedFile>();
+    this.#asked.push({ entry, answered });
+    this.#askedBytes += entry.sizeBytes;
+    return answered.promise;
+  }
+
+  recycle(content: Buffer): void {
+    const memory = content.buffer;
+    const inUse = this.#inUse.get(memory);
+    if (inUse === undefined) this.#options.recycle(content);
+    else if (inUse > 1) this.#inUse.set(memory, inUse - 1);
+    else {
+      this.#inUse.delete(memory);
+      this.#keep(memory as SharedArrayBuffer);
+    }
+  }
+
+  /** Not terminated: a thread that is within a call of koffi takes the process with it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#worker?.ref();
+    this.#worker?.postMessage('end');
+    await this.#ended;
+  }
+
+  #send(): void {
+    const files = this.#asked;
+    if (files.length === 0) return;
+    const bytes = this.#askedBytes;
+    this.#asked = [];
+    this.#askedBytes = 0;
+    const memory = (bytes <= BATCH_BYTES ? this.#free.pop() : undefined) ?? newMemory(bytes);
+    const order: ReadOrder = { memory, ...this.#describe(files) };
+    this.#underWay.push({ files, memory, isRacy: files.map(({ entry }) => changedJustNow(entry)) });
+    const worker = (this.#worker ??= this.#start());
+    worker.ref();
+    worker.postMessage(order);
+  }
+
+  #describe(files: readonly Asked[]): Pick<ReadOrder, 'paths' | 'about'> {
+    const about = new BigInt64Array(files.length * ABOUT.COUNT);
+    const paths = new Uint8Array(files.reduce((sum, { entry }) => sum + entry.path.length, 0));
+    let pathEnd = 0;
+    files.forEach(({ entry }, index) => {
+      paths.set(entry.path, pathEnd);
+      pathEnd += entry.path.length;
+      const at = index * ABOUT.COUNT;
+      about[at + ABOUT.PATH_END] = BigInt(pathEnd);
+      about[at + ABOUT.SIZE] = BigInt(entry.sizeBytes);
+      about[at + ABOUT.MTIME] = entry.mtimeNs;
+      about[at + ABOUT.CTIME] = entry.ctimeNs;
+      about[at + ABOUT.INODE] = BigInt.asIntN(64, entry.inode);
+    });
+    return { paths, about };
+  }
+
+  #answer({ sha256, isAsSeen }: ReadAnswer): void {
+    const batch = this.#underWay.shift();
+    if (batch === undefined) throw new Error('the reading thread answered without being asked');
+    const { memory } = batch;
+    if (this.#underWay.length === 0) this.#worker?.unref();
+    const given = isAsSeen.reduce((sum, one) => sum + one, 0);
+    if (given > 0) this.#inUse.set(memory, given);
+    else this.#keep(memory);
+    let contentStart = 0;
+    batch.files.forEach(({ entry, answered }, index) => {
+      const content = Buffer.from(memory, contentStart, entry.sizeBytes);
+      contentStart += entry.sizeBytes;
+      if (isAsSeen[index] !== 1) {
+        this.#readAnew(entry, answered);
+        return;
+      }
+      const digest = Buffer.from(sha256.buffer, sha256.byteOffset + index * DIGEST_BYTES, DIGEST_BYTES);
+      const read = batch.isRacy[index] ? { ...entry, unsettled: true } : entry;
+      answered.resolve({ entry: read, content, sha256: digest, isChanging: false });
+    });
+  }
+
+  #readAnew(entry: Entry, { resolve, reject }: Asked['answered']): void {
+    try {
+      const whole = this.#options.readAnew(entry);
+      resolve({ ...whole, sha256: hash('sha256', whole.content, 'buffer') });
+    } catch (error) {
+      reject(error);
+    }
+  }
+
+  #keep(memory: SharedArrayBuffer): void {
+    if (memory.byteLength === BATCH_BYTES && this.#free.length < KEPT_BATCHES) this.#free.push(memory);
+  }
+
+  #start(): Worker {
+    const program = new URL(`./read-thread${extname(import.meta.url)}`, import.meta.url);
+    const worker = new Worker(program, {
+      workerData: { rootFd: this.#options.root.fd },
+      trackUnmanagedFds: false, // libc opens what Node closes
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
+    });
+    worker.on('message', (answer: ReadAnswer) => stages.doing('read', () => this.#answer(answer)));
+    let failure: unknown;
+    worker.on('error', (error: unknown) => {
+      failure = error;
+    });
+    this.#ended = new Promise((resolve) => {
+      worker.once('exit', () => {
+        for (const { files } of this.#underWay.splice(0))
+          for (const { answered } of files)
+            answered.reject(failure ?? new Error('the thread that reads files has ended'));
+        this.#worker = undefined;
+        resolve();
+      });
+    });
+    return worker;
+  }
+}
+
+/** Shared, and used again: memory that is moved back and forth costs the garbage collector more than reading it does. */
+function newMemory(bytes: number): SharedArrayBuffer {
+  return new SharedArrayBuffer(Math.max(bytes, BATCH_BYTES));
+}
