@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
+import { mountLoopFilesystem } from './harness/loop-fs.ts';
 import { writeSampleTree } from './harness/sample-tree.ts';
 import { makeWorld } from './harness/world.ts';
 
@@ -38,6 +40,23 @@ t.test('files that may not be read are named, the rest is published, and the run
   const second = await world.expect(['backup', '--json'], 0, { through: AS_NOBODY });
   t.match(second.json(), { status: 'complete', files: { unreadable: 0 } });
   t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('what a run can hold nothing of is named and counted: it is no complete run', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 512 << 20 });
+  await using world = await makeWorld({ kind: 'local', config: { sources: [disk.folder] } });
+  writeFileSync(`${disk.folder}/file`, 'file');
+  execFileSync('truncate', ['-s', String(2n ** 53n), `${disk.folder}/endless`]);
+  const folders = Array.from({ length: 20 }, () => 'f'.repeat(240));
+  execFileSync('sh', ['-c', 'for name; do mkdir "$name" && cd "$name" || exit; done', 'sh', ...folders], {
+    cwd: disk.folder,
+  });
+  const result = await world.expect(['backup', '--json'], 3);
+  const report = result.json<{ status: string; files: { unreadable: number }; warnings: string[] }>();
+  t.match(report, { status: 'partial', files: { total: 1, unreadable: 2 } });
+  t.match(report.warnings.join('\n'), /endless is not in this run: .*EFBIG/);
+  t.match(report.warnings.join('\n'), /is not in this run: .*ENAMETOOLONG/);
+  t.match(await world.list(), [{ status: 'partial', files: 1 }]);
 });
 
 t.test(

@@ -8,6 +8,8 @@ const MAX_NAMED_PROBLEMS = 100;
 export class Problems {
   readonly #onWarning: (text: string) => void;
   readonly #tellsSkipped: boolean;
+  /** What the run's entries do not show: paths that it has nothing of, or not all. */
+  missingCount = 0;
   #unnamed = 0;
   #named = 0;
 
@@ -19,13 +21,12 @@ export class Problems {
 
   add(problem: SourceProblem): void {
     if (problem.kind === 'skipped' && !this.#tellsSkipped) return;
+    if (problem.kind === 'missing' || problem.kind === 'incomplete') this.missingCount++;
     if (++this.#named > MAX_NAMED_PROBLEMS) {
       this.#unnamed++;
       return;
     }
-    const what = problem.kind === 'unreadable' ? `can't be read (${problem.code})` : problem.message;
-    const name = `/${escapeName(problem.path)}`;
-    this.#onWarning(problem.kind === 'skipped' ? `${name}: ${what}` : `${name} ${what}`);
+    this.#onWarning(`/${escapeName(problem.path)}${wordsOf(problem)}`);
   }
 
   summarise(): void {
@@ -33,5 +34,20 @@ export class Problems {
       this.#onWarning(
         `${this.#unnamed} more paths ${this.#tellsSkipped ? 'were left out, ' : ''}could not be read or kept changing`,
       );
+  }
+}
+
+function wordsOf({ kind, code, message }: SourceProblem): string {
+  switch (kind) {
+    case 'unreadable':
+      return ` can't be read (${code})`;
+    case 'missing':
+      return ` is not in this run: ${message} (${code})`;
+    case 'incomplete':
+      return ` ${message} (${code})`;
+    case 'changing':
+      return ` ${message}`;
+    case 'skipped':
+      return `: ${message}`;
   }
 }

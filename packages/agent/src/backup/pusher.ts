@@ -2,6 +2,7 @@ import { escapeName } from '@bakker/command-line';
 import { markMoved, UnchangedLines } from '@bakker/impl-format';
 import type { Entry, WrittenEntry } from '@bakker/impl-format';
 import type { BlockPrints } from '../blocks/block-diff.ts';
+import { MOST_BLOCKS_BYTES } from '../blocks/block-size.ts';
 import type { LargeFiles } from '../blocks/large-files.ts';
 import { StoredOtherwise } from '../ports/storage-account.ts';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
@@ -407,7 +408,7 @@ export class Pusher {
 
   #mayHaveBlocks({ sizeBytes }: Entry): boolean {
     const { large } = this.#options;
-    return large !== undefined && sizeBytes >= large.fromBytes;
+    return large !== undefined && sizeBytes >= large.fromBytes && sizeBytes <= MOST_BLOCKS_BYTES;
   }
 
   #blocks(): Promise<LargeFiles> | undefined {

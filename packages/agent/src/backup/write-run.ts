@@ -184,7 +184,8 @@ export async function writeRun(
   const finishedAtMs = clock.nowMs();
   const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.storedBytes });
   await write(chunks);
-  const files = withoutCopy(tally.files, options.frozen);
+  const copied = withoutCopy(tally.files, options.frozen);
+  const files = { ...copied, unreadable: copied.unreadable + problems.missingCount };
   const status = files.unreadable > 0 ? 'partial' : 'complete';
   const isRetiredByStorage = account.side !== undefined;
   const reason = parent && freezeReason(tally, config.freezeGoneShare);

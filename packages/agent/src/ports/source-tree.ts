@@ -4,8 +4,11 @@ import type { Entry, Extent, FileFacts, SourceFilesystem } from '@bakker/impl-fo
 /** Something that a run has to say about one path; the run goes on. */
 export interface SourceProblem {
   readonly path: Buffer;
-  /** `unreadable`: not in this run. `changing`: read while it changed, kept as it was read. `skipped`: by rule, said once. */
-  readonly kind: 'unreadable' | 'changing' | 'skipped';
+  /**
+   * `unreadable`: this run has its entry, which says so. `missing`: this run has nothing of it. `incomplete`: this run has it
+   * without its ACLs and attributes. `changing`: read while it changed, kept as it was read. `skipped`: by rule, said once.
+   */
+  readonly kind: 'unreadable' | 'missing' | 'incomplete' | 'changing' | 'skipped';
   /** errno name, or a short word. */
   readonly code: string;
   readonly message: string;

@@ -136,7 +136,7 @@ export class TreeWalk implements Disposable {
     }
     if (path.length > MAX_PATH_BYTES || name.length > MAX_NAME_BYTES) {
       const message = `a path of ${path.length} bytes, a name of ${name.length}: longer than a backup can name`;
-      this.#problem(path, 'ENAMETOOLONG', message);
+      this.#problem(path, 'missing', { code: 'ENAMETOOLONG', message });
       return undefined;
     }
     try {
@@ -182,7 +182,8 @@ export class TreeWalk implements Disposable {
     } catch (error) {
       if (!(error instanceof LibcError)) throw error;
       if (frame.node !== undefined) throw vanished(pathOf(frame, name));
-      this.#problem(frame.prefix.subarray(0, -1), error.code, 'the folder went away while it was read');
+      const message = 'the folder went away while it was read';
+      this.#problem(frame.prefix.subarray(0, -1), 'missing', { code: error.code, message });
       frame.next = frame.names.length;
       return undefined;
     }
@@ -197,6 +198,10 @@ export class TreeWalk implements Disposable {
       source === frame.source
     ) {
       this.#skipped(path, 'other-filesystem', 'a file of another file system is mounted here');
+      return undefined;
+    }
+    if (stat.sizeBytes > Number.MAX_SAFE_INTEGER) {
+      this.#problem(path, 'missing', { code: 'EFBIG', message: 'is larger than a backup can say' });
       return undefined;
     }
     const attributes = this.#attributes(found);
@@ -237,7 +242,8 @@ export class TreeWalk implements Disposable {
         unreadable = errnoOf(error);
         if (unreadable === undefined) throw error;
         source = undefined;
-        this.#problem(path, unreadable, 'the names in this folder could not be read');
+        const message = 'the names in this folder could not be read';
+        this.#problem(path, 'unreadable', { code: unreadable, message });
       }
     }
     if (handle !== undefined && names.length > 0) {
@@ -297,7 +303,8 @@ export class TreeWalk implements Disposable {
       const code = errnoOf(error);
       if (code === 'ENOTSUP') return {};
       if (code === undefined || code === 'ENOENT') throw error;
-      this.#problem(path, code, 'its ACLs and extended attributes could not be read');
+      const message = 'is kept without its ACLs and extended attributes, which could not be read';
+      this.#problem(path, 'incomplete', { code, message });
       return {};
     }
   }
@@ -335,11 +342,15 @@ export class TreeWalk implements Disposable {
   #missed(path: Buffer, { errno, isSource }: { errno: number | Error; isSource: boolean }): void {
     const code = typeof errno === 'number' ? errnoName(errno) : (errnoOf(errno) ?? 'EIO');
     if (isSource) throw vanished(path, typeof errno === 'number' ? undefined : errno);
-    if (code !== 'ENOENT') this.#problem(path, code, 'could not be looked at');
+    if (code !== 'ENOENT') this.#problem(path, 'missing', { code, message: 'could not be looked at' });
   }
 
-  #problem(path: Buffer, code: string, message: string): void {
-    this.#onProblem({ path, kind: 'unreadable', code, message });
+  #problem(
+    path: Buffer,
+    kind: 'unreadable' | 'missing' | 'incomplete',
+    { code, message }: { code: string; message: string },
+  ): void {
+    this.#onProblem({ path, kind, code, message });
   }
 
   #skipped(path: Buffer, code: string, message: string): void {

@@ -122,7 +122,7 @@ class CopyPass implements Disposable {
   async run(): Promise<void> {
     const { signal, sources, stateBefore, home } = this.#task;
     const onProblem = (problem: SourceProblem): void => {
-      if (problem.kind === 'unreadable') this.#problem(problem);
+      if (problem.kind !== 'skipped' && problem.kind !== 'changing') this.#problem(problem);
     };
     const livePlan = { sources, onProblem };
     const liveSurvey = await this.#live.survey(livePlan);
