@@ -47,10 +47,8 @@ t.test('what a run can hold nothing of is named and counted: it is no complete r
   await using world = await makeWorld({ kind: 'local', config: { sources: [disk.folder] } });
   writeFileSync(`${disk.folder}/file`, 'file');
   execFileSync('truncate', ['-s', String(2n ** 53n), `${disk.folder}/endless`]);
-  const folders = Array.from({ length: 20 }, () => 'f'.repeat(240));
-  execFileSync('sh', ['-c', 'for name; do mkdir "$name" && cd "$name" || exit; done', 'sh', ...folders], {
-    cwd: disk.folder,
-  });
+  const dig = "import os\nfor _ in range(17): os.mkdir('f' * 240); os.chdir('f' * 240)";
+  execFileSync('python3', ['-c', dig], { cwd: disk.folder });
   const result = await world.expect(['backup', '--json'], 3);
   const report = result.json<{ status: string; files: { unreadable: number }; warnings: string[] }>();
   t.match(report, { status: 'partial', files: { total: 1, unreadable: 2 } });
