@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
@@ -61,6 +61,46 @@ for (const kind of ['plain', 'local'] as const) {
     const { runs } = await world.verify(['--data']);
     for (const { damaged } of runs) t.same(damaged, []);
   });
+}
+
+const LOSSES: Readonly<Record<string, (world: World) => void>> = {
+  'were gone': (world) => {
+    rmSync(`${world.source}/folder 0`, { recursive: true });
+  },
+  'were rewritten': (world) => {
+    for (const name of readdirSync(`${world.source}/folder 0`))
+      writeFileSync(`${world.source}/folder 0/${name}`, `encrypted ${name}`);
+  },
+};
+for (const [what, lose] of Object.entries(LOSSES)) {
+  t.test(
+    `a run of which most files ${what} is published, and every run stays until a person has looked`,
+    async (t) => {
+      await using world = await makeWorld({ config: KEEP_TWO });
+      writeSampleTree(world.source, { files: 150, filesPerFolder: 100 });
+      for (let run = 0; run < 3; run++) await world.backup();
+      lose(world);
+      const report = await world.backup();
+      t.equal(report.status, 'complete');
+      t.match(report.warnings.join('\n'), new RegExp(`100 of 150 files ${what}.*retention stands still`));
+      await world.backup();
+      const runs = completeRuns(world.storage);
+      const said = await world.expect(['retention']);
+      t.match(said.stdout, /Retention is frozen: 100 of 150 files/);
+      t.match((await world.expect(['status'])).stdout, new RegExp(what));
+      t.same(completeRuns(world.storage), runs, 'also when the run after it looks harmless');
+      rmSync(world.bakker.stateDir, { recursive: true });
+      t.match(
+        (await world.expect(['retention'])).stdout,
+        /Retention is frozen/,
+        'nor is it forgotten with the state',
+      );
+      await world.backup();
+      t.match((await world.expect(['retention'])).stdout, /Retention is frozen/, 'by the next run neither');
+      await world.expect(['retention', '--thaw']);
+      t.same(completeRuns(world.storage).length, 2);
+    },
+  );
 }
 
 t.test('retention never removes the last good run', async (t) => {

@@ -16,6 +16,7 @@ const TEXTS: readonly (readonly [boolean, string])[] = [
   [false, 'transport: openssh'],
   [false, 'ssh-options: [-oProxyCommand=x]'],
   [false, 'freeze-when-gone: 100%'],
+  [false, 'freeze-when-changed: 100%'],
   [false, 'storage-config: true'],
   [false, 'hooks: {}'],
   [false, 'sources: []'],

@@ -1,6 +1,7 @@
 import { escapeName } from '@bakker/command-line';
 import type { ManifestHeader, SourceFilesystem } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
+import type { Config } from '../config/config.ts';
 import type { SourceRules } from '../ports/source-tree.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StoredRun } from '../ports/storage-account.ts';
@@ -99,12 +100,16 @@ export class SourceCounts {
 /** Below this many files a share says little. */
 const MIN_FILES_FOR_SHARE = 100;
 
-/** Why retention should stand still after this run, if it lost too much. */
-export function freezeReason(tally: Tally, freezeGoneShare: number): string | undefined {
-  const { gone } = tally.files;
+/** Why retention should stand still after this run, if too much was lost or, as ransomware does it, rewritten. */
+export function freezeReason(
+  tally: Tally,
+  { freezeGoneShare, freezeChangedShare }: Pick<Config, 'freezeGoneShare' | 'freezeChangedShare'>,
+): string | undefined {
+  const { gone, changed } = tally.files;
   const before = tally.beforeCount;
-  if (before < MIN_FILES_FOR_SHARE || gone <= before * freezeGoneShare) return undefined;
-  return `${gone} of ${before} files were gone`;
+  if (before < MIN_FILES_FOR_SHARE) return undefined;
+  if (gone > before * freezeGoneShare) return `${gone} of ${before} files were gone`;
+  return changed > before * freezeChangedShare ? `${changed} of ${before} files were rewritten` : undefined;
 }
 
 function isAtOrBelow(path: Buffer, folder: Buffer): boolean {

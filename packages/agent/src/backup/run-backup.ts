@@ -13,6 +13,7 @@ import { asksToFreeze } from '../config/freezing.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
 import { chooseParent } from './choose-parent.ts';
 import { refuseEmptiedStorage } from './guards.ts';
+import { markedFreeze, readPublishedRuns } from '../retain/published-runs.ts';
 import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { ScanAhead } from './scan-ahead.ts';
@@ -202,8 +203,8 @@ async function attempt(
   stages.begin('preparing');
   const asked = options.withStorageConfig?.(options.config, await account.agentConfig()) ?? options.config;
   const runs = await account.listRuns();
-  if (!options.allowEmpty)
-    refuseEmptiedStorage({ runs, address: account.address, last: await state.lastRuns() });
+  const last = await state.lastRuns();
+  if (!options.allowEmpty) refuseEmptiedStorage({ runs, address: account.address, last });
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
   const parent = await chooseParent({ runs, account, state, damaged, encryption, onWarning });
   const begun = await beginning;
@@ -253,7 +254,9 @@ async function attempt(
     { ...ports, source: tree, account },
   );
   if (!options.dryRun) await ports.onPublished?.(account);
-  return written;
+  if (written.frozen || written.isRetiredByStorage || last.lastSuccess) return written;
+  // a server that has lost its memory must not let retention go on that a guard had stopped
+  return { ...written, frozen: markedFreeze(await readPublishedRuns(account, ports)) };
 }
 
 /** A start in the future by more than the interval is a clock that was set back: then, too. */

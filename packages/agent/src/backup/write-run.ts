@@ -188,7 +188,9 @@ export async function writeRun(
   const files = { ...copied, unreadable: copied.unreadable + problems.missingCount };
   const status = files.unreadable > 0 ? 'partial' : 'complete';
   const isRetiredByStorage = account.side !== undefined;
-  const reason = parent && freezeReason(tally, config.freezeGoneShare);
+  // sealed to other keys, all counts as changed: nothing of before may be linked
+  const shares = otherSeal === undefined ? config : { ...config, freezeChangedShare: 1 };
+  const reason = parent && freezeReason(tally, shares);
   if (reason !== undefined) {
     const thaw = isRetiredByStorage
       ? "the storage's administrator looks"

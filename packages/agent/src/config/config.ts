@@ -58,6 +58,8 @@ export interface Config {
   readonly retention: RetentionSettings;
   /** A run that lost more than this share (0 to 1) of its parent's files freezes retention. */
   readonly freezeGoneShare: number;
+  /** The same for one that found more than this share of them rewritten. */
+  readonly freezeChangedShare: number;
   /** Whether the storage may supply what this configuration leaves out; see storage-config.ts. */
   readonly storageConfig: boolean;
   /** The keys that the file has: what it says wins over what the storage supplies. */

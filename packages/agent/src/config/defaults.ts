@@ -7,6 +7,7 @@ export const DEFAULTS = {
   interval: '20h',
   retention: { days: 14, instances: 7, months: 12, years: 4 },
   freezeWhenGone: '50%',
+  freezeWhenChanged: '50%',
   blockChange: '8M',
   window: '60s',
   snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },

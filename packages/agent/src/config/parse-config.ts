@@ -41,6 +41,7 @@ export const CONFIG_KEYS = [
   'interval',
   'retention',
   'freeze-when-gone',
+  'freeze-when-changed',
   'storage-config',
   'encrypt',
   'services',
@@ -77,7 +78,8 @@ export function parseConfig(text: string, file: string): Config {
     excludes: readStrings(given.exclude),
     minIntervalMs: readInterval(given.interval),
     retention: readRetention(given.retention),
-    freezeGoneShare: readShare(given['freeze-when-gone']),
+    freezeGoneShare: readShare(given['freeze-when-gone'], DEFAULTS.freezeWhenGone),
+    freezeChangedShare: readShare(given['freeze-when-changed'], DEFAULTS.freezeWhenChanged),
     storageConfig: readFlag(given['storage-config']) ?? false,
     encrypt: readEncrypt(given.encrypt),
     stated: CONFIG_KEYS.filter((key) => given[key] !== undefined),
@@ -149,8 +151,8 @@ function readOwnSources(
   return [];
 }
 
-function readShare(value: YamlValue | undefined): number {
-  const text: unknown = value === undefined ? DEFAULTS.freezeWhenGone : value.scalar;
+function readShare(value: YamlValue | undefined, unlessStated: string): number {
+  const text: unknown = value === undefined ? unlessStated : value.scalar;
   const match = typeof text === 'string' ? /^([0-9]{1,3}(?:\.[0-9]{1,3})?) ?%$/.exec(text.trim()) : null;
   const share = match === null ? NaN : Number(match[1]) / 100;
   if (share >= 0 && share <= 1) return share;

@@ -54,8 +54,9 @@ ${sources.length === 0 ? '#sources: [/etc]' : `sources:\n${sources.map(renderSou
 # What is kept: all runs of this many days, the newest runs, the newest run of each month and of each year.
 #retention: { days: ${retention.days}, instances: ${retention.instances}, months: ${retention.months}, years: ${retention.years} }
 
-# A run that lost more than this share of its files stops retention until a person has looked.
+# A run in which more than this share of the files is gone, or was rewritten, stops retention until a person has looked.
 #freeze-when-gone: ${DEFAULTS.freezeWhenGone}
+#freeze-when-changed: ${DEFAULTS.freezeWhenChanged}
 
 # Take sources, exclude, interval and retention from the storage, as far as this file says nothing of them.
 ${storageConfig ? 'storage-config: true' : '#storage-config: false'}

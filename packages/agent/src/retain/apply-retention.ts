@@ -8,7 +8,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import type { Receipt, StorageAccount } from '../ports/storage-account.ts';
-import { readPublishedRuns } from './published-runs.ts';
+import { markedFreeze, readPublishedRuns } from './published-runs.ts';
 import type { PublishedRun } from './published-runs.ts';
 
 const DAY_MS = 86_400_000;
@@ -96,10 +96,8 @@ async function plan(
 
 /** This machine remembers a freeze; where its memory is lost, the receipts beside the runs do. */
 function whyFrozen(last: LastRuns, runs: readonly PublishedRun[]): string | undefined {
-  if (last.frozen !== undefined) return `${last.frozen.reason} (since run ${last.frozen.sinceRun})`;
-  if (last.lastSuccess !== undefined) return undefined;
-  const marked = runs.findLast(({ receipt }) => receipt?.frozen !== undefined);
-  return marked && `${marked.receipt?.frozen ?? ''} (since run ${marked.run})`;
+  const frozen = last.frozen ?? (last.lastSuccess === undefined ? markedFreeze(runs) : undefined);
+  return frozen && `${frozen.reason} (since run ${frozen.sinceRun})`;
 }
 
 function judge(

@@ -29,3 +29,11 @@ export async function readPublishedRuns(
   }
   return published;
 }
+
+/** What the receipts know of a guard that wanted retention to stand still, where this machine's own memory is lost. */
+export function markedFreeze(
+  runs: readonly PublishedRun[],
+): { readonly reason: string; readonly sinceRun: RunName } | undefined {
+  const marked = runs.findLast(({ receipt }) => receipt?.frozen !== undefined);
+  return marked && { reason: marked.receipt?.frozen ?? '', sinceRun: marked.run };
+}

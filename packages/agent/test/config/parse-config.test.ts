@@ -33,6 +33,7 @@ t.test('what is left out has the documented default', (t) => {
     minIntervalMs: 20 * 3_600_000,
     retention: { days: 14, instances: 7, months: 12, years: 4 },
     freezeGoneShare: 0.5,
+    freezeChangedShare: 0.5,
     storageConfig: false,
     encrypt: undefined,
     stated: ['account', 'sources'],
@@ -91,6 +92,7 @@ sources:
 interval: 90m
 retention: { days: 3, years: 0 }
 freeze-when-gone: 12.5%
+freeze-when-changed: 99%
 storage-config: true
 encrypt: { hide-names: true }
 services: [{ name: web, systemd: { units: [nginx] } }]
@@ -131,6 +133,7 @@ memory: 1G
     minIntervalMs: 90 * 60_000,
     retention: { days: 3, instances: 7, months: 12, years: 0 },
     freezeGoneShare: 0.125,
+    freezeChangedShare: 0.99,
     storageConfig: true,
     encrypt: { hidesNames: true },
     stated: [...CONFIG_KEYS],
@@ -228,6 +231,7 @@ t.test('each wrong value is refused by name', (t) => {
     ['retention: {days: 1.5}', /retention.days: must be a whole number/],
     ['retention: {days: 0, instances: 0, months: 0, years: 0}', /would keep nothing/],
     ['freeze-when-gone: 101%', /freeze-when-gone: must be a share/],
+    ['freeze-when-changed: half', /freeze-when-changed: must be a share/],
     ['freeze-when-gone: 0.5', /freeze-when-gone: must be a share/],
     ['snapshot: zfss', /snapshot: must be one of auto, lvm, btrfs, zfs, reflink, mirror, none/],
     ['snapshot: { lvm-size: 0% }', /snapshot.lvm-size: must be a share of the volume/],

@@ -119,6 +119,7 @@ export class World implements AsyncDisposable {
       minIntervalMs: 0,
       retention: { days: 14, instances: 7, months: 6, years: 4 },
       freezeGoneShare: 1,
+      freezeChangedShare: 1,
       storageConfig: false,
       services: [],
       windowMs: 60_000,

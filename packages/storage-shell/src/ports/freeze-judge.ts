@@ -3,7 +3,9 @@ import type { Freeze, RunName } from '@bakker/impl-format/storage';
 /** What is known of a run that is about to be published. */
 export interface PublishedRun {
   readonly run: RunName;
-  /** Files of the parent, 0 for a first run, and how many of them are in the run as they were. */
+  /** The run that it was compared with, as its server chose. */
+  readonly parent: RunName | undefined;
+  /** Files of the parent, 0 without one, and how many of them are in the run as they were. */
   readonly parentFiles: number;
   readonly keptFiles: number;
   /** By the storage's clock. */

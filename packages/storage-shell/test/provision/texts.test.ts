@@ -281,6 +281,7 @@ t.test('what a server is told may say what to back up, and nothing else', (t) =>
     'hooks: {before: rm}',
     'account: a@b:/',
     'freeze-when-gone: 100%',
+    'freeze-when-changed: 100%',
     'sources: []',
     'sources: [etc]',
     'sources: [{path: /etc, command: x}]',

@@ -65,7 +65,14 @@ t.test(
       const status = roll() < 0.1 ? 'partial' : 'complete';
       // Anything from before Unix to far ahead, in the receipt and in the manifest.
       const finishedAtMs = Math.floor((roll() - 0.3) * 4e12);
-      const reason = freeze.judge({ run, parentFiles: 8, keptFiles: 7, receivedAtMs, asked: undefined });
+      const reason = freeze.judge({
+        run,
+        parent: alive,
+        parentFiles: 8,
+        keptFiles: 7,
+        receivedAtMs,
+        asked: undefined,
+      });
       if (reason !== undefined) {
         using hidden = openFolderBeneath(folder, Buffer.from('.bakker'));
         using _names = await lockNames(folder);

@@ -61,3 +61,22 @@ t.test('the server can freeze its account, and so does a flood of runs', async (
     t.equal(existsSync(`${flooded.account}/.bakker/frozen.json`), isFrozen);
   }
 });
+
+for (const choice of ['no parent', 'an older one'] as const) {
+  t.test(`a server that compares with ${choice} is judged by the newest run all the same`, async (t) => {
+    using root = temporaryRoot('passed-over');
+    const few = await publishRun(root.path, { one: 'x' });
+    await using shell = await Shell.open({ root: root.path });
+    await shell.begin();
+    const paths = Object.keys(FILES);
+    await Promise.all(paths.map((path) => shell.put(path, Buffer.from('x'))));
+    const many = await shell.publish({ files: 120, bytes: 120 });
+    t.equal(many.frozen, null, 'there were fewer files before');
+    await shell.cleanUp();
+    await shell.begin(choice === 'no parent' ? undefined : few);
+    if (choice === 'an older one') await shell.tree((script) => script.keepRest());
+    const files = choice === 'no parent' ? 0 : 1;
+    const { frozen } = await shell.publish({ files, bytes: files });
+    t.match(frozen, { reason: new RegExp(`${120 - files} of 120 files`) });
+  });
+}

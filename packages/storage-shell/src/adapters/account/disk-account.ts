@@ -37,7 +37,7 @@ import type { HurtFiles } from './hurt-file.ts';
 import { holdRun, lockNames, lockNamesSync, trySessionLock } from './locks.ts';
 import type { HeldRun } from './locks.ts';
 import { latestRun, latestTarget, lookAt, manifestSizeBytes } from './look.ts';
-import { readReceipt } from './receipt-file.ts';
+import { countedObjects, readReceipt } from './receipt-file.ts';
 import { pointLatestAt, readFully, readSmallFile, replaceFile } from './steps.ts';
 
 export interface DiskAccountOptions {
@@ -168,7 +168,7 @@ export class DiskAccount implements Account, AsyncDisposable {
       begun,
       root: started.root,
       parent: held?.run,
-      parentBytes: held && countedBytes(account, held.name),
+      parentBytes: held && countedObjects(account, held.name)?.bytes,
       lock,
       hurtInodes: hurt.inodes,
       space: this.space,
@@ -220,16 +220,6 @@ function ensureHidden(account: FolderHandle): FolderHandle {
 function readIdentity(account: FolderHandle): string | undefined {
   const text = readSmallFile(account, `${PRIVATE_FOLDER}/id`, 64)?.toString('latin1').trim();
   return text !== undefined && isToken(text) ? text : undefined;
-}
-
-/** Bytes of all names of files in a run, as this program counted them when it was published. */
-function countedBytes(account: FolderHandle, run: RunName): number | undefined {
-  const receipt = readReceipt(account, run);
-  const { objects } = receipt ?? {};
-  // Only this program says when it received a run: what an agent wrote over plain SFTP was counted by nobody here.
-  if (typeof receipt?.['receivedAtMs'] !== 'number') return undefined;
-  if (typeof objects !== 'object' || objects === null || !('bytes' in objects)) return undefined;
-  return typeof objects.bytes === 'number' && Number.isSafeInteger(objects.bytes) ? objects.bytes : undefined;
 }
 
 /** SHA-256 of the stored bytes; undefined if there is no manifest, or the disk does not give it. */

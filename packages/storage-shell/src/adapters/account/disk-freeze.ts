@@ -7,6 +7,7 @@ import { freezeReason } from '../../retain/freeze-rules.ts';
 import { parseStoredReceipt } from '../../retain/stored-receipt.ts';
 import { readFrozen, writeFrozen } from './frozen-file.ts';
 import { lookAt } from './look.ts';
+import { countedObjects } from './receipt-file.ts';
 import { readSmallFile } from './steps.ts';
 
 const MAX_FILE_BYTES = 64 * 1024;
@@ -37,7 +38,8 @@ export class DiskFreeze implements FreezeJudge {
 
   judge(run: PublishedRun): string | undefined {
     const policy = this.#options.rules();
-    const { parentFiles, keptFiles } = run;
+    const { keptFiles } = run;
+    const parentFiles = Math.max(run.parentFiles, this.#passedOver(run.parent));
     const runsReceivedLastDay = 1 + this.#receivedSince(run.receivedAtMs - DAY_MS, policy.maxRunsADay);
     const found = freezeReason({ parentFiles, keptFiles, runsReceivedLastDay, policy });
     return found ?? run.asked;
@@ -47,6 +49,13 @@ export class DiskFreeze implements FreezeJudge {
   freeze(hidden: FolderHandle, frozen: { reason: string; sinceRun: RunName; atMs: number }): void {
     // Who froze it first has the reason that somebody is going to look at.
     if (readFrozen(this.#options.account) === undefined) writeFrozen(hidden, frozen);
+  }
+
+  /** Files of the newest run, if the server compared with another one or with none: then it kept what it says, and no more. */
+  #passedOver(parent: RunName | undefined): number {
+    const { account } = this.#options;
+    const newest = lookAt(account).complete.at(-1);
+    return newest === undefined || newest === parent ? 0 : (countedObjects(account, newest)?.files ?? 0);
   }
 
   /** Counts no further than what decides. */

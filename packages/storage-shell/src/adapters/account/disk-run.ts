@@ -192,14 +192,15 @@ export class DiskRun implements NewRun, AsyncDisposable {
     using _names = await lockNames(account);
     const receivedAtMs = nowMs();
     const asked = receipt.frozen;
-    const reason = freeze.judge({ run, parentFiles, keptFiles, receivedAtMs, asked });
+    const parent = this.begun.parent?.run;
+    const reason = freeze.judge({ run, parent, parentFiles, keptFiles, receivedAtMs, asked });
     const text = receiptText({
       run,
       ...receipt,
       manifestSha256: manifest.sha256,
       token,
       receivedAtMs,
-      parent: this.begun.parent?.run ?? null,
+      parent: parent ?? null,
       parentFiles,
       keptFiles,
       // As they were counted here: what a run that has this one as its parent takes for granted.

@@ -12,3 +12,22 @@ export function readReceipt(account: FolderHandle, run: RunName): Record<string,
   const receipt = text && parseObject(text.toString('utf8'));
   return receipt?.['run'] === run ? receipt : undefined;
 }
+
+/** What of a run this program counted when it was published; undefined if it was counted by nobody here. */
+export function countedObjects(
+  account: FolderHandle,
+  run: RunName,
+): { readonly files: number; readonly bytes: number } | undefined {
+  const receipt = readReceipt(account, run);
+  const { objects } = receipt ?? {};
+  // Only this program says when it received a run: what an agent wrote over plain SFTP was counted by nobody here.
+  if (typeof receipt?.['receivedAtMs'] !== 'number') return undefined;
+  if (typeof objects !== 'object' || objects === null || !('bytes' in objects && 'files' in objects))
+    return undefined;
+  const { files, bytes } = objects;
+  return isCount(files) && isCount(bytes) ? { files, bytes } : undefined;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
