@@ -25,6 +25,8 @@ export async function makeInstallDisk(image: string): Promise<void> {
       await cp(from, join(tree, part), {
         recursive: true,
         verbatimSymlinks: true,
+        // the launchers look which is newer
+        preserveTimestamps: true,
         filter: (path) => !LEFT_OUT.test(path) && !path.endsWith('/.compile-cache'),
       });
     }

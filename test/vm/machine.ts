@@ -17,8 +17,9 @@ import {
 } from './remote-shell.ts';
 
 const BUILD_IMAGE = join(import.meta.dirname, 'build-image');
-const START_TIMEOUT_MS = 300_000;
-const STOP_TIMEOUT_MS = 120_000;
+/** Many times what they take: the machine may get little of a processor that others use. */
+const START_TIMEOUT_MS = 1_200_000;
+const STOP_TIMEOUT_MS = 600_000;
 /** Sparse files of gigabytes; /tmp may be memory. */
 const FOLDER = '/var/tmp';
 /** Written by the image's `tell-ready.service`. */

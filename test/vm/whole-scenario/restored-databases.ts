@@ -2,16 +2,13 @@ import type { Test } from 'tap';
 import type { Machine } from '../machine.ts';
 import { entriesOf, LEDGERS, ledgerState, type BusyServer, type LedgerName } from './busy-server.ts';
 
-const SLOW_MS = 900_000;
 const RESTORED = '/restored/srv';
 
 /** The ledgers in latest are whole, and the databases start from them. */
 export async function restoredDatabases(t: Test, server: BusyServer): Promise<void> {
   const { machine, say } = server;
   const live = await entriesOf(machine);
-  await machine.must('bakker restore --to /restored --quiet && chmod 755 /restored /restored/srv', {
-    timeoutMs: SLOW_MS,
-  });
+  await machine.must('bakker restore --to /restored --quiet && chmod 755 /restored /restored/srv');
   const clients = await startRestored(machine);
   for (const name of LEDGERS) {
     const state = await ledgerState(machine, name, clients[name]);
@@ -32,8 +29,7 @@ async function startRestored(machine: Machine): Promise<Record<LedgerName, strin
   const asPostgres = 'setpriv --reuid=postgres --regid=postgres --init-groups';
   await machine.must(
     `setsid mariadbd --user=mysql --datadir=${RESTORED}/mysql/data --socket=${socket} --pid-file=/run/mysqld/restored.pid --skip-networking </dev/null >/root/restored-mariadb.log 2>&1 &
-     for i in {1..300}; do mariadb -S ${socket} -e 'SELECT 1' >/dev/null 2>&1 && exit 0; sleep 0.5; done; cat /root/restored-mariadb.log; exit 1`,
-    { timeoutMs: SLOW_MS },
+     for i in {1..1800}; do mariadb -S ${socket} -e 'SELECT 1' >/dev/null 2>&1 && exit 0; sleep 0.5; done; cat /root/restored-mariadb.log; exit 1`,
   );
   // It names the process of the live server, which the restored one would take for its own.
   await machine.must(`rm ${RESTORED}/pgsql/main/postmaster.pid; install -d -o postgres ${folder}`);
@@ -48,8 +44,7 @@ async function startRestored(machine: Machine): Promise<Record<LedgerName, strin
   const psql = `cd / && ${asPostgres} psql -qAt -h ${folder} book`;
   await machine.must(
     `cd /; setsid ${asPostgres} /usr/lib/postgresql/15/bin/postgres ${options.join(' ')} </dev/null >/root/restored-postgresql.log 2>&1 &
-     for i in {1..300}; do (${psql} -c 'SELECT 1') >/dev/null 2>&1 && exit 0; sleep 0.5; done; cat /root/restored-postgresql.log; exit 1`,
-    { timeoutMs: SLOW_MS },
+     for i in {1..1800}; do (${psql} -c 'SELECT 1') >/dev/null 2>&1 && exit 0; sleep 0.5; done; cat /root/restored-postgresql.log; exit 1`,
   );
   return {
     app: `cat ${RESTORED}/mysql/app/ledger`,

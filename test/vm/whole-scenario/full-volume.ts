@@ -1,0 +1,80 @@
+import type { Test } from 'tap';
+import type { Machine } from '../machine.ts';
+import type { BusyServer } from './busy-server.ts';
+
+/** One more server, on the same machine, with an account on a small volume. */
+const OTHER = 'bakker --config /etc/bakker/birch.yaml --state /var/lib/bakker-birch';
+
+interface Overview {
+  readonly account: string;
+  readonly runs: number;
+  readonly incomplete: number;
+  readonly lastRun: string | null;
+}
+
+/** A server that fills its volume keeps its past, hurts nobody, and goes on once the volume has grown. */
+export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
+  const { machine, say } = server;
+  await enrolOther(machine);
+  const first = await backUpOther(machine);
+  t.equal(first.status, 0, first.stderr);
+  const before = await overviewOf(machine, 'birch');
+  t.match(before, { runs: 1, incomplete: 0 });
+  const past = await pastOf(machine);
+
+  await machine.must('head -c 90M /dev/urandom >/srv/other/too-large');
+  const full = await backUpOther(machine);
+  t.equal(full.status, 13, full.stderr);
+  say(
+    `birch has a volume of 64 MB and 90 MB more to store: exit ${full.status ?? '?'}: ${lastLine(full.stderr)}`,
+  );
+  t.match(await overviewOf(machine, 'birch'), { runs: 1, lastRun: before.lastRun });
+  t.equal(await pastOf(machine), past, 'not a byte or attribute of a run that was there has changed');
+
+  const latest = await server.latest();
+  const other = await server.backUp();
+  t.equal(other.status, 0, `the other account takes a run meanwhile\n${other.said}`);
+  t.not(await server.latest(), latest);
+  say(`alder, beside it: exit ${other.status}, latest is ${await server.latest()}`);
+
+  await machine.must('bakker-storage grow birch 256M');
+  const grown = await backUpOther(machine);
+  t.equal(grown.status, 0, `the next run completes\n${grown.stderr}`);
+  t.match(await overviewOf(machine, 'birch'), { runs: 2, incomplete: 0 });
+  await machine.must('cmp /srv/other/too-large /backups/birch/latest/srv/other/too-large');
+  t.equal(await pastOf(machine), past, 'and the first runs are as they were');
+  await machine.must(`${OTHER} restore --to /restored-birch --quiet`);
+  await machine.must('diff -r /srv/other /restored-birch/srv/other');
+  say('birch, grown to 256 MB: its next run is complete, and comes back whole');
+}
+
+async function enrolOther(machine: Machine): Promise<void> {
+  await machine.must(
+    `for i in $(seq 50); do mkdir -p /srv/other/$i; echo file $i >/srv/other/$i/file; done
+     head -c 1M /dev/urandom >/srv/other/large
+     bakker-storage provision birch --backend lvm --vg backups --fs ext4 --size 64M --key /root/key.pub
+     ${OTHER} init birch@127.0.0.1:/ --identity /root/key --host-key $(ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2) --source /srv/other --yes`,
+  );
+}
+
+function backUpOther(machine: Machine): ReturnType<Machine['run']> {
+  return machine.run(`${OTHER} backup --force --quiet`);
+}
+
+async function overviewOf(machine: Machine, name: string): Promise<Overview> {
+  const all = JSON.parse(await machine.must('bakker-storage accounts --json')) as Overview[];
+  const found = all.find(({ account }) => account === name);
+  if (!found) throw new Error(`no account ${name}`);
+  return found;
+}
+
+/** Contents and attributes of each account's first run. Links are counted by later runs, so their number is left out. */
+function pastOf(machine: Machine): Promise<string> {
+  return machine.must(
+    'for account in /backups/*/; do run=$(ls -d "$account"*_*_*_01 | head -n 1); find "$run" -printf "%P %y %m %U %G %s %T@ %i\\n" | sort; find "$run" "$run.impl" -type f -exec sha256sum {} + | sort; done',
+  );
+}
+
+function lastLine(text: string): string {
+  return text.trim().split('\n').at(-1) ?? '';
+}
