@@ -226,7 +226,7 @@ t.test('the storage keeps and retires runs; the server can ask for room', async 
   t.equal(completeRuns(world.storage).length, 2);
   await world.expect(['retention', '--thaw'], 13);
   const asked = await world.expect(['status', '--request-space', '20G']);
-  t.match(asked.stdout, /wish for 21\.5 GB/);
+  t.match(asked.stdout, /wish for 20\.0 GiB/);
   const findings = (await world.bakker.run(['doctor', '--json'])).json<{ check: string; result: string }[]>();
   t.equal(findings.find(({ check }) => check === 'account')?.result, 'ok');
   t.equal(findings.find(({ check }) => check === 'clock')?.result, 'ok');

@@ -1,14 +1,22 @@
 /** Decimal units, as disks and lines are sold: `999 B`, `1.2 kB`, `3.4 GB`. */
 export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
+  return inUnits(bytes, 1000, ['B', 'kB', 'MB', 'GB', 'TB', 'PB']);
+}
+
+/** Powers of 1024, as limits and volumes are set: `20G` is `20.0 GiB`. */
+export function formatSpace(bytes: number): string {
+  return inUnits(bytes, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']);
+}
+
+function inUnits(bytes: number, step: number, units: readonly [string, ...string[]]): string {
   let value = bytes;
   let unit = 0;
   // 999.7 would be shown as 1000 of the smaller unit.
-  while (value >= (unit === 0 ? 1000 : 999.5) && unit < units.length - 1) {
-    value /= 1000;
+  while (value >= (unit === 0 ? step : step - 0.5) && unit < units.length - 1) {
+    value /= step;
     unit++;
   }
-  return `${unit === 0 ? Math.round(value) : value.toFixed(value < 99.95 ? 1 : 0)} ${units[unit] ?? 'B'}`;
+  return `${unit === 0 ? Math.round(value) : value.toFixed(value < 99.95 ? 1 : 0)} ${units[unit] ?? units[0]}`;
 }
 
 /** `12,345` */

@@ -8,7 +8,14 @@ export { askYes } from './confirm.ts';
 export { escapeName, escapeText, unescapeName } from './escape-name.ts';
 export { explainFailure } from './explain-failure.ts';
 export type { Failure } from './explain-failure.ts';
-export { formatBytes, formatCount, formatCounted, formatDate, formatDuration } from './format.ts';
+export {
+  formatBytes,
+  formatCount,
+  formatCounted,
+  formatDate,
+  formatDuration,
+  formatSpace,
+} from './format.ts';
 export { nearestName } from './nearest-name.ts';
 export type { FrameFailure, Globals, Program } from './program.ts';
 export type { RunAsked } from './read-command-line.ts';

@@ -1,5 +1,12 @@
 import t from 'tap';
-import { formatBytes, formatCount, formatCounted, formatDate, formatDuration } from '../src/format.ts';
+import {
+  formatBytes,
+  formatCount,
+  formatSpace,
+  formatCounted,
+  formatDate,
+  formatDuration,
+} from '../src/format.ts';
 
 t.test('sizes', (t) => {
   const sizes: readonly (readonly [number, string])[] = [
@@ -16,6 +23,18 @@ t.test('sizes', (t) => {
     [5e18, '5000 PB'],
   ];
   for (const [bytes, shown] of sizes) t.equal(formatBytes(bytes), shown);
+  t.end();
+});
+
+t.test('space', (t) => {
+  const sizes: readonly (readonly [number, string])[] = [
+    [1023, '1023 B'],
+    [1024, '1.0 KiB'],
+    [20 * 2 ** 30, '20.0 GiB'],
+    [1.5 * 2 ** 40, '1.5 TiB'],
+    [2 ** 40 - 1, '1.0 TiB'],
+  ];
+  for (const [bytes, shown] of sizes) t.equal(formatSpace(bytes), shown);
   t.end();
 });
 

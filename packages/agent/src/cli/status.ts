@@ -1,4 +1,4 @@
-import { escapeText, formatBytes, formatDate, formatDuration } from '@bakker/command-line';
+import { escapeText, formatSpace, formatDate, formatDuration } from '@bakker/command-line';
 import { formatWindow } from '../quiesce/format-window.ts';
 import { parseDurationMs } from '../config/durations.ts';
 import type { RunName } from '@bakker/impl-format';
@@ -192,9 +192,9 @@ function storageLines({ runs, damagedFiles, damagedRuns, frozen }: StorageStatus
 }
 
 function grantText({ askedBytes, grantedBytes, limitBytes }: RequestedSpace): string {
-  const limit = limitBytes === undefined ? '' : ` The limit is ${formatBytes(limitBytes)}.`;
-  if (grantedBytes >= askedBytes) return `The storage grants ${formatBytes(grantedBytes)}.${limit}`;
-  return `The storage's administrator now sees the wish for ${formatBytes(askedBytes)}.${limit}`;
+  const limit = limitBytes === undefined ? '' : ` The limit is ${formatSpace(limitBytes)}.`;
+  if (grantedBytes >= askedBytes) return `The storage grants ${formatSpace(grantedBytes)}.${limit}`;
+  return `The storage's administrator now sees the wish for ${formatSpace(askedBytes)}.${limit}`;
 }
 
 function isoTimes(times: { startedAtMs: number; finishedAtMs: number }): {

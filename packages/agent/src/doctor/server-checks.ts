@@ -1,8 +1,8 @@
+import { formatSpace } from '@bakker/command-line';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 import type { Machine } from '../ports/machine.ts';
 import { failed, ok, warn, type Finding } from './finding.ts';
-import { inGibibytes } from './sizes.ts';
 
 const LEAST_STATE_BYTES = 256 * 1024 * 1024;
 
@@ -43,7 +43,7 @@ export async function checkStateFolder(stateDir: string, machine: Machine): Prom
   if (freeBytes < LEAST_STATE_BYTES) {
     return warn(
       'state folder',
-      `${stateDir} has only ${inGibibytes(freeBytes)} free`,
+      `${stateDir} has only ${formatSpace(freeBytes)} free`,
       'make room there: manifests and the catalogue are kept in it',
     );
   }

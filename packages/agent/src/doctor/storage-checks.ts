@@ -1,10 +1,10 @@
+import { formatSpace } from '@bakker/command-line';
 import { refuseEmptiedStorage } from '../backup/guards.ts';
 import { missingAbilities } from '../enrol/check-abilities.ts';
 import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StorageAccount, StorageSide } from '../ports/storage-account.ts';
 import { failed, ok, warn, type Finding } from './finding.ts';
-import { inGibibytes } from './sizes.ts';
 
 const SKEW_LIMIT_MS = 60_000;
 const LOW_FREE_SHARE = 0.05;
@@ -113,7 +113,7 @@ export async function checkSpace(account: StorageAccount): Promise<Finding[]> {
   const isLimited = limitBytes !== undefined && limitBytes - usedBytes < space.freeBytes;
   const freeBytes = isLimited ? Math.max(0, limitBytes - usedBytes) : space.freeBytes;
   const totalBytes = isLimited ? limitBytes : space.totalBytes;
-  const room = `${inGibibytes(freeBytes)} of ${inGibibytes(totalBytes)} free${isLimited ? ' below the limit of the account' : ''}`;
+  const room = `${formatSpace(freeBytes)} of ${formatSpace(totalBytes)} free${isLimited ? ' below the limit of the account' : ''}`;
   const findings: Finding[] = [];
   if (freeBytes === 0) {
     findings.push(

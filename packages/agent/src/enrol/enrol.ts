@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { dirname, join } from 'node:path';
 import { formatAccountAddress } from '../config/account-address.ts';
 import type { AccountAddress, Config } from '../config/config.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { renderConfig } from '../config/render-config.ts';
 import { AgentError } from '../errors.ts';
+import { isLineLost } from '../reconnecting.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { Progress } from '../ports/progress.ts';
@@ -152,7 +154,7 @@ async function pinHostKey(
   if (request.hostKey !== undefined) return request.hostKey;
   // With the system's ssh, known_hosts says which key is right, as for every other use of ssh.
   if (transport === 'openssh' && !request.acceptHostKey) return undefined;
-  const { type, fingerprint } = await tools.enrolment.fetchHostKey(account);
+  const { type, fingerprint } = await reach(request, () => tools.enrolment.fetchHostKey(account));
   tools.progress.message(`${account.host} shows the host key ${type} ${fingerprint}`);
   // The storage itself said so, over the administrator's connection.
   if (request.acceptHostKey || hostKeys.includes(fingerprint)) return fingerprint;
@@ -180,10 +182,8 @@ async function tryAccount(config: Config, request: EnrolRequest, tools: EnrolToo
   const { enrolment, progress } = tools;
   progress.stage('trying the account');
   try {
-    checkAbilities(await enrolment.probe(config), {
-      account: formatAccountAddress(config.account),
-      progress,
-    });
+    const abilities = await reach(request, () => enrolment.probe(config));
+    checkAbilities(abilities, { account: formatAccountAddress(config.account), progress });
   } catch (error) {
     const { identityFile } = config.ssh;
     if (
@@ -195,6 +195,20 @@ async function tryAccount(config: Config, request: EnrolRequest, tools: EnrolToo
     }
     throw await notYetAuthorized(error, { config, identityFile, request, tools });
   }
+}
+
+/** Provisioning has sshd read its configuration anew, and for a moment it takes no connection. */
+async function reach<T>(request: EnrolRequest, act: () => Promise<T>): Promise<T> {
+  const waitsMs = request.provision === undefined ? [] : RESTART_WAITS_MS;
+  for (const waitMs of waitsMs) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!isLineLost(error)) throw error;
+      await sleep(waitMs);
+    }
+  }
+  return act();
 }
 
 /** The usual end of a first call: the storage does not know the key yet. */
@@ -242,6 +256,8 @@ function sealingFlags(plan: KeyPlan | undefined): string[] {
     ...(plan.identityFile === undefined ? [] : [`--identity-key ${quoted(plan.identityFile)}`]),
   ];
 }
+
+const RESTART_WAITS_MS: readonly number[] = [100, 200, 500, 1000, 2000, 4000];
 
 function refuseSshFlags(request: EnrolRequest): void {
   const flags = [

@@ -8,6 +8,7 @@ import { parseAccountAddress } from '../../src/config/account-address.ts';
 import { parseConfig } from '../../src/config/parse-config.ts';
 import { enrol, type Enrolled, type EnrolRequest } from '../../src/enrol/enrol.ts';
 import { AgentError } from '../../src/errors.ts';
+import type { Enrolment } from '../../src/ports/enrolment.ts';
 import type { Progress } from '../../src/ports/progress.ts';
 
 class Person {
@@ -28,6 +29,7 @@ class Person {
 
   async enrol(
     request: Partial<EnrolRequest> & Pick<EnrolRequest, 'account' | 'configFile'>,
+    changed: Partial<Enrolment> = {},
   ): Promise<Enrolled> {
     const { signal } = new AbortController();
     const { progress } = this;
@@ -41,10 +43,10 @@ class Person {
         ...request,
       },
       {
-        enrolment: linuxEnrolment({
-          openAccount: (config) => openAccount(config, { signal, progress }),
-          signal,
-        }),
+        enrolment: {
+          ...linuxEnrolment({ openAccount: (config) => openAccount(config, { signal, progress }), signal }),
+          ...changed,
+        },
         progress,
         confirm: async (question) => {
           this.questions.push(question);
@@ -255,4 +257,37 @@ t.test('without --source the usual folders that are there are written', async (t
   const { sources } = parseConfig(await readFile(configFile, 'utf8'), configFile);
   t.ok(sources.some(({ path }) => path === '/etc'));
   for (const { path } of sources) t.ok((await readdir(path)).length > 0, path);
+});
+
+t.test('an sshd that was told to read its configuration anew is given a moment', async (t) => {
+  await using server = await startSshd();
+  const account = await server.addAccount();
+  const folder = account.identityFile.slice(0, account.identityFile.lastIndexOf('/'));
+  const provision = {
+    administrator: { user: 'root', host: 'storage', port: undefined },
+    ...{ size: undefined, ceiling: undefined, backend: undefined, noRead: false, program: 'bakker-storage' },
+  };
+  let attempts = 0;
+  const answer = JSON.stringify({ account: account.user, hostKeys: [server.hostKeyFingerprint] });
+  const restarting: Partial<Enrolment> = {
+    runBySsh: async () => ({ status: 0, stdout: answer, stderr: '' }),
+    probe: async () => {
+      if (++attempts < 3) throw new AgentError('STORAGE_UNREACHABLE', 'the connection was refused');
+      return {
+        hardLinks: true,
+        atomicRename: true,
+        symlinks: true,
+        fsync: true,
+        serverSideCopy: true,
+        anyBytesInNames: true,
+      };
+    },
+  };
+  const place = { ...target(server, account, `${folder}/restarting`), identityFile: account.identityFile };
+  const person = new Person('absent');
+  await failureOf(person.enrol(place, restarting));
+  t.equal(attempts, 1, 'without that, an answer is an answer');
+  attempts = 0;
+  await person.enrol({ ...place, provision }, restarting);
+  t.equal(attempts, 3);
 });

@@ -1,4 +1,4 @@
-import { formatBytes, formatCount, formatDate, tableLines } from '@bakker/command-line';
+import { formatSpace, formatCount, formatDate, tableLines } from '@bakker/command-line';
 import type { AccountOverview } from '../provision/overview.ts';
 import { ETC_FLAG, openTools } from './administration.ts';
 import type { Command } from './command.ts';
@@ -28,7 +28,7 @@ export const accounts: Command<Args, readonly AccountOverview[]> = {
       screen.line('There is no account yet: bakker-storage provision NAME');
       return;
     }
-    const bytes = (count: number | null): string => (count === null ? '-' : formatBytes(count));
+    const bytes = (count: number | null): string => (count === null ? '-' : formatSpace(count));
     const rows = found.map((account) => [
       account.account,
       account.backend,
@@ -43,7 +43,7 @@ export const accounts: Command<Args, readonly AccountOverview[]> = {
         ? account.states.join(', ')
         : account.states
             .join(', ')
-            .replace('space requested', `asks for ${formatBytes(account.requestedBytes)}`),
+            .replace('space requested', `asks for ${formatSpace(account.requestedBytes)}`),
     ]);
     const head = [
       'account',

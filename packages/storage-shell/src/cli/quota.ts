@@ -1,4 +1,4 @@
-import { formatBytes } from '@bakker/command-line';
+import { formatSpace } from '@bakker/command-line';
 import type { QuotaView } from '../provision/quota-view.ts';
 import type { SpaceChange } from '../provision/policy-file.ts';
 import { DRY_RUN_FLAG, ETC_FLAG, accountNamed, openTools } from './administration.ts';
@@ -55,12 +55,12 @@ export const quota: Command<Args, QuotaView> = {
   },
   json: (view) => view,
   render({ account, backend, limitBytes, usedBytes, freeBytes, ceilingBytes, reserveBytes }, screen) {
-    const shown = (bytes: number | null): string => (bytes === null ? 'none' : formatBytes(bytes));
+    const shown = (bytes: number | null): string => (bytes === null ? 'none' : formatSpace(bytes));
     screen.line(`${account} (${backend})`);
     screen.line(`  limit    ${shown(limitBytes)}`);
-    screen.line(`  used     ${usedBytes === null ? 'not known' : formatBytes(usedBytes)}`);
-    screen.line(`  free     ${freeBytes === null ? 'not known' : formatBytes(freeBytes)}`);
+    screen.line(`  used     ${usedBytes === null ? 'not known' : formatSpace(usedBytes)}`);
+    screen.line(`  free     ${freeBytes === null ? 'not known' : formatSpace(freeBytes)}`);
     screen.line(`  ceiling  ${shown(ceilingBytes)}`);
-    screen.line(`  reserve  ${reserveBytes === null ? 'as usual' : formatBytes(reserveBytes)}`);
+    screen.line(`  reserve  ${reserveBytes === null ? 'as usual' : formatSpace(reserveBytes)}`);
   },
 };
