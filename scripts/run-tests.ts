@@ -4,12 +4,14 @@ import { globSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
-/** Tests that take minutes each: full sizes of what the everyday tests show small. */
+/** Tests that take minutes each: full sizes of what the others show small. Only if they are asked for. */
 const FULL_SIZE = 'test/full-size/';
+/** Scenarios over many kinds of storage or with limits to fill: run each time but in the everyday part. */
+const THOROUGH = 'test/thorough/';
 /** Tests that boot an emulated machine; the image is built once. */
 const MACHINE = 'test/vm/';
-/** As much of them as there is time for every day: the last of the others takes a quarter of an hour. */
-const EVERYDAY_MACHINE = 'test/vm/one-night.test.ts';
+/** As much of them as there is time for each time: the last of the others takes a quarter of an hour. */
+const SHORT_MACHINE = 'test/vm/one-night.test.ts';
 /** Emulated processors are slow; for the others .taprc says it. */
 const MACHINE_TIMEOUT_S = 7200;
 /** Of a test file that a signal ended, or that gave up. */
@@ -42,7 +44,11 @@ if (isWhole) {
     await check('format', ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level=warn', '.']),
   );
 }
-if (otherFiles.length > 0 || machineFiles.length === 0) tallies.push(await runTests(otherFiles));
+const everyday = otherFiles.filter(isEveryday);
+const others = otherFiles.filter((file) => !isEveryday(file));
+if (everyday.length > 0 || files.length === 0) tallies.push(await runTests(everyday));
+if (isWhole) console.log(`the everyday part took ${secondsSoFar()} s`);
+if (others.length > 0) tallies.push(await runTests(others));
 // One after the other: each machine takes both processors and gigabytes of memory.
 if (machineFiles.length > 0 && hasEmulator)
   tallies.push(await runTests(machineFiles, ['--jobs=1', `--timeout=${MACHINE_TIMEOUT_S}`]));
@@ -56,21 +62,29 @@ const sum = (count: (tally: Tally) => number): number =>
   tallies.reduce((total, tally) => total + count(tally), 0);
 const failed = sum((tally) => tally.failed);
 const skipped = sum((tally) => tally.skipped);
-console.log(`\ntook ${Math.round((Date.now() - startedMs) / 1000)} s`);
+console.log(`\ntook ${secondsSoFar()} s`);
 if (skipped > 0) console.log(`${skipped} skipped`);
 console.log(`${sum((tally) => tally.passed)} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
 
+function secondsSoFar(): number {
+  return Math.round((Date.now() - startedMs) / 1000);
+}
+
 function chooseFiles(): string[] {
   return globSync(['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'], { exclude: ['**/node_modules/**'] })
     .filter((file) => flags.vm !== true || file.startsWith(MACHINE))
-    .filter((file) => isAskedFor(file) || isEveryday(file))
+    .filter((file) => isAskedFor(file) || isEveryday(file) || (flags.everyday !== true && isEachTime(file)))
     .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
     .sort();
 }
 
 function isEveryday(file: string): boolean {
-  return file === EVERYDAY_MACHINE || !(file.startsWith(FULL_SIZE) || file.startsWith(MACHINE));
+  return ![FULL_SIZE, THOROUGH, MACHINE].some((folder) => file.startsWith(folder));
+}
+
+function isEachTime(file: string): boolean {
+  return file.startsWith(THOROUGH) || file === SHORT_MACHINE;
 }
 
 /** What takes long runs only by its name or its flag. */

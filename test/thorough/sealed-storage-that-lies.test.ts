@@ -1,8 +1,8 @@
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { pseudoRandomBytes } from './harness/sample-tree.ts';
-import { makeSealedWorld, tamper, type SealedWorld } from './harness/sealed-world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { pseudoRandomBytes } from '../harness/sample-tree.ts';
+import { makeSealedWorld, tamper, type SealedWorld } from '../harness/sealed-world.ts';
 
 const MIB = 1024 * 1024;
 const DAMAGED = 15;

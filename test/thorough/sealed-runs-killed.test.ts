@@ -1,10 +1,10 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
-import { makeSealedWorld } from './harness/sealed-world.ts';
-import { findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
+import { makeSealedWorld } from '../harness/sealed-world.ts';
+import { findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
 
 const ROUNDS = process.env['BAKKER_TEST_ALL'] === '1' ? 40 : 1;
 const SEED = Number(process.env['BAKKER_TEST_SEED'] ?? 1);

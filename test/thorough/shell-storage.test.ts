@@ -19,12 +19,12 @@ import {
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { mountLoopFilesystem } from './harness/loop-fs.ts';
-import { pseudoRandomBytes, settle, writeSampleTree } from './harness/sample-tree.ts';
-import { BAKKER_STORAGE, authoriseShell } from './harness/shell-account.ts';
-import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
-import { makeWorld, type World } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { mountLoopFilesystem } from '../harness/loop-fs.ts';
+import { pseudoRandomBytes, settle, writeSampleTree } from '../harness/sample-tree.ts';
+import { BAKKER_STORAGE, authoriseShell } from '../harness/shell-account.ts';
+import { completeRuns, findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
+import { makeWorld, type World } from '../harness/world.ts';
 
 const SSH_BYTES = 8_000;
 const MIB = 1024 * 1024;

@@ -12,11 +12,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { pseudoRandomBytes, settle, writeSampleTree } from './harness/sample-tree.ts';
-import { makeSealedWorld } from './harness/sealed-world.ts';
-import { findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
-import { makeTortureTree } from './harness/torture-tree.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { pseudoRandomBytes, settle, writeSampleTree } from '../harness/sample-tree.ts';
+import { makeSealedWorld } from '../harness/sealed-world.ts';
+import { findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
+import { makeTortureTree } from '../harness/torture-tree.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,9 +1,9 @@
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { writeSampleTree } from './harness/sample-tree.ts';
-import { makeSealedWorld } from './harness/sealed-world.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { writeSampleTree } from '../harness/sample-tree.ts';
+import { makeSealedWorld } from '../harness/sealed-world.ts';
+import { makeWorld } from '../harness/world.ts';
 
 const KEY = 12;
 

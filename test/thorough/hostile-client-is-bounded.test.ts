@@ -15,8 +15,8 @@ import {
   script,
   sendManifest,
   sessionsOf,
-} from './harness/hostile-world.ts';
-import type { HostileAccount } from './harness/hostile-world.ts';
+} from '../harness/hostile-world.ts';
+import type { HostileAccount } from '../harness/hostile-world.ts';
 import {
   RawSftp,
   REPLY,
@@ -28,9 +28,9 @@ import {
   u64,
   u8,
   wordsOf,
-} from './harness/raw-sftp.ts';
-import type { RawReply, RawTarget } from './harness/raw-sftp.ts';
-import { startStorageMachine } from './harness/storage-machine.ts';
+} from '../harness/raw-sftp.ts';
+import type { RawReply, RawTarget } from '../harness/raw-sftp.ts';
+import { startStorageMachine } from '../harness/storage-machine.ts';
 
 /** What the storage side promises of one session, whatever its client does: docs/storage-protocol.md. */
 const MOST_BYTES = 320 * 1024 * 1024;

@@ -1,10 +1,10 @@
 import { chmodSync } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { mountLoopFilesystem } from './harness/loop-fs.ts';
-import { makeTortureTree } from './harness/torture-tree.ts';
-import { findBrokenPromises } from './harness/storage-check.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { mountLoopFilesystem } from '../harness/loop-fs.ts';
+import { makeTortureTree } from '../harness/torture-tree.ts';
+import { findBrokenPromises } from '../harness/storage-check.ts';
+import { makeWorld } from '../harness/world.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import t from 'tap';
-import type { RunningBakker } from './harness/bakker.ts';
-import { mountLoopFilesystem, type LoopFilesystem } from './harness/loop-fs.ts';
-import { writeSampleTree } from './harness/sample-tree.ts';
-import { completeRuns, findBrokenPromises } from './harness/storage-check.ts';
-import { makeWorld, type World } from './harness/world.ts';
+import type { RunningBakker } from '../harness/bakker.ts';
+import { mountLoopFilesystem, type LoopFilesystem } from '../harness/loop-fs.ts';
+import { writeSampleTree } from '../harness/sample-tree.ts';
+import { completeRuns, findBrokenPromises } from '../harness/storage-check.ts';
+import { makeWorld, type World } from '../harness/world.ts';
 
 t.setTimeout(600_000);
 

@@ -1,10 +1,10 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { mountLoopFilesystem } from './harness/loop-fs.ts';
-import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
-import { findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { mountLoopFilesystem } from '../harness/loop-fs.ts';
+import { pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
+import { findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
+import { makeWorld } from '../harness/world.ts';
 
 const MIB = 1024 * 1024;
 
