@@ -81,6 +81,7 @@ t.test(
     const reading = reader.read(scanned.entry(`${folder.path}/file`));
     t.equal((await reading).content.toString(), 'content');
     await reader[Symbol.asyncDispose]();
+    await t.rejects(reader.read(scanned.entry(`${folder.path}/file`)), /closed/);
     await scanned.tree.openReader()[Symbol.asyncDispose]();
     t.pass('both have ended');
   },

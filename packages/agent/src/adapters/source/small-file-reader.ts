@@ -49,6 +49,7 @@ export class ThreadReader implements SmallFileReader {
   readonly #free: SharedArrayBuffer[] = [];
   #worker: Worker | undefined;
   #ended: Promise<void> = Promise.resolve();
+  #isDisposed = false;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
@@ -77,6 +78,7 @@ export class ThreadReader implements SmallFileReader {
 
   /** Not terminated: a thread that is within a call of koffi takes the process with it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#isDisposed = true;
     this.#worker?.ref();
     this.#worker?.postMessage('end');
     await this.#ended;
@@ -88,7 +90,11 @@ export class ThreadReader implements SmallFileReader {
     const bytes = this.#askedBytes;
     this.#asked = [];
     this.#askedBytes = 0;
-    const memory = (bytes <= BATCH_BYTES ? this.#free.pop() : undefined) ?? newMemory(bytes);
+    if (this.#isDisposed) {
+      for (const { answered } of files) answered.reject(new Error('the reader of small files is closed'));
+      return;
+    }
+    const memory = this.#memoryFor(bytes);
     const order: ReadOrder = { memory, ...this.#describe(files) };
     this.#underWay.push({ files, memory, isRacy: files.map(({ entry }) => changedJustNow(entry)) });
     const worker = (this.#worker ??= this.#start());
@@ -144,6 +150,12 @@ export class ThreadReader implements SmallFileReader {
     }
   }
 
+  /** Shared, and used again: memory that is moved back and forth costs the garbage collector more than reading it does. */
+  #memoryFor(bytes: number): SharedArrayBuffer {
+    const isUsual = bytes <= BATCH_BYTES && bytes > BATCH_BYTES / 4;
+    return (isUsual ? this.#free.pop() : undefined) ?? new SharedArrayBuffer(isUsual ? BATCH_BYTES : bytes);
+  }
+
   #keep(memory: SharedArrayBuffer): void {
     if (memory.byteLength === BATCH_BYTES && this.#free.length < KEPT_BATCHES) this.#free.push(memory);
   }
@@ -171,9 +183,4 @@ export class ThreadReader implements SmallFileReader {
     });
     return worker;
   }
-}
-
-/** Shared, and used again: memory that is moved back and forth costs the garbage collector more than reading it does. */
-function newMemory(bytes: number): SharedArrayBuffer {
-  return new SharedArrayBuffer(Math.max(bytes, BATCH_BYTES));
 }
