@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -84,5 +84,27 @@ t.test(
     await t.rejects(reader.read(scanned.entry(`${folder.path}/file`)), /closed/);
     await scanned.tree.openReader()[Symbol.asyncDispose]();
     t.pass('both have ended');
+  },
+);
+
+t.test(
+  'a reader that is disposed of in the middle ends, with nothing else that keeps the process going',
+  (t) => {
+    using folder = temporaryFolder('middle');
+    for (let index = 0; index < 200; index++)
+      fs.writeFileSync(`${folder.path}/${index}`, Buffer.alloc(20_000, index));
+    const program = `
+    import { scan, source } from ${JSON.stringify(new URL('./tree.ts', import.meta.url).href)};
+    const scanned = await scan([source(${JSON.stringify(folder.path)})]);
+    const reader = scanned.tree.openReader();
+    for (const entry of scanned.entries) if (entry.type === 'file') reader.read(entry).catch(() => undefined);
+    await new Promise((resolve) => setImmediate(resolve));
+    await reader[Symbol.asyncDispose]();
+    console.log('ended');`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    t.equal(stdout, 'ended\n', stderr);
+    t.end();
   },
 );

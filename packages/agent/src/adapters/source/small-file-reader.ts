@@ -123,7 +123,8 @@ export class ThreadReader implements SmallFileReader {
     const batch = this.#underWay.shift();
     if (batch === undefined) throw new Error('the reading thread answered without being asked');
     const { memory } = batch;
-    if (this.#underWay.length === 0) this.#worker?.unref();
+    // Whoever disposes waits for the end of the thread, with nothing else to do.
+    if (this.#underWay.length === 0 && !this.#isDisposed) this.#worker?.unref();
     const given = isAsSeen.reduce((sum, one) => sum + one, 0);
     if (given > 0) this.#inUse.set(memory, given);
     else this.#keep(memory);
