@@ -91,20 +91,21 @@ t.test(
   'a reader that is disposed of in the middle ends, with nothing else that keeps the process going',
   (t) => {
     using folder = temporaryFolder('middle');
-    for (let index = 0; index < 200; index++)
+    for (let index = 0; index < 60; index++)
       fs.writeFileSync(`${folder.path}/${index}`, Buffer.alloc(20_000, index));
     const program = `
     import { scan, source } from ${JSON.stringify(new URL('./tree.ts', import.meta.url).href)};
     const scanned = await scan([source(${JSON.stringify(folder.path)})]);
     const reader = scanned.tree.openReader();
     for (const entry of scanned.entries) if (entry.type === 'file') reader.read(entry).catch(() => undefined);
-    await new Promise((resolve) => setImmediate(resolve));
     await reader[Symbol.asyncDispose]();
     console.log('ended');`;
-    const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-      encoding: 'utf8',
-    });
-    t.equal(stdout, 'ended\n', stderr);
+    // the thread may end before anybody looks, so once says little
+    for (let attempt = 1; attempt <= 8; attempt++) {
+      const argv = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program];
+      const { stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+      t.equal(stdout, 'ended\n', stderr);
+    }
     t.end();
   },
 );
