@@ -100,10 +100,11 @@ t.test(
     for (const entry of scanned.entries) if (entry.type === 'file') reader.read(entry).catch(() => undefined);
     await reader[Symbol.asyncDispose]();
     console.log('ended');`;
+    const file = `${folder.path}/program.mjs`;
+    fs.writeFileSync(file, program);
     // the thread may end before anybody looks, so once says little
     for (let attempt = 1; attempt <= 8; attempt++) {
-      const argv = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', program];
-      const { stdout, stderr } = spawnSync(process.execPath, argv, { encoding: 'utf8' });
+      const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: 'utf8', env: {} });
       t.equal(stdout, 'ended\n', stderr);
     }
     t.end();
