@@ -1,6 +1,6 @@
 import t from 'tap';
 import { inTurn, startBusyServer } from './whole-scenario/busy-server.ts';
-import { powerCuts } from './whole-scenario/deaths.ts';
+import { kills } from './whole-scenario/deaths.ts';
 import { restoredDatabases } from './whole-scenario/restored-databases.ts';
 import { timerRun } from './whole-scenario/timer-run.ts';
 
@@ -12,11 +12,11 @@ await t.test('a server with databases that are written to all the time, for one 
   await inTurn(t, server, [
     ['is backed up by its timer, from snapshots', timerRun],
     ['gets its databases up again from what is stored', restoredDatabases],
-    ['comes back by itself when the power is cut in the middle of a run', oneCut],
+    ['comes back by itself when a run is killed in the middle', oneKill],
   ]);
 });
 
 /** Of all steps the one with most to undo: services stand still, and a snapshot may be half made. */
-function oneCut(...[t, server]: Parameters<typeof powerCuts>): Promise<void> {
-  return powerCuts(t, server, ['snapshot']);
+function oneKill(...[t, server]: Parameters<typeof kills>): Promise<void> {
+  return kills(t, server, ['snapshot']);
 }

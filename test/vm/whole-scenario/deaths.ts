@@ -6,9 +6,9 @@ import { STEPS, type Step } from './stop-at.ts';
 const PUBLISHED: readonly Step[] = ['publish', 'unmount', 'remove'];
 
 /** Whatever step a run is killed at, services come back and nothing stays; by systemd, without anybody's help. */
-export async function killsAtEachStep(t: Test, server: BusyServer): Promise<void> {
+export async function kills(t: Test, server: BusyServer, steps: readonly Step[] = STEPS): Promise<void> {
   const { machine, say } = server;
-  for (const step of STEPS) {
+  for (const step of steps) {
     const before = await server.latest();
     const { pid, seen } = await server.stopAt(step);
     await machine.must(`kill -9 ${pid}`);
