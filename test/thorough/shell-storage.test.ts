@@ -223,7 +223,20 @@ t.test('the storage keeps and retires runs; the server can ask for room', async 
   await world.backup();
   const { stdout } = await world.expect(['retention', '--explain']);
   t.match(stdout, /storage retires runs itself/);
+  t.match(stdout, /_01 +stays +younger than 14 days, one of the newest 7\n/, 'and says why each stays');
   t.equal(completeRuns(world.storage).length, 2);
+  writeFileSync(
+    `${world.storage}/.bakker/account.yaml`,
+    'retention: { days: 0, instances: 1, months: 0, years: 0 }\n',
+  );
+  const verdicts = (await world.expect(['retention', '--json'])).json<
+    { keep: boolean; reasons: string[] }[]
+  >();
+  t.match(verdicts, [
+    { keep: true, reasons: [/newest/] },
+    { keep: false, reasons: [] },
+  ]);
+  t.equal(completeRuns(world.storage).length, 2, 'only the storage removes any');
   await world.expect(['retention', '--thaw'], 13);
   const asked = await world.expect(['status', '--request-space', '20G']);
   t.match(asked.stdout, /wish for 20\.0 GiB/);
@@ -297,4 +310,16 @@ t.test('with a key that may not read, too, a large file that changed is made fro
   t.ok(sent < 2 * MIB, `${sent} bytes for 70 kB that changed`);
   if (world.account) await authoriseShell(world.account, { role: 'restore' });
   t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
+t.test('a storage that serves nobody until its policy is corrected says that to the server', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  writeFileSync(`${world.source}/file`, 'file');
+  await world.backup();
+  writeFileSync(`${world.storage}/.bakker/account.yaml`, 'retentoin: { days: 3 }\n');
+  for (const transport of ['ssh2', 'openssh']) {
+    await world.configure({ transport });
+    const { stderr } = await world.expect(['backup', '--json'], 13);
+    t.match(stderr, /account\.yaml.*retentoin: unknown key; did you mean retention/, transport);
+  }
 });

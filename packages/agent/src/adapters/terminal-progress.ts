@@ -6,6 +6,7 @@ const QUIET_LINE_MS = 30_000;
 /** The rate is that of this long, so that it follows the line but does not flicker. */
 const RATE_WINDOW_MS = 10_000;
 const BAR_CELLS = 24;
+const USUAL_COLUMNS = 80;
 const CLEAR_LINE = '\r\x1b[2K';
 
 /** Standard error, as much as is needed of it. */
@@ -119,7 +120,8 @@ class TerminalProgress implements VisibleProgress {
   }
 
   #draw(): void {
-    const columns = this.#stream.columns ?? 80;
+    // a serial line or a `docker exec` may have a terminal that does not know its size, and says 0
+    const columns = this.#stream.columns || USUAL_COLUMNS;
     const share = this.#share();
     const facts = this.#facts();
     const bar =

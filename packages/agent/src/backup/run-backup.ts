@@ -249,6 +249,7 @@ async function attempt(
       ...way,
       ...{ config, encryption, runs, parent, before, warnings, onWarning, problems, frozen },
       ahead: isAhead ? begun : undefined,
+      expected: last.lastSuccess?.run === parent?.run ? last.lastSuccess?.held : undefined,
       ...scan,
     },
     { ...ports, source: tree, account },
@@ -322,9 +323,10 @@ async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: nu
     throw new Error(`a report of an unknown run ${String(report.run)}`);
   const before = await ports.state.lastRuns();
   const { windowSeconds } = report;
+  const held = { files: report.files.total, bytes: report.bytes.source };
   const window = windowSeconds === undefined ? {} : { windowMs: windowSeconds * 1000 };
   const last: LastRuns = {
-    lastSuccess: { run, status: report.status, startedAtMs, finishedAtMs, ...window },
+    lastSuccess: { run, status: report.status, startedAtMs, finishedAtMs, held, ...window },
     lastAttempt: {
       startedAtMs,
       finishedAtMs,

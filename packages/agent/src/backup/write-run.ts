@@ -51,6 +51,8 @@ export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
   readonly encryption: Encryption | undefined;
   readonly runs: readonly StoredRun[];
   readonly parent: Parent | undefined;
+  /** What the last run held: this one will hold about as much. */
+  readonly expected: { readonly files: number; readonly bytes: number } | undefined;
   /** The parent's manifest, its header read. */
   readonly before: SteppedManifest | undefined;
   /** The scan beside `before`, if it was begun already. */
@@ -159,6 +161,7 @@ export async function writeRun(
     }
   };
   progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
+  if (options.expected) progress.expect(options.expected);
   const scan = options.ahead?.batches() ?? source.scan(plan, survey, { signal, earlier });
   for await (const pairs of joinParent(scan, earlier)) {
     signal.throwIfAborted();
@@ -443,7 +446,7 @@ function advance(progress: BackupPorts['progress'], entries: readonly WrittenEnt
   let bytes = 0;
   for (const entry of entries) {
     const isMany = entry instanceof UnchangedLines;
-    files += isMany ? entry.fileCount : 1;
+    files += isMany ? entry.fileCount : entry.type === 'directory' ? 0 : 1;
     bytes += isMany ? entry.bytes : entry.sizeBytes;
   }
   progress.advance({ files, bytes });

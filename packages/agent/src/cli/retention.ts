@@ -43,8 +43,8 @@ export const retention: Command<RetentionArgs, Retention> = {
     if (isExplained) {
       const width = Math.max(0, ...verdicts.map(({ run }) => run.length));
       for (const { run, keep, reasons } of verdicts) {
-        const word = keep ? 'stays' : isDryRun ? 'would go' : 'gone';
-        screen.line(`${run.padEnd(width)}  ${word.padEnd(8)}  ${escapeText(reasons.join(', '))}`.trimEnd());
+        const word = keep ? 'stays' : isStorages ? 'goes next' : isDryRun ? 'would go' : 'gone';
+        screen.line(`${run.padEnd(width)}  ${word.padEnd(9)}  ${escapeText(reasons.join(', '))}`.trimEnd());
       }
     }
     if (isStorages) {

@@ -55,6 +55,9 @@ export const verify: Command<VerifyArgs, Verified> = {
     const chain = new ParentChain(await chooseRuns(account, 'all'));
     for (const run of await chooseRuns(account, args.from)) {
       progress.stage(`verifying ${run}`);
+      const receipt = await account.receipt(run);
+      if (receipt)
+        progress.expect({ files: receipt.files, ...(share === 1 ? { bytes: receipt.sourceBytes } : {}) });
       runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
     }
     return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };

@@ -10,6 +10,8 @@ export interface LastRuns {
         readonly status: 'complete' | 'partial';
         readonly startedAtMs: number;
         readonly finishedAtMs: number;
+        /** How much it holds, to tell how far the next one is. */
+        readonly held?: { readonly files: number; readonly bytes: number };
         /** How long services stood still; undefined where none did. */
         readonly windowMs?: number;
       }

@@ -184,6 +184,7 @@ export class FileFetcher {
         isLocal = true;
         await file.write(offsetBytes, bytes);
         isLocal = false;
+        ports.progress.advance({ bytes: bytes.length });
         if (ports.signal.aborted || this.#failure !== undefined) return;
       }
       const digest = sum.finish(entry.sizeBytes);

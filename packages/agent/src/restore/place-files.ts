@@ -1,7 +1,7 @@
 import { baseName, parentPath, type Entry } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import type { Attributes, Placing, Refusal, TargetFolder, TargetItem } from '../ports/restore-target.ts';
-import { DIFFERENT } from '../browse/stored-content.ts';
+import { DIFFERENT, dataExtents } from '../browse/stored-content.ts';
 import { attributesOf } from './attributes-of.ts';
 import { decide, type Decision } from './decide.ts';
 import { FileFetcher, type Fetched } from './fetch-files.ts';
@@ -95,7 +95,7 @@ export class FilePlacer implements Disposable {
       return true;
     }
     if (existing?.inode === leader.item.inode && existing.filesystem === leader.item.filesystem) {
-      report.skipped++;
+      this.#skip(entry);
       return true;
     }
     const decision = decide(entry, existing, { overwrite: job.overwrite, isSameThing: () => false });
@@ -119,7 +119,14 @@ export class FilePlacer implements Disposable {
     }
     node.isTouched = true;
     report.files++;
+    this.#context.ports.progress.advance({ bytes: entry.sizeBytes });
     return true;
+  }
+
+  /** It is right already, or stays as the operator asked. */
+  #skip(entry: Entry): void {
+    this.#context.report.skipped++;
+    this.#context.ports.progress.advance({ bytes: entry.sizeBytes });
   }
 
   #folderOf(path: Buffer): TargetFolder {
@@ -182,7 +189,7 @@ export class FilePlacer implements Disposable {
     const { sha256 } = entry;
     if (job.verifies && sha256 !== undefined && !hasContent(folder, name, sha256)) return false;
     if (folder.has(attributes, { name, item: existing })) {
-      report.skipped++;
+      this.#skip(entry);
       return true;
     }
     // It has names that the run does not know: theirs must not change.
@@ -195,7 +202,7 @@ export class FilePlacer implements Disposable {
 
   #leave(entry: Entry, existing: TargetItem | undefined, decision: Decision): void {
     const { report } = this.#context;
-    if (decision === 'keep') report.skipped++;
+    if (decision === 'keep') this.#skip(entry);
     else report.failed.add(entry.path, `a ${existing?.type ?? 'thing'} is in the way`);
   }
 
@@ -265,6 +272,9 @@ export class FilePlacer implements Disposable {
         return false;
       }
       this.#note(place, refusals);
+      // of a large file the data was told as it came
+      const toldBytes = 'file' in content ? dataBytes(entry) : 0;
+      this.#context.ports.progress.advance({ bytes: entry.sizeBytes - toldBytes });
       this.#noteContent(place);
       return true;
     } catch (error) {
@@ -274,9 +284,8 @@ export class FilePlacer implements Disposable {
   }
 
   #noteContent({ entry, name, node }: Place): void {
-    const { job, report, ports } = this.#context;
+    const { job, report } = this.#context;
     report.bytes += entry.sizeBytes;
-    ports.progress.advance({ bytes: entry.sizeBytes });
     if (!job.verifies || entry.sha256 === undefined || node.folder === undefined) return;
     if (!hasContent(node.folder, name, entry.sha256))
       report.failed.add(entry.path, 'it reads back differently than it was written');
@@ -331,6 +340,10 @@ export class FilePlacer implements Disposable {
 
 /** More folders than these, left but with files in flight, are waited for: each is an open descriptor. */
 const MOST_LINGERING = 256;
+
+function dataBytes(entry: Entry): number {
+  return dataExtents(entry).reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
+}
 
 function isSameThing({ entry, node, name, existing }: Place): boolean {
   if (entry.type === 'symlink')

@@ -32,13 +32,13 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
   stages.begin('preparing');
   ports.progress.stage(`reading the manifest of ${job.run}`);
   await checkManifest(job, ports);
-  await expectTotal(job, ports);
   await using manifest = await openManifest(ports.account, job.run);
   using tree = ports.target.open(job.to, { create: !job.isDryRun });
   const report = new RestoreReport();
   const context: RestoreContext = { job, ports, header: manifest.header, tree, report };
   const selection = selectEntries(manifest.batches(), job.patterns);
   ports.progress.stage(`${job.isDryRun ? 'comparing with' : 'restoring'} ${job.run}`);
+  await expectTotal(job, ports);
   stages.begin('files');
   await writeAll(context, selection);
   stages.begin('flushing');

@@ -69,18 +69,29 @@ async function lookAtStorage(
       hint: "ask the storage's administrator to look at the run and to thaw the account",
     });
   }
-  const runs = await readPublishedRuns(account, { signal });
-  const verdicts = runs.toReversed().map(({ run, receipt, isDamaged }) => ({
-    run,
-    keep: true,
-    reasons: [isDamaged ? 'damaged' : (receipt?.status ?? 'without a receipt')],
-  }));
+  const judged = await account.side?.verdicts();
+  const verdicts =
+    judged?.toReversed().map(({ run, keeps, reasons }) => ({
+      run,
+      keep: keeps !== false,
+      reasons: keeps === null ? ['the storage can not say yet'] : reasons,
+    })) ?? (await withoutVerdicts(account, signal));
   const frozen = account.side?.frozen;
   return {
     verdicts,
     frozen: frozen && `${frozen.reason} (since run ${frozen.sinceRun})`,
     isStorages: true,
   };
+}
+
+/** A storage of before it said what it thinks. */
+async function withoutVerdicts(account: StorageAccount, signal: AbortSignal): Promise<Verdict[]> {
+  const runs = await readPublishedRuns(account, { signal });
+  return runs.toReversed().map(({ run, receipt, isDamaged }) => ({
+    run,
+    keep: true,
+    reasons: [isDamaged ? 'damaged' : (receipt?.status ?? 'without a receipt')],
+  }));
 }
 
 async function plan(

@@ -131,7 +131,7 @@ class RunCheck {
       if (problem === undefined) this.#push({ path: entry.path, listing: names });
       else this.#stack.push({ path: entry.path, listing: names });
     }
-    this.#ports.progress.advance({ files: 1 });
+    if (entry.type !== 'directory') this.#ports.progress.advance({ files: 1 });
   }
 
   async end(): Promise<void> {

@@ -56,6 +56,14 @@ t.test('the bar never reaches the last column, whatever the width and the letter
   t.end();
 });
 
+t.test('a terminal that does not know its size is taken for one of 80 columns', (t) => {
+  const { progress, written } = watch({ isTTY: true, columns: 0 });
+  progress.stage('sending');
+  t.equal(shown(written), 'sending');
+  progress[Symbol.dispose]();
+  t.end();
+});
+
 t.test('messages take the bar away first, and names in them are harmless', (t) => {
   const { progress, written } = watch({ isTTY: true, columns: 80 });
   progress.stage('sending');

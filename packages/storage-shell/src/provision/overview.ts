@@ -90,7 +90,8 @@ async function look(
   const states: AccountState[] = [
     ...(record.state === 'closed' ? (['closed'] as const) : []),
     ...(record.state === 'unfinished' ? (['unfinished'] as const) : []),
-    ...(space === undefined ? (['absent'] as const) : []),
+    // a policy with mistakes says nothing of the space either
+    ...(space === undefined && policy !== undefined ? (['absent'] as const) : []),
     ...(policy === undefined ? (['unreadable'] as const) : []),
     ...(notes.isHurt ? (['hurt'] as const) : []),
     ...(notes.isFrozen ? (['frozen'] as const) : []),

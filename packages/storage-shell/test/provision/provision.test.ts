@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { startStorageMachine } from '../../../../test/harness/storage-machine.ts';
@@ -321,6 +321,18 @@ t.test('closing keeps the data and ends sessions and access; opening again needs
 
   t.equal((await machine.run(['provision', name])).status, 0);
   t.notMatch((await machine.ssh(name, key.file, { input: '' })).stderr, /Permission denied/);
+
+  const states = async (): Promise<unknown> =>
+    (JSON.parse((await machine.run(['accounts', '--json'])).stdout) as { states: string[] }[])[0]?.states;
+  t.same(await states(), ['ok']);
+  const policy = join(machine.rootDir, name, '.bakker/account.yaml');
+  const text = readFileSync(policy, 'utf8');
+  await writeFile(policy, 'retentoin: {}\n');
+  t.same(await states(), ['unreadable'], 'which says nothing of its volume');
+  await writeFile(policy, text);
+  await rename(join(machine.rootDir, name), join(machine.rootDir, 'elsewhere'));
+  t.same(await states(), ['absent']);
+  await rename(join(machine.rootDir, 'elsewhere'), join(machine.rootDir, name));
 
   const unsure = await machine.run(['deprovision', name, '--delete-data']);
   t.equal(unsure.status, 1, 'nobody said yes');

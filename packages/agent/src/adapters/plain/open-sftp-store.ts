@@ -79,6 +79,8 @@ export async function openSftpStore(
 }
 
 export function noAnswer(address: SshAddress, cause: SftpConnectionError): AgentError {
+  // the channel knows why
+  if (cause.cause instanceof AgentError) return cause.cause;
   return new AgentError(
     'STORAGE_UNFIT',
     `${address.user}@${address.host} does not answer SFTP: ${cause.message}`,

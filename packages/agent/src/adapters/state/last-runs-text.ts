@@ -18,7 +18,9 @@ function decodeSuccess(value: Readonly<Record<string, unknown>>): LastRuns['last
   if (!name || (status !== 'complete' && status !== 'partial')) return undefined;
   if (typeof startedAtMs !== 'number' || typeof finishedAtMs !== 'number') return undefined;
   const times = { startedAtMs, finishedAtMs, ...(typeof windowMs === 'number' ? { windowMs } : {}) };
-  return { run: name, status, ...times };
+  const { files, bytes } = asObject(value['held']);
+  const held = typeof files === 'number' && typeof bytes === 'number' ? { held: { files, bytes } } : {};
+  return { run: name, status, ...times, ...held };
 }
 
 function decodeAttempt(value: Readonly<Record<string, unknown>>): LastRuns['lastAttempt'] {

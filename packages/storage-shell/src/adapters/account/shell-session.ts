@@ -3,10 +3,12 @@ import {
   GET_MANY_VERSION,
   PROTOCOL_EXTENSION,
   PROTOCOL_VERSIONS,
+  REFUSAL,
   VERB,
 } from '@bakker/impl-format/storage';
 import { FolderHandle, O_PATH, hasCode, hasHungUp, openFolderBeneath } from '@bakker/linux';
-import { EXTENSION, SftpSessionError, serveSftp } from '@bakker/sftp/server';
+import { EXTENSION, SftpRefusal, SftpSessionError, serveSftp } from '@bakker/sftp/server';
+import type { SftpService } from '@bakker/sftp/server';
 import { constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
@@ -30,13 +32,22 @@ export const shellSession: ShellSession = {
   async serve({ rootDir, account: name, role, mayRead, signal }) {
     // Whatever the session of sshd says: what is made here is the account's alone.
     process.umask(0o077);
-    using folder = openAccount(rootDir, name);
+    using opened = new DisposableStack();
+    let folder: FolderHandle;
+    let policy: AccountPolicy;
+    try {
+      folder = opened.use(openAccount(rootDir, name));
+      policy = await readPolicy(folder);
+    } catch (error) {
+      if (error instanceof StorageError) await sayWhyNot(error);
+      throw error;
+    }
     const gone = new AbortController();
     await using account = new DiskAccount({
       name,
       account: folder,
       mayWrite: role === 'backup',
-      policy: await readPolicy(folder),
+      policy,
       nowMs: () => Date.now(),
       signal: gone.signal,
     });
@@ -49,7 +60,7 @@ export const shellSession: ShellSession = {
     });
     const served = serveSftp({ input: openInput(), output: openOutput() }, session, {
       extensions: [
-        [PROTOCOL_EXTENSION, PROTOCOL_VERSIONS.join(',')],
+        ANNOUNCED,
         [VERB.cloneFile, CLONE_FILE_VERSION],
         [VERB.getMany, GET_MANY_VERSION],
         [EXTENSION.STATVFS, '2'],
@@ -83,6 +94,22 @@ export const shellSession: ShellSession = {
     }
   },
 };
+
+/**
+ * Refuses whatever the client asks for, with the reason: sshd passes nothing on to it of what a subsystem writes to standard
+ * error. Takes no seat, and soon ends.
+ */
+async function sayWhyNot({ message, hint }: StorageError): Promise<void> {
+  const words = [message, hint].filter((text) => text !== undefined).join('; ');
+  const refusal = new SftpRefusal(REFUSAL.FAILED, words.replaceAll(/\s*\n\s*/g, ' '));
+  const service: SftpService = { handle: () => Promise.reject(refusal) };
+  const served = serveSftp({ input: openInput(), output: openOutput() }, service, {
+    extensions: [ANNOUNCED],
+  });
+  const timer = setTimeout(() => served.abort('nothing is served here'), REFUSED_MS);
+  await served.finished.catch(() => undefined);
+  clearTimeout(timer);
+}
 
 /** @throws StorageError LOCKED */
 function takeSeat(account: FolderHandle, { name, mayMake }: { name: string; mayMake: boolean }): Disposable {
@@ -151,7 +178,10 @@ async function readPolicy(account: FolderHandle): Promise<AccountPolicy> {
   return parseAccountPolicy(text, POLICY_FILE);
 }
 
+const ANNOUNCED = [PROTOCOL_EXTENSION, PROTOCOL_VERSIONS.join(',')] as const;
 const OUTPUT = 1;
+/** For a client to ask, and to hear why not. */
+const REFUSED_MS = 5000;
 const WATCH_MS = 500;
 /** One plain component: what `provision` makes, and what an administrator made by hand. */
 const FOLDER_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$/;

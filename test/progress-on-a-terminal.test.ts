@@ -1,0 +1,58 @@
+import { appendFileSync, writeFileSync } from 'node:fs';
+import t from 'tap';
+import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
+import { makeWorld, type World } from './harness/world.ts';
+
+/** Starts what follows at a terminal of its own, and copies to standard output what that was sent. */
+const TERMINAL = [
+  'python3',
+  '-c',
+  `
+import fcntl, os, pty, struct, sys, termios
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+try:
+    while True:
+        sys.stdout.buffer.write(os.read(terminal, 65536))
+        sys.stdout.buffer.flush()
+except OSError:
+    pass
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`,
+];
+
+/** Every line that the terminal showed, one after the other in the same place. */
+async function shownBy(world: World, args: readonly string[]): Promise<string[]> {
+  const { stdout } = await world.expect(args, 0, { through: TERMINAL });
+  return stdout.split(/\r\x1b\[2K|\r?\n/).filter((line) => line !== '');
+}
+
+const BAR = /^\[#*-*\] +\d+ % {2}/;
+
+t.test('backup, restore and verify show at a terminal how far they are, and how long it takes', async (t) => {
+  await using world = await makeWorld();
+  writeSampleTree(world.source, { files: 200, maxBytes: 30_000 });
+  await world.backup();
+  for (let index = 0; index < 200; index++)
+    appendFileSync(`${world.source}/folder ${Math.floor(index / 50)}/file ${index}`, 'changed');
+  writeFileSync(`${world.source}/large`, pseudoRandomBytes('large', 4_000_000));
+  await world.configure({ 'limit-download': '2M', 'limit-upload': '2M' });
+  const target = `${world.bakker.folder}/out`;
+  for (const args of [
+    ['backup', '--force'],
+    ['restore', '--to', target],
+    ['verify', '--data', '--from', 'latest'],
+  ]) {
+    const lines = await shownBy(world, args);
+    const bars = lines.filter((line) => BAR.test(line));
+    t.match(bars.join('\n'), /\d+ of 20\d files {2}[0-9.]+ .?B of [0-9.]+ MB/, args.join(' '));
+    // a backup tells a file when all before it are done, too, which in so small a tree may be at its end
+    if (args[0] !== 'backup')
+      t.match(bars.join('\n'), /MB {2}[0-9.]+ .?B\/s {2}.*left/, `${args.join(' ')}: rate and time left`);
+    t.notMatch(lines.at(-1), BAR, 'at its end the bar is gone');
+  }
+  const again = await shownBy(world, ['restore', '--to', target]);
+  t.notMatch(again.join('\n'), /left$/m, 'what is right already counts as done');
+});
