@@ -47,17 +47,7 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
       }
     },
     readWhole: (entry) => stages.doing('read', () => readWhole(entry, ports())),
-    recycle: (content) => {
-      pool.give(content);
-    },
-    openReader: () =>
-      new ThreadReader({
-        root,
-        readAnew: (entry) => readWhole(entry, ports()),
-        recycle: (content) => {
-          pool.give(content);
-        },
-      }),
+    openReader: () => new ThreadReader({ root, pool, readAnew: (entry) => readWhole(entry, ports()) }),
     hasFolder: (path) => {
       try {
         openFolderBeneath(root, path)[Symbol.dispose]();

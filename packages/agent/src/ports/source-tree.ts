@@ -137,8 +137,6 @@ export interface SourceTree {
   scan(plan: ScanPlan, survey: SourceSurvey, options: ScanOptions): AsyncGenerator<readonly Entry[]>;
   /** Reads a file of at most a few MiB; reads again if it changed meanwhile. @throws the errno error */
   readWhole(entry: Entry): WholeFile;
-  /** Takes back the content of a `WholeFile` that nobody looks at any more, for the next one. */
-  recycle(content: Buffer): void;
   /** For many small files: as `readWhole` for each, on another thread. */
   openReader(): SmallFileReader;
   /** Whether there is a folder at this path (relative to `/`) now. */

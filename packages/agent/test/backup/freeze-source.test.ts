@@ -114,7 +114,6 @@ function tree(): SourceTree {
     survey: absent,
     scan: absent,
     readWhole: absent,
-    recycle: absent,
     openReader: absent,
     hasFolder: absent,
     openFile: absent,

@@ -11,12 +11,12 @@ export function stringIn(body: Buffer): Buffer | undefined {
   return body.subarray(LENGTH_BYTES);
 }
 
-/** What `put` says of a file before the contents. */
-export interface PutHead {
+/** A file of a `put`: what its head says, and what follows behind all heads. */
+export interface PutFile {
   readonly path: Buffer;
   readonly mtimeNs: bigint;
   readonly flags: number;
-  readonly contentBytes: number;
+  readonly content: Buffer;
 }
 
 /** Bytes that a file takes in the body of `put` beside its content. */
@@ -25,15 +25,15 @@ export function putHeadBytes(path: Buffer): number {
 }
 
 /** The body of `put`, up to the contents. */
-export function putHeads(files: readonly PutHead[]): Buffer {
+export function putHeads(files: readonly PutFile[]): Buffer {
   const body = Buffer.allocUnsafe(files.reduce((sum, { path }) => sum + putHeadBytes(path), LENGTH_BYTES));
   let at = body.writeUInt32BE(files.length);
-  for (const { path, mtimeNs, flags, contentBytes } of files) {
+  for (const { path, mtimeNs, flags, content } of files) {
     at = body.writeUInt32BE(path.length, at);
     at += path.copy(body, at);
     at = body.writeBigInt64BE(clampTime(mtimeNs), at);
     at = body.writeUInt8(flags, at);
-    at = body.writeUInt32BE(contentBytes, at);
+    at = body.writeUInt32BE(content.length, at);
   }
   return body;
 }

@@ -3,16 +3,13 @@ import { MAX_PUT_BYTES, MAX_PUT_FILES, VERB } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import type { NewFile } from '../../ports/storage-account.ts';
 import { putHeadBytes, putHeads } from './body-writer.ts';
-import type { PutHead } from './body-writer.ts';
+import type { PutFile } from './body-writer.ts';
 import { flagsOf, mtimeOf, storedOtherwise } from './new-file-sink.ts';
 import type { VerbClient } from './verb-client.ts';
 
-/** With its heads, a message stays a packet that every storage takes. */
-const MAX_MESSAGE_BYTES = MAX_PUT_BYTES;
 const DIGEST_BYTES = 32;
 
-interface Waiting extends PutHead {
-  readonly content: Buffer;
+interface Waiting extends PutFile {
   readonly sha256: Buffer | undefined;
   readonly stored: PromiseWithResolvers<void>;
 }
@@ -30,13 +27,13 @@ export class PutQueue {
   /** @throws StoredOtherwise; what `VerbClient.explained` makes of a refusal, for each file of the message */
   add(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
     const bytes = putHeadBytes(path) + content.length;
-    if (this.#waitingBytes + bytes > MAX_MESSAGE_BYTES || this.#waiting.length === MAX_PUT_FILES)
-      this.#send();
+    // Heads counted with the contents: the message stays a packet that every storage takes.
+    if (this.#waitingBytes + bytes > MAX_PUT_BYTES || this.#waiting.length === MAX_PUT_FILES) this.#send();
     // After all that is going on now: the files of a batch come one after the other.
     if (this.#waiting.length === 0) process.nextTick(() => this.#send());
     const stored = Promise.withResolvers<void>();
     this.#waiting.push({
-      ...{ path, content, mtimeNs: mtimeOf(about), flags: flagsOf(about), contentBytes: content.length },
+      ...{ path, content, mtimeNs: mtimeOf(about), flags: flagsOf(about) },
       sha256: about.sha256,
       stored,
     });

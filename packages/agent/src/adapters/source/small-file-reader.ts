@@ -5,6 +5,7 @@ import type { Entry } from '@bakker/impl-format';
 import type { FolderHandle } from '@bakker/linux';
 import type { HashedFile, SmallFileReader, WholeFile } from '../../ports/source-tree.ts';
 import { stages } from '../../timings/stages.ts';
+import type { ContentPool } from './content-pool.ts';
 import { ABOUT, DIGEST_BYTES, type ReadAnswer, type ReadOrder } from './read-thread.ts';
 import { changedJustNow } from './source-file.ts';
 
@@ -19,8 +20,8 @@ export interface ReaderOptions {
   readonly root: FolderHandle;
   /** For a file that is not as the scan saw it, and for one that can't be read. */
   readonly readAnew: (entry: Entry) => WholeFile;
-  /** For what `readAnew` gave. */
-  readonly recycle: (content: Buffer) => void;
+  /** What `readAnew` takes memory from. */
+  readonly pool: ContentPool;
 }
 
 interface Asked {
@@ -68,7 +69,7 @@ export class ThreadReader implements SmallFileReader {
   recycle(content: Buffer): void {
     const memory = content.buffer;
     const inUse = this.#inUse.get(memory);
-    if (inUse === undefined) this.#options.recycle(content);
+    if (inUse === undefined) this.#options.pool.give(content);
     else if (inUse > 1) this.#inUse.set(memory, inUse - 1);
     else {
       this.#inUse.delete(memory);
