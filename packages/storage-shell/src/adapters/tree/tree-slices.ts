@@ -2,11 +2,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FolderHandle } from '@bakker/linux';
 import type { FolderJob, FolderTotals, FullFile, Measures } from './folder-job.ts';
 import { FolderWalk } from './folder-walk.ts';
+import { JobQueue } from './job-queue.ts';
 
 /** After so long, others have their turn. */
 const SLICE_MS = 5;
-/** Jobs that wait; who makes more waits, too. */
-const MAX_QUEUE = 256;
 
 export interface FolderClonerOptions {
   readonly parent: FolderHandle;
@@ -35,10 +34,9 @@ export interface FolderCloner extends AsyncDisposable {
 export class TreeSlices implements FolderCloner {
   readonly #options: FolderClonerOptions;
   readonly #walk: FolderWalk;
-  readonly #queue: FolderJob[] = [];
+  readonly #queue = new JobQueue();
   #working: Promise<void> | undefined;
   #isDisposed = false;
-  #room: (() => void)[] = [];
 
   constructor(options: FolderClonerOptions) {
     this.#options = options;
@@ -52,28 +50,25 @@ export class TreeSlices implements FolderCloner {
   }
 
   submit(job: FolderJob): void {
-    this.#queue.push(job);
+    this.#queue.add(job);
     this.#working ??= this.#work();
   }
 
   ready(): Promise<void> | undefined {
-    if (this.#queue.length < MAX_QUEUE) return undefined;
-    return new Promise((resolve) => this.#room.push(resolve));
+    return this.#queue.ready();
   }
 
   /** When it resolves, no descriptor is used any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
-    this.#queue.length = 0;
-    this.#wake();
+    this.#queue.clear();
     await this.#working;
   }
 
   async #work(): Promise<void> {
     await nextTurn();
     let sliceEndMs = performance.now() + SLICE_MS;
-    for (let job = this.#queue.shift(); job !== undefined; job = this.#queue.shift()) {
-      this.#wake();
+    for (let [job] = this.#queue.take(1); job !== undefined; [job] = this.#queue.take(1)) {
       try {
         const steps = this.#walk.steps(job);
         for (;;) {
@@ -91,12 +86,5 @@ export class TreeSlices implements FolderCloner {
       }
     }
     this.#working = undefined;
-  }
-
-  #wake(): void {
-    if (this.#queue.length >= MAX_QUEUE) return;
-    const waiting = this.#room;
-    this.#room = [];
-    for (const resolve of waiting) resolve();
   }
 }

@@ -8,14 +8,13 @@ import {
   type ThreadFailure,
   type ThreadStart,
 } from './folder-job.ts';
+import { JobQueue } from './job-queue.ts';
 import type { FolderCloner, FolderClonerOptions } from './tree-slices.ts';
 
 /** On ext4, two link 1.6 times as much as one; more only wait for its journal. */
 const THREADS = 2;
 /** Small jobs are sent together. */
 const MAX_BATCH = 16;
-/** Jobs that wait; who makes more waits, too. */
-const MAX_QUEUE = 256;
 
 /** Threads that clone folders of the parent. They share work: whoever has nothing to do is given a part of another's job. */
 export class TreeThreads implements FolderCloner {
@@ -24,9 +23,8 @@ export class TreeThreads implements FolderCloner {
   readonly #ended: Promise<unknown>;
   readonly #idle: Worker[] = [];
   readonly #shared = new Int32Array(new SharedArrayBuffer(SHARED.COUNT * 4));
-  #queue: FolderJob[] = [];
+  readonly #queue = new JobQueue();
   #isDisposed = false;
-  #room: (() => void)[] = [];
 
   constructor(options: FolderClonerOptions) {
     this.#options = options;
@@ -38,13 +36,12 @@ export class TreeThreads implements FolderCloner {
   }
 
   submit(job: FolderJob): void {
-    this.#queue.push(job);
+    this.#queue.add(job);
     this.#send();
   }
 
   ready(): Promise<void> | undefined {
-    if (this.#queue.length < MAX_QUEUE) return undefined;
-    return new Promise((resolve) => this.#room.push(resolve));
+    return this.#queue.ready();
   }
 
   /**
@@ -55,8 +52,7 @@ export class TreeThreads implements FolderCloner {
     if (!this.#isDisposed) {
       this.#isDisposed = true;
       Atomics.store(this.#shared, SHARED.STOP, 1);
-      this.#queue = [];
-      this.#wake();
+      this.#queue.clear();
       for (const thread of this.#threads) {
         thread.ref();
         thread.postMessage('end');
@@ -116,17 +112,9 @@ export class TreeThreads implements FolderCloner {
       if (thread === undefined) break;
       const fairShare = Math.ceil(this.#queue.length / THREADS);
       thread.ref();
-      thread.postMessage(this.#queue.splice(0, Math.min(fairShare, MAX_BATCH)));
+      thread.postMessage(this.#queue.take(Math.min(fairShare, MAX_BATCH)));
     }
     Atomics.store(this.#shared, SHARED.WANTED, this.#idle.length);
-    this.#wake();
-  }
-
-  #wake(): void {
-    if (this.#queue.length >= MAX_QUEUE) return;
-    const waiting = this.#room;
-    this.#room = [];
-    for (const resolve of waiting) resolve();
   }
 }
 
