@@ -30,13 +30,7 @@ const UNDO = { group: 'vg0', name: NAME, origin: 'data' };
 export async function thickStory(lvm: LvmAtHand): Promise<string[]> {
   const record = new Recorder(lvm.command);
   const { provider, job, context } = cast(lvm, record);
-  record.at('before');
-  await provider.look(job.volume);
-  await provider.review([job]);
-  record.at('taken');
-  const [snapshot] = await provider.take([job], context);
-  if (snapshot === undefined) throw new Error('nothing was taken');
-  await snapshot.check();
+  const snapshot = await takeFirst(record, { provider, job, context });
   await provider.look(job.volume);
   record.at('the name is taken');
   await failing(provider.take([job], context));
@@ -46,11 +40,7 @@ export async function thickStory(lvm: LvmAtHand): Promise<string[]> {
   await provider.review([another]);
   await failing(provider.take([another], context));
   await lvm.setFull(false);
-  record.at('mounted');
-  await lvm.mountSnapshot(NAME);
-  await snapshot.check();
-  await failing(removeLvmSnapshot(UNDO, record.command));
-  await lvm.unmountSnapshot(NAME);
+  await useMounted(lvm, record, snapshot);
   record.at('overflowed');
   await lvm.overflow(NAME);
   await failing(snapshot.check());
@@ -71,6 +61,15 @@ export async function thickStory(lvm: LvmAtHand): Promise<string[]> {
 export async function thinStory(lvm: LvmAtHand): Promise<string[]> {
   const record = new Recorder(lvm.command);
   const { provider, job, context } = cast(lvm, record);
+  const snapshot = await takeFirst(record, { provider, job, context });
+  await useMounted(lvm, record, snapshot);
+  record.at('removed');
+  await removeLvmSnapshot(UNDO, record.command);
+  await provider.look(job.volume);
+  return record.lines;
+}
+
+async function takeFirst(record: Recorder, { provider, job, context }: ReturnType<typeof cast>) {
   record.at('before');
   await provider.look(job.volume);
   await provider.review([job]);
@@ -78,15 +77,19 @@ export async function thinStory(lvm: LvmAtHand): Promise<string[]> {
   const [snapshot] = await provider.take([job], context);
   if (snapshot === undefined) throw new Error('nothing was taken');
   await snapshot.check();
+  return snapshot;
+}
+
+async function useMounted(
+  lvm: LvmAtHand,
+  record: Recorder,
+  snapshot: Awaited<ReturnType<typeof takeFirst>>,
+): Promise<void> {
   record.at('mounted');
   await lvm.mountSnapshot(NAME);
   await snapshot.check();
   await failing(removeLvmSnapshot(UNDO, record.command));
   await lvm.unmountSnapshot(NAME);
-  record.at('removed');
-  await removeLvmSnapshot(UNDO, record.command);
-  await provider.look(job.volume);
-  return record.lines;
 }
 
 function cast(lvm: LvmAtHand, { command }: Recorder) {
