@@ -118,6 +118,16 @@ await t.test(
       },
     );
 
+    await t.test('a group that nothing else activates is, at each start', async (t) => {
+      await machine.must('umount /backups/alder /backups/birch /backups/cedar && vgchange -q -an backups');
+      await machine.must('systemctl is-enabled bakker-volumes@backups.service');
+      const mounting = machine.run('systemctl start backups-alder.mount');
+      await machine.must('systemctl start bakker-volumes@backups.service');
+      t.equal((await mounting).status, 0, 'a mount that waits for its device gets it');
+      t.equal(await mountOf(machine, 'alder'), '/dev/mapper/backups-bakker--alder xfs');
+      await machine.must('systemctl start backups-birch.mount backups-cedar.mount');
+    });
+
     await t.test('a closed account keeps its data, until it is deleted with its volume', async (t) => {
       await machine.must('bakker-storage deprovision birch');
       t.same((await accountNamed(machine, 'birch')).states, ['closed']);

@@ -1,4 +1,5 @@
 import { StorageError } from '../errors.ts';
+import { activationSteps, endActivationStep } from './activation.ts';
 import type { BackendParts, SpaceBackend } from './backend.ts';
 import { accountFolder } from './account-record.ts';
 import type { Backend } from './account-record.ts';
@@ -7,6 +8,7 @@ import { ownFolderStep } from './folder-steps.ts';
 import { withFstabEntry, withoutFstabEntry } from './fstab.ts';
 import { sizeText } from './sizes.ts';
 import type { Step } from './steps.ts';
+import { hasSystemd } from './units.ts';
 
 /** On a volume until its file system is made: then, and only then, may it be formatted. */
 const NEW_TAG = 'bakker-new';
@@ -80,6 +82,12 @@ export function lvmSpace(parts: BackendParts, { vg, fs }: Extract<Backend, { kin
   const mountedFrom = async (): Promise<string | undefined> =>
     (await system.mounts()).findLast(({ mountPoint }) => mountPoint === folder)?.source;
 
+  const hasAccounts = async (): Promise<boolean> => {
+    const { status, stdout } = await system.try(['lvs', '--noheadings', '-o', 'lv_tags', vg]);
+    const tags = stdout.split(/[\s,]+/);
+    return status === 0 && (tags.includes(TAG) || tags.includes(NEW_TAG));
+  };
+
   async function checkRoom(bytes: number): Promise<void> {
     const { freeBytes } = await group();
     if (bytes <= freeBytes) return;
@@ -152,8 +160,7 @@ export function lvmSpace(parts: BackendParts, { vg, fs }: Extract<Backend, { kin
     });
 
   const daemonReload = async (): Promise<void> => {
-    if ((await system.inspect('/run/systemd/system')) !== undefined)
-      await system.run(['systemctl', 'daemon-reload']);
+    if (await hasSystemd(system)) await system.run(['systemctl', 'daemon-reload']);
   };
 
   function mountStep(): Step {
@@ -201,6 +208,7 @@ export function lvmSpace(parts: BackendParts, { vg, fs }: Extract<Backend, { kin
         // Root's: while the volume is not mounted, the account can write nothing to the file system below.
         folderStep(system, folder, 0o700),
         fstab(`note ${device} in ${places.fstab}`, (text) => withFstabEntry(text, entry)),
+        ...activationSteps(system, vg),
         mountStep(),
         ownFolderStep(system, record, { makes: false }),
       ];
@@ -252,6 +260,7 @@ export function lvmSpace(parts: BackendParts, { vg, fs }: Extract<Backend, { kin
           await system.run(['lvremove', '--yes', path]);
         },
       },
+      endActivationStep(system, vg, hasAccounts),
       {
         title: `remove the empty folder ${folder}`,
         lines: [`rmdir ${folder}`],

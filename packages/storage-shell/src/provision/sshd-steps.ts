@@ -4,6 +4,7 @@ import { fileStep } from './file-steps.ts';
 import { keysFolder } from './places.ts';
 import type { Places } from './places.ts';
 import type { Step } from './steps.ts';
+import { hasSystemd } from './units.ts';
 
 /** What sshd is told about accounts, once for all of them. */
 export function renderDropIn(places: Places): string {
@@ -136,8 +137,7 @@ function problemOf(
 
 /** @throws StorageError FAILED if sshd runs and can't be told */
 async function reload(system: System, { sshdPidFile, sshdProgram }: Places): Promise<void> {
-  const hasSystemd = (await system.inspect('/run/systemd/system')) !== undefined;
-  if (hasSystemd) {
+  if (await hasSystemd(system)) {
     for (const unit of ['ssh.service', 'sshd.service']) {
       const { status } = await system.try(['systemctl', 'is-active', '--quiet', unit]);
       if (status !== 0) continue;

@@ -6,10 +6,10 @@ import { isPlainPath } from './places.ts';
 import type { ProvisionTools } from './provision.ts';
 import { runSteps } from './steps.ts';
 import type { Step, StepOutcome } from './steps.ts';
+import { hasSystemd, isEnabled, UNIT_FOLDER, unitTemplate } from './units.ts';
 
 /** What a storage does by itself: units that come with bakker, each with its timer. */
 export const TIMERS = ['bakker-retention', 'bakker-scrub', 'bakker-grow'] as const;
-const UNIT_FOLDER = '/etc/systemd/system';
 const MADE_BY = '# Made by bakker-storage timers';
 
 export interface TimersRequest {
@@ -29,7 +29,10 @@ export async function timerStates({ registry }: ProvisionTools): Promise<TimerSt
   const { system } = registry;
   await mustHaveSystemd(system);
   return Promise.all(
-    TIMERS.map(async (name) => ({ timer: `${name}.timer`, isEnabled: await isEnabled(system, name) })),
+    TIMERS.map(async (name) => ({
+      timer: `${name}.timer`,
+      isEnabled: await isEnabled(system, `${name}.timer`),
+    })),
   );
 }
 
@@ -61,7 +64,7 @@ export async function enableTimers(request: TimersRequest, tools: ProvisionTools
     return {
       title: `enable ${name}.timer`,
       lines: [argv.join(' ')],
-      isDone: () => isEnabled(system, name),
+      isDone: () => isEnabled(system, `${name}.timer`),
       do: async () => {
         await system.run(argv);
       },
@@ -87,7 +90,7 @@ export async function disableTimers(request: TimersRequest, tools: ProvisionTool
     {
       title: `disable ${name}.timer`,
       lines: [`systemctl disable --now ${name}.timer`],
-      isDone: async () => !(await isEnabled(system, name)),
+      isDone: async () => !(await isEnabled(system, `${name}.timer`)),
       do: async () => {
         await system.run(['systemctl', 'disable', '--now', `${name}.timer`]);
       },
@@ -111,11 +114,7 @@ async function unitStep(
 ): Promise<Step> {
   const { request, folder, system } = about;
   const path = `${folder}/${unit}`;
-  const template = await system.readText(`${system.unitTemplates}/${unit}`);
-  if (template === undefined)
-    throw new StorageError('UNSUPPORTED', `${system.unitTemplates}/${unit} is not there`, {
-      hint: 'install bakker anew',
-    });
+  const template = await unitTemplate(system, unit);
   const wanted = fillIn(template, { ...request, launcher: system.launcher });
   const existing = await system.readText(path);
   if (existing !== undefined && !existing.startsWith(MADE_BY)) {
@@ -155,13 +154,8 @@ async function knowsFiles(system: System): Promise<boolean> {
   return shown.status === 0 && !/yes/.test(shown.stdout);
 }
 
-async function isEnabled(system: System, name: string): Promise<boolean> {
-  const { status } = await system.try(['systemctl', 'is-enabled', '--quiet', `${name}.timer`]);
-  return status === 0;
-}
-
 async function mustHaveSystemd(system: System): Promise<void> {
-  if ((await system.inspect('/run/systemd/system')) !== undefined) return;
+  if (await hasSystemd(system)) return;
   throw new StorageError('UNSUPPORTED', 'systemd does not run this machine', {
     hint: `let cron run: ${system.launcher} retention --all, scrub --all --budget 30m (each once a day), grow --requested (every quarter of an hour)`,
   });

@@ -1,6 +1,8 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { activationUnit } from '../../src/provision/activation.ts';
 import { linuxSystem } from '../../src/adapters/system/linux-system.ts';
 import type { MountFacts, System } from '../../src/ports/system.ts';
 import { parseAccountName } from '../../src/provision/account-name.ts';
@@ -16,14 +18,14 @@ const GIB = 2 ** 30;
  * Programs that note their words and keep the state of one volume in files, in the place of LVM, mkfs and mount: this kernel has
  * no device mapper. What the words do to a real volume is shown in the virtual machine.
  */
-async function standIns(fault?: string) {
+async function standIns({ fault, hasSystemd = false }: { fault?: string; hasSystemd?: boolean } = {}) {
   const folder = await mkdtemp('/var/lib/bakker-lvm-');
   await chmod(folder, 0o755);
   const bin = join(folder, 'bin');
   const state = join(folder, 'state');
   const rootDir = join(folder, 'backups');
   const etc = join(folder, 'etc');
-  for (const path of [bin, state, rootDir, etc]) await mkdir(path);
+  for (const path of [bin, state, rootDir, etc, join(folder, 'units')]) await mkdir(path);
   await writeFile(join(etc, 'storage.yaml'), `fstab: ${folder}/fstab\n`);
   await writeFile(join(folder, 'fstab'), '# mine\n');
   const note = `printf '%s\\n' "\${0##*/} $*" >> ${folder}/log\n`;
@@ -41,12 +43,18 @@ async function standIns(fault?: string) {
     resize2fs: `${note}:`,
     mount: `${note}${failing('mount')}touch ${state}/mounted`,
     umount: `${note}rm -f ${state}/mounted`,
+    systemctl: `case $1 in is-enabled) [ -e ${state}/enabled ]; exit ;; esac
+${note}case $1 in enable) touch ${state}/enabled ;; disable) rm -f ${state}/enabled ;; esac`,
   };
   for (const [name, text] of Object.entries(programs))
     await writeFile(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   const real = linuxSystem({ searchFirst: bin });
+  const ofUnits = (path: string): string => path.replace(/^\/etc\/systemd\/system/, `${folder}/units`);
   const system: System = {
     ...real,
+    inspect: (path) => real.inspect(path === '/run/systemd/system' && hasSystemd ? folder : path),
+    readText: (path) => real.readText(ofUnits(path)),
+    writeText: (path, ...how) => real.writeText(ofUnits(path), ...how),
     mounts: async (): Promise<MountFacts[]> =>
       (await real.inspect(join(state, 'mounted'))) === undefined
         ? []
@@ -65,6 +73,7 @@ async function standIns(fault?: string) {
   return {
     folder,
     state,
+    units: () => readdir(join(folder, 'units')),
     fstab: () => readFile(join(folder, 'fstab'), 'utf8'),
     log: async () =>
       (await readFile(join(folder, 'log'), 'utf8').catch(() => '')).trim().split('\n').filter(Boolean),
@@ -103,9 +112,43 @@ t.test(
   },
 );
 
+t.test('systemd activates the group at each start, as long as an account has a volume in it', async (t) => {
+  await using world = await standIns({ hasSystemd: true });
+  await runSteps(world.space().provisionSteps(10 * GIB), options);
+  const log = await world.log();
+  t.same(log.slice(-3), [
+    'systemctl enable --quiet bakker-volumes@vg0.service',
+    'systemctl daemon-reload',
+    `mount ${world.folder}/backups/daemon`,
+  ]);
+  t.same(await world.units(), ['bakker-volumes@.service']);
+  const again = await runSteps(world.space().provisionSteps(10 * GIB), options);
+  t.ok(again.every(({ result }) => result === 'already'));
+
+  await runSteps(world.space().removalSteps(), options);
+  const removed = (await world.log()).slice(log.length);
+  t.same(removed, [
+    `umount ${world.folder}/backups/daemon`,
+    'systemctl daemon-reload',
+    'lvremove --yes vg0/bakker-daemon',
+    'systemctl disable --quiet bakker-volumes@vg0.service',
+  ]);
+});
+
+t.test('a unit says the name of each group that LVM takes', (t) => {
+  t.equal(activationUnit('vg0'), 'bakker-volumes@vg0.service');
+  for (const vg of ['data-1', 'a+b', '.x', 'a_b.c']) {
+    const { stdout } = spawnSync('systemd-escape', ['--template=bakker-volumes@.service', vg], {
+      encoding: 'utf8',
+    });
+    t.equal(`${activationUnit(vg)}\n`, stdout, vg);
+  }
+  t.end();
+});
+
 for (const fault of ['lvcreate', 'mkfs.xfs', 'lvchange', 'mount']) {
   t.test(`when ${fault} fails, no volume, line or folder is left`, async (t) => {
-    await using world = await standIns(fault);
+    await using world = await standIns({ fault });
     await t.rejects(runSteps(world.space().provisionSteps(10 * GIB), options), { message: /injected/ });
     t.equal(await world.fstab(), '# mine\n');
     t.equal(await world.space().space(), undefined);
