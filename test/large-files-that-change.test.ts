@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, openSync, readdirSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  writeSync,
+} from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import type { BackupReport } from './harness/json-contracts.ts';
@@ -119,8 +128,7 @@ t.test(
     t.ok(report.bytes.sent <= 2 * BLOCK, `${report.bytes.sent} bytes were sent`);
     await compareLatest(world);
 
-    for (const name of readdirSync(world.bakker.stateDir))
-      if (name.startsWith('blocks.sqlite')) rmSync(`${world.bakker.stateDir}/${name}`);
+    forgetFingerprints(world);
     write(`${world.source}/moved`, 4 * MIB, Buffer.from('again'));
     await settle();
     t.equal((await world.backup()).bytes.sent, 9 * MIB, 'sent whole');
@@ -136,6 +144,49 @@ t.test(
     await world.configure({ 'block-change': 'off' });
     write(`${world.source}/moved`, 6 * MIB, Buffer.from('whole'));
     t.equal((await world.backup()).bytes.sent, 9 * MIB, 'switched off');
+    await compareLatest(world);
+  },
+);
+
+t.test(
+  'where blocks are shared on a local disk, lost fingerprints are made again from the last run',
+  { buffered: true },
+  async (t) => {
+    await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: DISK_BYTES });
+    await using world = await makeWorld({ kind: 'local', storageOn: disk.folder });
+    const image = `${world.source}/image`;
+    write(image, 0, pseudoRandomBytes('image', 12 * MIB));
+    truncateSync(image, 20 * MIB);
+    await settle();
+    await world.backup();
+
+    forgetFingerprints(world);
+    write(image, 4 * MIB, Buffer.from('again'));
+    write(image, 15 * MIB, Buffer.from('in the hole'));
+    await settle();
+    const usedBefore = usedBytes(disk.folder);
+    const { bytes } = await world.backup();
+    t.equal(bytes.sent, 2 * BLOCK);
+    const added = usedBytes(disk.folder) - usedBefore;
+    t.ok(added < 2 * MIB, `${added} bytes were added`);
+    await compareLatest(world);
+
+    forgetFingerprints(world);
+    execFileSync('touch', [image]);
+    await settle();
+    t.equal((await world.backup()).bytes.sent, 0, 'what was only touched is linked');
+
+    forgetFingerprints(world);
+    const [run = ''] = completeRuns(world.storage).slice(-1);
+    const stored = `${world.storage}/${run}${image}`;
+    chmodSync(stored, 0o600);
+    write(stored, 9 * MIB, Buffer.from('rotten'));
+    chmodSync(stored, 0o400);
+    write(image, 5 * MIB, Buffer.from('once more'));
+    await settle();
+    const report = await world.backup();
+    t.equal(report.bytes.sent, 20 * MIB, 'nothing is taken from a file that is damaged');
+    t.match(report.warnings, [/image is damaged in 2.* on the storage; its content was sent again/]);
     await compareLatest(world);
   },
 );
@@ -291,6 +342,11 @@ function usedBytes(folder: string): number {
   execFileSync('sync', ['-f', folder]);
   const text = execFileSync('df', ['--output=used', '-B1', folder], { encoding: 'utf8' });
   return Number(text.split('\n')[1]);
+}
+
+function forgetFingerprints(world: World): void {
+  for (const name of readdirSync(world.bakker.stateDir))
+    if (name.startsWith('blocks.sqlite')) rmSync(`${world.bakker.stateDir}/${name}`);
 }
 
 async function compareLatest(world: World): Promise<void> {

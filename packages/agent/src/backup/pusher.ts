@@ -8,6 +8,7 @@ import { StoredOtherwise } from '../ports/storage-account.ts';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { Naming, Sealing } from '../sealed/sealing.ts';
 import type { SmallFileReader, SourceProblem, SourceTree } from '../ports/source-tree.ts';
+import { damageOf } from '../browse/stored-content.ts';
 import { LARGE_FILE_BYTES, contentBudgets } from './budget.ts';
 import type { Budget } from './budget.ts';
 import { compareEntries, isMetadataEqual } from './compare.ts';
@@ -377,7 +378,9 @@ export class Pusher {
     this.#large.take(LARGE_FILE_BYTES);
     try {
       const large = this.#mayHaveBlocks(now) ? await this.#blocks() : undefined;
-      const patched = large && (await this.#patch(large, { slot, known, now, before }));
+      const reading = { slot, known, now, before };
+      const older = large && this.#olderOf(large, reading);
+      const patched = older && (await this.#patch(large, reading, older));
       if (patched) return patched;
       const sameSize = known.largeInFlight(now.sizeBytes);
       if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
@@ -388,6 +391,9 @@ export class Pusher {
           return await found;
         }
       }
+      const readBack = large && (await this.#readBack(large, reading));
+      const patchedAfterAll = readBack && (await this.#patch(large, reading, readBack));
+      if (patchedAfterAll) return patchedAfterAll;
       const upload = this.#transfer.sendLarge(now, large);
       known.sendingLarge(
         now,
@@ -416,14 +422,14 @@ export class Pusher {
   }
 
   /** Makes a changed file from the one it was. Undefined if that can't be: nothing of it is in the run then. */
-  async #patch(large: LargeFiles, { slot, known, now, before }: Reading): Promise<Located | undefined> {
-    const older = this.#canPatch ? this.#olderOf(large, known, now, before) : undefined;
-    if (!older) return undefined;
+  async #patch(
+    large: LargeFiles,
+    { slot, known, now, before }: Reading,
+    older: WithBlocks,
+  ): Promise<Located | undefined> {
     const sameSize = known.largeInFlight(now.sizeBytes);
     let isSought = sameSize !== undefined || known.mayHaveSize(now.sizeBytes);
-    for (;;) {
-      const blocks = large.blocksOf(older);
-      if (!blocks) return undefined;
+    for (let blocks: BlockPrints | undefined = older.blocks; blocks; blocks = large.blocksOf(older)) {
       const sending = this.#transfer.sendPatched(now, {
         large,
         older: { place: older.place, sizeBytes: older.sealedBytes ?? older.sizeBytes },
@@ -461,21 +467,40 @@ export class Pusher {
       if (done.isSame || !isSought) return undefined;
       isSought = false;
     }
+    return undefined;
   }
 
   /** What a changed file was: the parent's at the same path, or what was read from its inode before it moved. */
-  #olderOf(
-    large: LargeFiles,
-    known: KnownContents,
-    now: Entry,
-    before: Entry | undefined,
-  ): Located | undefined {
-    if (!this.#options.writer.openFileFrom) return undefined;
+  #olderOf(large: LargeFiles, { known, now, before }: Reading): WithBlocks | undefined {
+    if (!this.#canPatch || !this.#options.writer.openFileFrom) return undefined;
     const inParent = before && !this.#isHurt(before) ? this.#inParent(before) : undefined;
-    if (inParent && large.blocksOf(inParent)) return inParent;
+    const blocks = inParent && large.blocksOf(inParent);
+    if (blocks) return { ...inParent, blocks };
     const last = large.lastOf(now);
     const found = last && known.byContent(last);
-    return !found || found instanceof Promise || this.#isFromThisRun(found) ? undefined : found;
+    if (!found || found instanceof Promise || this.#isFromThisRun(found)) return undefined;
+    const lastBlocks = large.blocksOf(found);
+    return lastBlocks && { ...found, blocks: lastBlocks };
+  }
+
+  /** The parent's file whose lost fingerprints are made again, where that costs less than sending the new one whole. */
+  async #readBack(large: LargeFiles, { before }: Reading): Promise<WithBlocks | undefined> {
+    const { writer, sealing, onWarning } = this.#options;
+    const older = this.#canPatch && !sealing && before ? this.#inParent(before) : undefined;
+    if (!older || older.sealedBytes !== undefined || older.sizeBytes > MOST_BLOCKS_BYTES) return undefined;
+    // those that are known were used already
+    if (large.blocksOf(older)) return undefined;
+    const { place, sizeBytes } = older;
+    const pieces = await writer.readBack?.({ place, sizeBytes });
+    if (!pieces) return undefined;
+    const blocks = await large.learn(older, pieces).catch((error: unknown) => {
+      damageOf(error);
+      return undefined;
+    });
+    if (blocks) return { ...older, blocks };
+    const name = escapeName(place.path);
+    onWarning(`${name} is damaged in ${place.folder} on the storage; its content was sent again`);
+    return undefined;
   }
 
   /** Links content that was read and turns out to be in the account: to what is told. Undefined if it is not. */
@@ -720,6 +745,11 @@ interface Placing {
   readonly difference: Difference;
   /** The storage takes the parent's object over by itself. */
   readonly isKept: boolean;
+}
+
+/** An older content of a file, with its fingerprints. */
+interface WithBlocks extends Located {
+  readonly blocks: BlockPrints;
 }
 
 /** A large file to be read. */

@@ -1,4 +1,5 @@
 import type { Entry } from '@bakker/impl-format';
+import { ContentHash } from '../backup/content-hash.ts';
 import type { BlockMemory } from '../ports/state-folder.ts';
 import { BlockDiff } from './block-diff.ts';
 import type { BlockPrints, Verdict } from './block-diff.ts';
@@ -47,6 +48,21 @@ export class LargeFiles {
   lastOf({ filesystem, inode }: Entry): ContentId | undefined {
     const mountPoint = this.#mountPoints[filesystem];
     return mountPoint && this.#memory.byInode(mountPoint, inode);
+  }
+
+  /** Makes the fingerprints of a content again from pieces of it, in order; undefined if it is another content. */
+  async learn(
+    content: ContentId,
+    pieces: AsyncIterable<{ readonly offsetBytes: number; readonly bytes: Buffer }>,
+  ): Promise<BlockPrints | undefined> {
+    const { sizeBytes, sha256 } = content;
+    const reading = this.reading(sizeBytes);
+    const hash = new ContentHash();
+    for await (const { offsetBytes, bytes } of pieces) {
+      reading.pass(offsetBytes, bytes);
+      hash.update(offsetBytes, bytes);
+    }
+    return hash.finish(sizeBytes).equals(sha256) ? reading.finish() : undefined;
   }
 
   /** Starts to read a file from its beginning. @param before - what it is compared with; its memory is used up */

@@ -134,6 +134,12 @@ export interface OlderFile {
   readonly begins?: Buffer | undefined;
 }
 
+/** A piece of a stored file. */
+export interface StoredPiece {
+  readonly offsetBytes: number;
+  readonly bytes: Buffer;
+}
+
 /** The older file can't be taken from after all: the new one has to be sent whole. */
 export class NotPatched extends Error {
   override readonly name = 'NotPatched';
@@ -221,6 +227,11 @@ export interface RunWriter extends AsyncDisposable {
    */
   openFileFrom?(path: Buffer, older: OlderFile, about: NewFile): Promise<PatchSink | undefined>;
   /**
+   * There where an older file can be read without a line between: its pieces, to make lost fingerprints again. Undefined for
+   * one that is not what it should be, or from which a new file would be a copy that takes as much room as one sent whole.
+   */
+  readBack?(older: OlderFile): Promise<AsyncGenerator<StoredPiece> | undefined>;
+  /**
    * Flushed, manifest and receipt in place, renamed, `latest` moved. Every other request must have been answered.
    * @throws RunDiffers if the storage counts other objects than the agent
    */
@@ -287,11 +298,7 @@ export interface StorageAccount extends AsyncDisposable {
    */
   readFiles?(run: RunName, files: readonly SmallFile[]): Promise<readonly (Buffer | Error)[]>;
   /** A large file's extents in order, in pieces. Rejects like `readFile`; short content ends early. */
-  readExtents(
-    run: RunName,
-    path: Buffer,
-    wanted: WantedContent,
-  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }>;
+  readExtents(run: RunName, path: Buffer, wanted: WantedContent): AsyncGenerator<StoredPiece>;
   /** The names in a folder of a run; the run's own folder for an empty path. Rejects like `readFile`. */
   listFolder(run: RunName, path: Buffer): Promise<readonly StoredItem[]>;
   /**

@@ -7,7 +7,11 @@ import type {
   PatchSink,
   Space,
   StoredItem,
+  StoredPiece,
 } from '../../ports/storage-account.ts';
+
+/** An older file by its path in the store. */
+export type OlderFileAt = Omit<OlderFile, 'place'> & { readonly path: Buffer };
 
 /** What a name in the store is. */
 export interface StoredStat {
@@ -46,19 +50,14 @@ export interface FileStore extends AsyncDisposable {
    * A new file that takes from an older one. Undefined if that is not there, is not what it must be, or nothing can be
    * copied here.
    */
-  openFileFrom(
-    path: Buffer,
-    older: Omit<OlderFile, 'place'> & { readonly path: Buffer },
-    about: NewFile,
-  ): Promise<PatchSink | undefined>;
+  openFileFrom(path: Buffer, older: OlderFileAt, about: NewFile): Promise<PatchSink | undefined>;
+  /** As `RunWriter.readBack`, there where the files lie on this machine. */
+  readBack?(older: OlderFileAt): Promise<AsyncGenerator<StoredPiece> | undefined>;
   /** A small file whole. `sizeBytes` is what is expected; a longer file is read on, a missing one is MissingFromStorage. */
   readFile(path: Buffer, sizeBytes: number): Promise<Buffer>;
   /** A file from the start to its end, in order; `expectedBytes` as for `openFile`. */
   readStream(path: Buffer, expectedBytes?: number): AsyncGenerator<Buffer>;
-  readExtents(
-    path: Buffer,
-    extents: readonly Extent[],
-  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }>;
+  readExtents(path: Buffer, extents: readonly Extent[]): AsyncGenerator<StoredPiece>;
   list(path: Buffer): AsyncGenerator<readonly StoredItem[]>;
   lstat(path: Buffer): Promise<StoredStat | undefined>;
   /** Fails if the new name is taken. */

@@ -6,14 +6,14 @@ import type {
   FileSink,
   LinkOutcome,
   NewFile,
-  OlderFile,
   PatchSink,
   Space,
   StoredItem,
+  StoredPiece,
 } from '../../ports/storage-account.ts';
 import type { Extent } from '@bakker/impl-format';
-import { errnoOf, syncFilesystem } from '@bakker/linux';
-import type { FileStore, StoredStat } from './file-store.ts';
+import { errnoOf, reflink, syncFilesystem } from '@bakker/linux';
+import type { FileStore, OlderFileAt, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { LocalPatchSink } from './local-patch-sink.ts';
 import { LocalSink, writeFully } from './local-sink.ts';
@@ -22,6 +22,8 @@ import { LocalSink, writeFully } from './local-sink.ts';
 const PATH_MAX_BYTES = 4095;
 const PIECE_BYTES = 1024 * 1024;
 const LIST_BATCH = 1024;
+/** open(2): a new file without a name, in a folder. Node.js does not name it. */
+const O_TMPFILE = 0o20200000;
 
 /** A folder on this machine. Calls are synchronous: for single small requests they are several times quicker than promises. */
 export class LocalFileStore implements FileStore {
@@ -92,11 +94,7 @@ export class LocalFileStore implements FileStore {
     });
   }
 
-  async openFileFrom(
-    path: Buffer,
-    older: Omit<OlderFile, 'place'> & { path: Buffer },
-    about: NewFile,
-  ): Promise<PatchSink | undefined> {
+  async openFileFrom(path: Buffer, older: OlderFileAt, about: NewFile): Promise<PatchSink | undefined> {
     const from = this.#openOlder(older);
     if (from === undefined) return undefined;
     try {
@@ -121,6 +119,17 @@ export class LocalFileStore implements FileStore {
     }
   }
 
+  async readBack(older: OlderFileAt): Promise<AsyncGenerator<StoredPiece> | undefined> {
+    const descriptor = this.#openOlder(older);
+    if (descriptor === undefined) return undefined;
+    try {
+      if (!this.#sharesBlocks(descriptor)) return undefined;
+    } finally {
+      fs.closeSync(descriptor);
+    }
+    return this.readExtents(older.path, [{ offsetBytes: 0, lengthBytes: older.sizeBytes }]);
+  }
+
   async readFile(path: Buffer, _sizeBytes: number): Promise<Buffer> {
     return this.#do('read', path, (full) => {
       const descriptor = fs.openSync(full, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);
@@ -136,10 +145,7 @@ export class LocalFileStore implements FileStore {
     yield* this.#pieces(path, undefined);
   }
 
-  async *readExtents(
-    path: Buffer,
-    extents: readonly Extent[],
-  ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
+  async *readExtents(path: Buffer, extents: readonly Extent[]): AsyncGenerator<StoredPiece> {
     for (const extent of extents) {
       let offsetBytes = extent.offsetBytes;
       for await (const bytes of this.#pieces(path, extent)) {
@@ -228,11 +234,7 @@ export class LocalFileStore implements FileStore {
   }
 
   /** Undefined if it is not there, or is not what it should be. */
-  #openOlder({
-    path,
-    sizeBytes,
-    begins = Buffer.alloc(0),
-  }: Omit<OlderFile, 'place'> & { path: Buffer }): number | undefined {
+  #openOlder({ path, sizeBytes, begins = Buffer.alloc(0) }: OlderFileAt): number | undefined {
     let descriptor: number;
     try {
       const flags = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
@@ -248,6 +250,18 @@ export class LocalFileStore implements FileStore {
     }
     fs.closeSync(descriptor);
     return undefined;
+  }
+
+  /** Whether a clone of the file takes no room: tried with one that has no name, and is gone at once. */
+  #sharesBlocks(descriptor: number): boolean {
+    return this.#do('write to', Buffer.alloc(0), (full) => {
+      const clone = fs.openSync(full, O_TMPFILE | fs.constants.O_RDWR, 0o600);
+      try {
+        return reflink(descriptor, clone);
+      } finally {
+        fs.closeSync(clone);
+      }
+    });
   }
 
   async *#pieces(path: Buffer, extent: Extent | undefined): AsyncGenerator<Buffer> {

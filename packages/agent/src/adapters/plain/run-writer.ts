@@ -9,6 +9,7 @@ import type {
   PatchSink,
   PublishOptions,
   RunWriter,
+  StoredPiece,
   StoredPlace,
 } from '../../ports/storage-account.ts';
 import { carriedFolder, dropToken, isWhole, issueToken } from './carried.ts';
@@ -29,6 +30,7 @@ export class PlainRunWriter implements RunWriter {
   readonly carriedFolders: readonly string[];
   readonly maxPathBytes: number;
   readonly openFileFrom?: NonNullable<RunWriter['openFileFrom']>;
+  readonly readBack?: NonNullable<RunWriter['readBack']>;
   readonly #store: FileStore;
   readonly #root: Buffer;
   readonly #carried: ReadonlySet<string>;
@@ -50,6 +52,7 @@ export class PlainRunWriter implements RunWriter {
     this.maxPathBytes = options.store.maxPathBytes - RESERVED_BYTES;
     if (options.store.features.serverSideCopy)
       this.openFileFrom = (path, older, about) => this.#openFileFrom(path, older, about);
+    if (options.store.readBack) this.readBack = (older) => this.#readBack(older);
   }
 
   static async start(options: {
@@ -101,10 +104,19 @@ export class PlainRunWriter implements RunWriter {
     { place, ...older }: OlderFile,
     about: NewFile,
   ): Promise<PatchSink | undefined> {
-    // what a cut-off run left may be short on the storage's disk
-    if (place.folder === this.folder || this.#carried.has(place.folder)) return undefined;
+    if (!this.#isOfCompleteRun(place)) return undefined;
     const from = { path: joinPath(this.#rootOf(place.folder), place.path), ...older };
     return this.#store.openFileFrom(this.#at(path), from, about);
+  }
+
+  async #readBack({ place, ...older }: OlderFile): Promise<AsyncGenerator<StoredPiece> | undefined> {
+    if (!this.#isOfCompleteRun(place)) return undefined;
+    return this.#store.readBack?.({ path: joinPath(this.#rootOf(place.folder), place.path), ...older });
+  }
+
+  /** What a cut-off run left may be short on the storage's disk. */
+  #isOfCompleteRun({ folder }: StoredPlace): boolean {
+    return folder !== this.folder && !this.#carried.has(folder);
   }
 
   /**
