@@ -18,8 +18,8 @@ const ON_REFLINK: readonly string[] = [TOOL.plain, TOOL.shell, TOOL.sealed, TOOL
 const ALLOWED_SENT_RATIO = 1.15;
 const ALLOWED_A_FILE_BYTES = 64 * 1024;
 const ALLOWED_ON_DISK_BYTES = 1024 * 1024;
-/** A tool that copies a changed file as a whole needs twice the source, and some for what is around it. */
-const STORAGE_RATIO = 2.3;
+/** A tool that copies a changed file as a whole stores the source three times (as it was, changed, changed again to count), and some around it. */
+const STORAGE_RATIO = 3.3;
 /** What changed in the two seconds before it is read is read once more by the next run. */
 const SETTLED_MS = 2_100;
 
