@@ -6,6 +6,7 @@ export * from './errno.ts';
 export * from './hang-up.ts';
 export { AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, LibcError, cString, fail, libc } from './libc.ts';
 export type { Libc, NssRecord } from './libc.ts';
+export * from './job-thread.ts';
 export * from './list-directory.ts';
 export * from './locks.ts';
 export * from './mount-calls.ts';

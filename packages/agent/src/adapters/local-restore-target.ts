@@ -70,8 +70,8 @@ class LocalTree implements TargetTree {
     this.#shared.filesystems.flush();
   }
 
-  [Symbol.dispose](): void {
-    this.#shared.writer[Symbol.dispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#shared.writer[Symbol.asyncDispose]();
     this.#shared.filesystems[Symbol.dispose]();
     this.#handle[Symbol.dispose]();
   }

@@ -125,7 +125,7 @@ export interface TargetFolder extends Disposable {
 }
 
 /** The folder that a restore writes below. Nothing outside it is reachable through this. */
-export interface TargetTree extends Disposable {
+export interface TargetTree extends AsyncDisposable {
   /** Absolute path, for messages. */
   readonly path: string;
   /** Lives as long as the tree. */

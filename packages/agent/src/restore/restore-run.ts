@@ -33,7 +33,7 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
   ports.progress.stage(`reading the manifest of ${job.run}`);
   await checkManifest(job, ports);
   await using manifest = await openManifest(ports.account, job.run);
-  using tree = ports.target.open(job.to, { create: !job.isDryRun });
+  await using tree = ports.target.open(job.to, { create: !job.isDryRun });
   const report = new RestoreReport();
   const context: RestoreContext = { job, ports, header: manifest.header, tree, report };
   const selection = selectEntries(manifest.batches(), job.patterns);

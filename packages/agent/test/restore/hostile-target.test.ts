@@ -129,7 +129,7 @@ t.test('a hard link is not made through a symlink that took the place of its fol
 
 t.test('the target itself refuses every name that is not one component', async (t) => {
   await using world = new World();
-  using tree = openRestoreTarget().open(world.back, { create: true });
+  await using tree = openRestoreTarget().open(world.back, { create: true });
   if (tree === undefined) throw new Error('it was to be created');
   const attributes = { uid: 0, gid: 0, mode: 0o644, mtimeNs: 0n, xattrs: [] };
   for (const name of ['..', '.', '', 'a/b', '/etc/bakker-was-here', 'a\0b']) {

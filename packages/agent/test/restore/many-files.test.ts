@@ -132,7 +132,7 @@ t.test('the thread leaves what has the name alone, and nothing of what it could 
     ...changes,
   });
   {
-    using writer = new FileWriter();
+    await using writer = new FileWriter();
     const first = Array.from({ length: 1000 }, (_, index) => writer.take(order(`first-${index}`)));
     t.equal(first[0], undefined, 'no thread for a few files');
     const taken = first.filter((answer) => answer !== undefined);

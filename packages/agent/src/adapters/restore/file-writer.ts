@@ -1,7 +1,7 @@
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { JobThread } from '@bakker/linux';
 import { encodeOrder, orderBytes, type WriteOrder } from './write-order.ts';
-import type { Posted, Written } from './writer-thread.ts';
+import type { Posted, Undone } from './writer-thread.ts';
 
 const BATCHES = 16;
 const BATCH_BYTES = 256 * 1024;
@@ -18,21 +18,21 @@ interface Batch {
   readonly bytes: Buffer;
   endBytes: number;
   /** By the position of the order. */
-  readonly waiting: Map<number, (isDone: boolean) => void>;
+  readonly waiting: Map<number, PromiseWithResolvers<boolean>>;
 }
 
 /**
  * Makes small files on a second thread, while this one reads the connection. What the thread has no room for is not
  * waited for: whoever asks does it himself, so both are busy and nothing queues up. Memory: 4 MiB, and a small heap.
  */
-export class FileWriter implements Disposable {
+export class FileWriter implements AsyncDisposable {
   readonly #free: Batch[] = [];
   readonly #batches: Batch[] = [];
   #filling: Batch | undefined;
   #postDue: NodeJS.Timeout | undefined;
   #refused = 0;
   #undone = 0;
-  #thread: Worker | undefined;
+  #thread: JobThread<Posted, Undone> | undefined;
 
   /**
    * Takes an order if there is room for it.
@@ -50,29 +50,27 @@ export class FileWriter implements Disposable {
     batch.endBytes = encodeOrder(batch.bytes, start, order);
     if (batch.endBytes >= POST_AT_BYTES) this.#post();
     else this.#postDue ??= setTimeout(this.#post, POST_AFTER_MS);
-    return new Promise((resolve) => batch.waiting.set(start, resolve));
+    const waiting = Promise.withResolvers<boolean>();
+    batch.waiting.set(start, waiting);
+    return waiting.promise;
   }
 
   /** Nothing must be under way. */
-  [Symbol.dispose](): void {
-    void this.#thread?.terminate();
-    this.#thread = undefined;
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread?.[Symbol.asyncDispose]();
   }
 
-  #start(): Worker {
+  #start(): JobThread<Posted, Undone> {
     const memory = Array.from({ length: BATCHES }, () => new SharedArrayBuffer(BATCH_BYTES));
     for (const [index, shared] of memory.entries())
       this.#batches.push({ index, bytes: Buffer.from(shared), endBytes: 0, waiting: new Map() });
     this.#free.push(...this.#batches);
-    const program = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url);
-    const thread = new Worker(program, {
+    return new JobThread({
+      program: new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url),
       workerData: memory,
-      trackUnmanagedFds: false, // libc opens what Node closes
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
+      youngMebibytes: 2,
+      does: 'makes files',
     });
-    // Without a listener for errors, one would end the process, as it should.
-    thread.on('message', (written: Written) => this.#answered(written));
-    return thread;
   }
 
   readonly #post = (): void => {
@@ -81,15 +79,18 @@ export class FileWriter implements Disposable {
     const batch = this.#filling;
     if (batch === undefined) return;
     this.#filling = undefined;
-    this.#thread?.postMessage({ batch: batch.index, endBytes: batch.endBytes } satisfies Posted);
+    this.#thread?.ask({ batch: batch.index, endBytes: batch.endBytes }).then(
+      (undone) => this.#answered(batch, undone),
+      (error: unknown) => {
+        for (const { reject } of batch.waiting.values()) reject(error);
+      },
+    );
   };
 
-  #answered({ batch: index, undone }: Written): void {
-    const batch = this.#batches[index];
-    if (batch === undefined) throw new Error(`there is no batch ${index}`);
+  #answered(batch: Batch, undone: Undone): void {
     this.#undone += undone.length;
     const isUndone = new Set(undone);
-    for (const [start, done] of batch.waiting) done(!isUndone.has(start));
+    for (const [start, { resolve }] of batch.waiting) resolve(!isUndone.has(start));
     batch.waiting.clear();
     batch.endBytes = 0;
     this.#free.push(batch);

@@ -1,7 +1,7 @@
 import { closeSync, constants, fchmodSync, fchownSync, unlinkSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
+import { workerData } from 'node:worker_threads';
 import { hash } from 'node:crypto';
-import { cString, libc } from '@bakker/linux';
+import { cString, libc, serveJobs } from '@bakker/linux';
 import { decodeOrder, orderBytes, type WriteOrder } from './write-order.ts';
 import { writeContent } from './write-content.ts';
 
@@ -12,26 +12,24 @@ export interface Posted {
 }
 
 /** What is answered: the positions of the orders that were not carried out. Nothing of those is left. */
-export interface Written {
-  readonly batch: number;
-  readonly undone: readonly number[];
-}
+export type Undone = readonly number[];
 
 const shared: unknown = workerData;
-if (parentPort !== null && Array.isArray(shared)) serve(parentPort, shared.map(toBatch));
+if (Array.isArray(shared)) {
+  const batches = shared.map(toBatch);
+  serveJobs((posted: Posted) => carryOutAll(batches, posted));
+}
 
-function serve(port: NonNullable<typeof parentPort>, batches: readonly Buffer[]): void {
-  port.on('message', ({ batch, endBytes }: Posted) => {
-    const bytes = batches[batch];
-    if (bytes === undefined) throw new Error(`there is no batch ${batch}`);
-    const undone: number[] = [];
-    for (let start = 0; start < endBytes;) {
-      const order = decodeOrder(bytes, start);
-      if (!carryOut(order)) undone.push(start);
-      start += orderBytes(order);
-    }
-    port.postMessage({ batch, undone } satisfies Written);
-  });
+function carryOutAll(batches: readonly Buffer[], { batch, endBytes }: Posted): Undone {
+  const bytes = batches[batch];
+  if (bytes === undefined) throw new Error(`there is no batch ${batch}`);
+  const undone: number[] = [];
+  for (let start = 0; start < endBytes;) {
+    const order = decodeOrder(bytes, start);
+    if (!carryOut(order)) undone.push(start);
+    start += orderBytes(order);
+  }
+  return undone;
 }
 
 /** False if anything at all is not as ordered: the main thread then does it the long way, and finds the reason. */

@@ -1,4 +1,4 @@
-import { parentPort } from 'node:worker_threads';
+import { serveJobs } from '@bakker/linux';
 import { ContentHash } from '../../backup/content-hash.ts';
 
 /** What is sent to this thread: a piece of a file, or that there are no more. Memory goes along, and comes back. */
@@ -7,23 +7,21 @@ export type HashOrder =
   | { readonly file: number; readonly sizeBytes: number }
   | { readonly file: number; readonly isGivenUp: true };
 
-/** What is answered to all but the last, in order. */
-export type HashAnswer = { readonly bytes: Uint8Array } | { readonly sha256: Uint8Array };
+/** What is answered; to the last, nothing. */
+export type HashAnswer = { readonly bytes: Uint8Array } | { readonly sha256: Uint8Array } | undefined;
 
-if (parentPort !== null) serve(parentPort);
+const hashes = new Map<number, ContentHash>();
 
-function serve(port: NonNullable<typeof parentPort>): void {
-  const hashes = new Map<number, ContentHash>();
-  port.on('message', (order: HashOrder) => {
+serveJobs(
+  (order: HashOrder): HashAnswer => {
     const hash = hashes.get(order.file) ?? new ContentHash();
     hashes.set(order.file, hash);
     if ('bytes' in order) {
-      const { bytes } = order;
-      hash.update(order.offsetBytes, bytes);
-      port.postMessage({ bytes } satisfies HashAnswer, [bytes.buffer as ArrayBuffer]);
-      return;
+      hash.update(order.offsetBytes, order.bytes);
+      return { bytes: order.bytes };
     }
     hashes.delete(order.file);
-    if ('sizeBytes' in order) port.postMessage({ sha256: hash.finish(order.sizeBytes) } satisfies HashAnswer);
-  });
-}
+    return 'sizeBytes' in order ? { sha256: hash.finish(order.sizeBytes) } : undefined;
+  },
+  (answer) => (answer && 'bytes' in answer ? [answer.bytes.buffer as ArrayBuffer] : []),
+);

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
+import { JobThread } from '@bakker/linux';
 import type { HashAnswer, HashOrder } from './hash-thread.ts';
 
 /** As many large files as are read at once. */
@@ -21,22 +21,23 @@ export class ThreadHash {
   /** Takes memory of its own away from the caller. @returns it again, hashed; pieces come back in their order */
   async update(offsetBytes: number, bytes: Buffer): Promise<Buffer> {
     const answer = await this.#thread.ask({ file: this.#file, offsetBytes, bytes }, [bytes.buffer]);
-    if (!('bytes' in answer)) throw new Error('the hashing thread answered something else');
+    if (!answer || !('bytes' in answer)) throw new Error('the hashing thread answered something else');
     const { buffer, byteOffset, length } = answer.bytes;
     return Buffer.from(buffer, byteOffset, length);
   }
 
   /** @param sizeBytes - of the file: the rest up to it is a hole */
   async finish(sizeBytes: number): Promise<Buffer> {
-    const answer = await this.#thread.ask({ file: this.#file, sizeBytes }, []);
+    const answer = await this.#thread.ask({ file: this.#file, sizeBytes });
     this.#close();
-    if (!('sha256' in answer)) throw new Error('the hashing thread answered something else');
+    if (!answer || !('sha256' in answer)) throw new Error('the hashing thread answered something else');
     return Buffer.from(answer.sha256);
   }
 
   /** No more comes. After `finish` it does nothing. */
   giveUp(): void {
-    if (this.#isOpen) this.#thread.tell({ file: this.#file, isGivenUp: true });
+    // nobody waits for it
+    if (this.#isOpen) this.#thread.ask({ file: this.#file, isGivenUp: true }).catch(() => undefined);
     this.#close();
   }
 
@@ -61,34 +62,14 @@ export function hashOnThread(): ThreadHash {
 class HashThread {
   /** Under way. */
   files = 0;
-  readonly #worker: Worker;
-  readonly #waiting: ((answer: HashAnswer) => void)[] = [];
+  readonly #thread = new JobThread<HashOrder, HashAnswer>({
+    program: new URL(`./hash-thread${extname(import.meta.url)}`, import.meta.url),
+    youngMebibytes: 2,
+    does: 'hashes files',
+  });
 
-  constructor() {
-    const program = new URL(`./hash-thread${extname(import.meta.url)}`, import.meta.url);
-    // Without a listener for errors, one would end the process, as it should.
-    this.#worker = new Worker(program, {
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
-    });
-    this.#worker.unref();
-    this.#worker.on('message', (answer: HashAnswer) => {
-      const answered = this.#waiting.shift();
-      // a thread that nobody waits for must not keep the process alive
-      if (this.#waiting.length === 0) this.#worker.unref();
-      answered?.(answer);
-    });
-  }
-
-  ask(order: HashOrder, transfer: readonly ArrayBufferLike[]): Promise<HashAnswer> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
-      this.#worker.ref();
-      this.#worker.postMessage(order, transfer as ArrayBuffer[]);
-    });
-  }
-
-  tell(order: HashOrder): void {
-    this.#worker.postMessage(order);
+  ask(order: HashOrder, moved: readonly ArrayBufferLike[] = []): Promise<HashAnswer> {
+    return this.#thread.ask(order, moved as ArrayBuffer[]);
   }
 }
 

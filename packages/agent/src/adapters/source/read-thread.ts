@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { closeSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
-import { FolderHandle } from '@bakker/linux';
+import { isMainThread, workerData } from 'node:worker_threads';
+import { FolderHandle, serveJobs } from '@bakker/linux';
 import { statOpen } from './file-stat.ts';
 import { openForReading, readContent } from './open-for-reading.ts';
 
@@ -26,13 +26,9 @@ export interface ReadAnswer {
 export const ABOUT = { PATH_END: 0, SIZE: 1, MTIME: 2, CTIME: 3, INODE: 4, COUNT: 5 } as const;
 export const DIGEST_BYTES = 32;
 
-if (parentPort !== null) serve(parentPort, new FolderHandle((workerData as { rootFd: number }).rootFd));
-
-function serve(port: NonNullable<typeof parentPort>, root: FolderHandle): void {
-  port.on('message', (order: ReadOrder | 'end') => {
-    if (order === 'end') port.close();
-    else port.postMessage(readAll(root, order));
-  });
+if (!isMainThread) {
+  const root = new FolderHandle((workerData as { rootFd: number }).rootFd);
+  serveJobs((order: ReadOrder) => readAll(root, order));
 }
 
 function readAll(root: FolderHandle, { memory, paths, about }: ReadOrder): ReadAnswer {

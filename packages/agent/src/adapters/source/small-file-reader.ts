@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { extname } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { Entry } from '@bakker/impl-format';
+import { JobThread } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import type { HashedFile, SmallFileReader, WholeFile } from '../../ports/source-tree.ts';
 import { stages } from '../../timings/stages.ts';
@@ -44,16 +44,19 @@ export class ThreadReader implements SmallFileReader {
   readonly #options: ReaderOptions;
   #asked: Asked[] = [];
   #askedBytes = 0;
-  readonly #underWay: Batch[] = [];
   /** Contents of each batch's memory that are in use. */
   readonly #inUse = new Map<ArrayBufferLike, number>();
   readonly #free: SharedArrayBuffer[] = [];
-  #worker: Worker | undefined;
-  #ended: Promise<void> = Promise.resolve();
-  #isDisposed = false;
+  readonly #thread: JobThread<ReadOrder, ReadAnswer>;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+    this.#thread = new JobThread({
+      program: new URL(`./read-thread${extname(import.meta.url)}`, import.meta.url),
+      workerData: { rootFd: options.root.fd },
+      youngMebibytes: 2,
+      does: 'reads files',
+    });
   }
 
   read(entry: Entry): Promise<HashedFile> {
@@ -77,12 +80,8 @@ export class ThreadReader implements SmallFileReader {
     }
   }
 
-  /** Not terminated: a thread that is within a call of koffi takes the process with it. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isDisposed = true;
-    this.#worker?.ref();
-    this.#worker?.postMessage('end');
-    await this.#ended;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#thread[Symbol.asyncDispose]();
   }
 
   #send(): void {
@@ -91,16 +90,15 @@ export class ThreadReader implements SmallFileReader {
     const bytes = this.#askedBytes;
     this.#asked = [];
     this.#askedBytes = 0;
-    if (this.#isDisposed) {
-      for (const { answered } of files) answered.reject(new Error('the reader of small files is closed'));
-      return;
-    }
     const memory = this.#memoryFor(bytes);
     const order: ReadOrder = { memory, ...this.#describe(files) };
-    this.#underWay.push({ files, memory, isRacy: files.map(({ entry }) => changedJustNow(entry)) });
-    const worker = (this.#worker ??= this.#start());
-    worker.ref();
-    worker.postMessage(order);
+    const batch: Batch = { files, memory, isRacy: files.map(({ entry }) => changedJustNow(entry)) };
+    this.#thread.ask(order).then(
+      (answer) => stages.doing('read', () => this.#answer(batch, answer)),
+      (error: unknown) => {
+        for (const { answered } of files) answered.reject(error);
+      },
+    );
   }
 
   #describe(files: readonly Asked[]): Pick<ReadOrder, 'paths' | 'about'> {
@@ -120,17 +118,12 @@ export class ThreadReader implements SmallFileReader {
     return { paths, about };
   }
 
-  #answer({ sha256, isAsSeen }: ReadAnswer): void {
-    const batch = this.#underWay.shift();
-    if (batch === undefined) throw new Error('the reading thread answered without being asked');
-    const { memory } = batch;
-    // Whoever disposes waits for the end of the thread, with nothing else to do.
-    if (this.#underWay.length === 0 && !this.#isDisposed) this.#worker?.unref();
+  #answer({ files, memory, isRacy }: Batch, { sha256, isAsSeen }: ReadAnswer): void {
     const given = isAsSeen.reduce((sum, one) => sum + one, 0);
     if (given > 0) this.#inUse.set(memory, given);
     else this.#keep(memory);
     let contentStart = 0;
-    batch.files.forEach(({ entry, answered }, index) => {
+    files.forEach(({ entry, answered }, index) => {
       const content = Buffer.from(memory, contentStart, entry.sizeBytes);
       contentStart += entry.sizeBytes;
       if (isAsSeen[index] !== 1) {
@@ -138,7 +131,7 @@ export class ThreadReader implements SmallFileReader {
         return;
       }
       const digest = Buffer.from(sha256.buffer, sha256.byteOffset + index * DIGEST_BYTES, DIGEST_BYTES);
-      const read = batch.isRacy[index] ? { ...entry, unsettled: true } : entry;
+      const read = isRacy[index] ? { ...entry, unsettled: true } : entry;
       answered.resolve({ entry: read, content, sha256: digest, isChanging: false });
     });
   }
@@ -160,29 +153,5 @@ export class ThreadReader implements SmallFileReader {
 
   #keep(memory: SharedArrayBuffer): void {
     if (memory.byteLength === BATCH_BYTES && this.#free.length < KEPT_BATCHES) this.#free.push(memory);
-  }
-
-  #start(): Worker {
-    const program = new URL(`./read-thread${extname(import.meta.url)}`, import.meta.url);
-    const worker = new Worker(program, {
-      workerData: { rootFd: this.#options.root.fd },
-      trackUnmanagedFds: false, // libc opens what Node closes
-      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 },
-    });
-    worker.on('message', (answer: ReadAnswer) => stages.doing('read', () => this.#answer(answer)));
-    let failure: unknown;
-    worker.on('error', (error: unknown) => {
-      failure = error;
-    });
-    this.#ended = new Promise((resolve) => {
-      worker.once('exit', () => {
-        for (const { files } of this.#underWay.splice(0))
-          for (const { answered } of files)
-            answered.reject(failure ?? new Error('the thread that reads files has ended'));
-        this.#worker = undefined;
-        resolve();
-      });
-    });
-    return worker;
   }
 }

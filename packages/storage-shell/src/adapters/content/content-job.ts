@@ -37,20 +37,12 @@ export type ContentTask =
       readonly table: BigInt64Array;
     };
 
-export interface ContentJob {
-  readonly number: number;
-  readonly task: ContentTask;
-}
-
 /** How a `LibcError` or an errno error crosses to the thread that asked. */
 export type ContentFailure =
   | { readonly call: LibcError['syscall']; readonly errno: number }
-  | { readonly code: string; readonly message: string }
-  | { readonly message: string };
+  | { readonly code: string; readonly message: string };
 
-export type ContentAnswer =
-  | { readonly number: number; readonly value: number | Uint8Array }
-  | { readonly number: number; readonly failure: ContentFailure };
+export type ContentAnswer = number | Uint8Array | { readonly failure: ContentFailure };
 
 /** So much is copied or hashed for one task at most: then others have their turn, and whoever waits can give up. */
 export const SLICE_BYTES = 16 * 1024 * 1024;

@@ -1,31 +1,23 @@
-import { FolderHandle, LibcError, copyRange, nextData, readAheadOf, reflink } from '@bakker/linux';
+import { FolderHandle, LibcError, copyRange, nextData, readAheadOf, reflink, serveJobs } from '@bakker/linux';
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import { readSync, writeSync } from 'node:fs';
-import { parentPort } from 'node:worker_threads';
 import { SLICE_BYTES } from './content-job.ts';
 import { storeFiles } from './store-files.ts';
-import type { ContentAnswer, ContentFailure, ContentJob, ContentTask } from './content-job.ts';
+import type { ContentAnswer, ContentFailure, ContentTask } from './content-job.ts';
 
 /** The program of a thread that copies and hashes content. Memory: one buffer, and a hash for each file under way. */
-const port = parentPort;
-if (port === null) throw new Error('content-program.ts is a program for a thread');
 const hashes = new Map<number, Hash>();
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
 
-port.on('message', (job: ContentJob | 'end') => {
-  if (job === 'end') {
-    port.close();
-    return;
-  }
-  const { number, task } = job;
-  let answer: ContentAnswer;
+serveJobs((task: ContentTask): ContentAnswer => {
   try {
-    answer = { number, value: perform(task) };
+    return perform(task);
   } catch (error) {
-    answer = { number, failure: asFailure(error) };
+    const failure = asFailure(error);
+    if (failure === undefined) throw error;
+    return { failure };
   }
-  port.postMessage(answer);
 });
 
 function perform(task: ContentTask): number | Uint8Array {
@@ -92,9 +84,9 @@ function hash({ hash: number, fd, atBytes, endBytes }: ContentTask & { kind: 'ha
   return stop;
 }
 
-function asFailure(error: unknown): ContentFailure {
+/** Undefined for what is neither, which crosses as it is. */
+function asFailure(error: unknown): ContentFailure | undefined {
   if (error instanceof LibcError) return { call: error.syscall, errno: -error.errno };
-  if (!(error instanceof Error)) return { message: String(error) };
-  if ('code' in error && typeof error.code === 'string') return { code: error.code, message: error.message };
-  return { message: error.stack ?? error.message };
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined;
+  return { code: error.code, message: error.message };
 }
