@@ -136,10 +136,11 @@ class TerminalProgress implements VisibleProgress {
   #facts(): string[] {
     const { filesPerS, bytesPerS } = this.#rate();
     const facts: string[] = [];
-    if (this.#expectedFiles !== undefined) {
+    // more than last time says nothing of how much is left
+    if (this.#expectedFiles !== undefined && this.#files <= this.#expectedFiles) {
       facts.push(`${formatCount(this.#files)} of ${formatCounted(this.#expectedFiles, 'file')}`);
     } else if (this.#files > 0) facts.push(formatCounted(this.#files, 'file'));
-    if (this.#expectedBytes !== undefined) {
+    if (this.#expectedBytes !== undefined && this.#bytes <= this.#expectedBytes) {
       facts.push(`${formatBytes(this.#bytes)} of ${formatBytes(this.#expectedBytes)}`);
     } else if (this.#bytes > 0) facts.push(formatBytes(this.#bytes));
     if (bytesPerS > 0) facts.push(`${formatBytes(bytesPerS)}/s`);

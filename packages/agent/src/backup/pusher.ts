@@ -4,6 +4,7 @@ import type { Entry, WrittenEntry } from '@bakker/impl-format';
 import type { BlockPrints } from '../blocks/block-diff.ts';
 import { MOST_BLOCKS_BYTES } from '../blocks/block-size.ts';
 import type { LargeFiles } from '../blocks/large-files.ts';
+import type { Progress } from '../ports/progress.ts';
 import { StoredOtherwise } from '../ports/storage-account.ts';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { Naming, Sealing } from '../sealed/sealing.ts';
@@ -24,7 +25,7 @@ import { isSameLine } from './same-line.ts';
 import { chooseStored, storedPath } from './stored-place.ts';
 import type { Tally } from './tally.ts';
 import { Transfer, WHOLE_FILE_BYTES, isSourceError } from './transfer.ts';
-import type { Arrived, HashedEntry, ReadLarge } from './transfer.ts';
+import type { Arrived, HashedEntry, OnRead, ReadLarge } from './transfer.ts';
 
 /** Small files in flight: more only cost memory (docs/performance.md). */
 const SMALL_FILES = 192;
@@ -56,6 +57,7 @@ export interface PusherOptions {
   /** Whether what has this ctime was the same when the parent was made. */
   readonly isSettled: (ctimeNs: bigint) => boolean;
   readonly tally: Tally;
+  readonly progress: Pick<Progress, 'advance'>;
   /** For contents in flight. */
   readonly memoryBytes: number;
   readonly onProblem: (problem: SourceProblem) => void;
@@ -77,6 +79,8 @@ export class Pusher {
   #known: KnownContents | undefined;
   #largeFiles: Promise<LargeFiles> | undefined;
   #canPatch = true;
+  /** Bytes of large files under way that the bar shows already. */
+  readonly #shownBytes = new Map<Slot<WrittenEntry>, number>();
   #failure: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
@@ -378,13 +382,14 @@ export class Pusher {
     this.#large.take(LARGE_FILE_BYTES);
     try {
       const large = this.#mayHaveBlocks(now) ? await this.#blocks() : undefined;
-      const reading = { slot, known, now, before };
+      const onRead = this.#showing(slot, now);
+      const reading = { slot, known, now, before, onRead };
       const older = large && this.#olderOf(large, reading);
       const patched = older && (await this.#patch(large, reading, older));
       if (patched) return patched;
       const sameSize = known.largeInFlight(now.sizeBytes);
       if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
-        const [hashed] = await Promise.all([this.#transfer.hashLarge(now, large), sameSize]);
+        const [hashed] = await Promise.all([this.#transfer.hashLarge(now, large, onRead), sameSize]);
         const found = hashed && this.#placeFound(slot, known, hashed.entry, before);
         if (hashed && found) {
           noteFound(large, hashed);
@@ -394,7 +399,7 @@ export class Pusher {
       const readBack = large && (await this.#readBack(large, reading));
       const patchedAfterAll = readBack && (await this.#patch(large, reading, readBack));
       if (patchedAfterAll) return patchedAfterAll;
-      const upload = this.#transfer.sendLarge(now, large);
+      const upload = this.#transfer.sendLarge(now, large, onRead);
       known.sendingLarge(
         now,
         upload.then((arrived) => known.add(arrived)),
@@ -424,7 +429,7 @@ export class Pusher {
   /** Makes a changed file from the one it was. Undefined if that can't be: nothing of it is in the run then. */
   async #patch(
     large: LargeFiles,
-    { slot, known, now, before }: Reading,
+    { slot, known, now, before, onRead }: Reading,
     older: WithBlocks,
   ): Promise<Located | undefined> {
     const sameSize = known.largeInFlight(now.sizeBytes);
@@ -436,6 +441,7 @@ export class Pusher {
         before: blocks,
         mostChangedBytes: isSought ? Math.max(CHANGED_SHARE * now.sizeBytes, LARGE_FILE_BYTES) : Infinity,
         isKnown: (entry) => this.#findContent(known, entry, before) !== undefined,
+        onRead,
       });
       known.sendingLarge(
         now,
@@ -701,10 +707,33 @@ export class Pusher {
     this.#fill(slot, { ...entry, stored: { kind: 'manifest' }, unreadable: error.code });
   }
 
+  /** Shows on the bar what is read of a large file; no more than there is of it, though it be read twice. */
+  #showing(slot: Slot<WrittenEntry>, { sizeBytes }: Entry): OnRead {
+    return (bytes) => {
+      const shown = this.#shownBytes.get(slot) ?? 0;
+      const more = Math.min(bytes, sizeBytes - shown);
+      this.#shownBytes.set(slot, shown + more);
+      this.#options.progress.advance({ bytes: more });
+    };
+  }
+
   #fill(slot: Slot<WrittenEntry>, entry: WrittenEntry): undefined {
     slot.value = entry;
     slot.state = 'filled';
+    this.#show(slot, entry);
     this.#progressed();
+  }
+
+  #show(slot: Slot<WrittenEntry>, entry: WrittenEntry): void {
+    const { progress } = this.#options;
+    if (entry instanceof UnchangedLines) {
+      progress.advance({ files: entry.fileCount, bytes: entry.bytes });
+      return;
+    }
+    if (entry.type === 'directory') return;
+    const shown = this.#shownBytes.size === 0 ? undefined : this.#shownBytes.get(slot);
+    progress.advance({ files: 1, bytes: entry.sizeBytes - (shown ?? 0) });
+    if (shown !== undefined) this.#shownBytes.delete(slot);
   }
 
   /** Every promise of a request ends here: the first failure stops the run. */
@@ -758,6 +787,7 @@ interface Reading {
   readonly known: KnownContents;
   readonly now: Entry;
   readonly before: Entry | undefined;
+  readonly onRead: OnRead;
 }
 
 function noteBlocks(

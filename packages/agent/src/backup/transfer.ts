@@ -68,7 +68,11 @@ export interface PatchOptions {
   readonly mostChangedBytes: number;
   /** Whether content that was read turns out to be in the account. */
   readonly isKnown: (entry: HashedEntry) => boolean;
+  readonly onRead?: OnRead | undefined;
 }
+
+/** Told how much of a large file was read, and sent if it is sent, since the last call. */
+export type OnRead = (bytes: number) => void;
 
 /** Reads files of the source and sends their content into the run. */
 export class Transfer {
@@ -126,13 +130,19 @@ export class Transfer {
   }
 
   /** Hashes a large file; undefined if it changed meanwhile. @throws the errno error of the source */
-  async hashLarge(now: Entry, large: LargeFiles | undefined): Promise<ReadLarge | undefined> {
+  async hashLarge(
+    now: Entry,
+    large: LargeFiles | undefined,
+    onRead?: OnRead,
+  ): Promise<ReadLarge | undefined> {
     await using file = this.#source.openFile(now);
     const { sizeBytes } = file.entry;
     const reading = large?.reading(sizeBytes);
     using hashing = hashedPieces(file);
     for await (const piece of hashing.pieces()) {
+      const { length } = piece.bytes;
       reading?.pass(piece.offsetBytes, piece.bytes);
+      onRead?.(length);
     }
     if (!file.isUnchanged()) return undefined;
     const entry = finished(file.entry, now.stored, await hashing.sha256(sizeBytes), false);
@@ -143,14 +153,14 @@ export class Transfer {
    * Reads and sends a large file in one pass; again if it changed meanwhile. Holds the sink's window of pieces.
    * @throws the errno error of the source, after which nothing of the file is in the run
    */
-  async sendLarge(now: Entry, large: LargeFiles | undefined): Promise<Arrived & ReadLarge> {
+  async sendLarge(now: Entry, large: LargeFiles | undefined, onRead?: OnRead): Promise<Arrived & ReadLarge> {
     const path = await this.#pathFor(now);
     const about = {
       ...(this.#sealing ? this.#aboutSealed() : { ...aboutNewFile(now), expectedBytes: dataBytesOf(now) }),
     };
     await using sink = await this.#writer.openFile(path, about);
     try {
-      const { entry, stored, blocks } = await this.#fill(sink, now, large);
+      const { entry, stored, blocks } = await this.#fill(sink, now, { large, onRead });
       await sink.finish(stored?.sizeBytes ?? entry.sizeBytes, stored ? stored.sha256 : entry.sha256);
       return { entry, blocks, place: { folder: this.#writer.folder, path } };
     } catch (error) {
@@ -241,7 +251,9 @@ export class Transfer {
         }
       };
       for await (const piece of hashing.pieces()) {
+        const { length } = piece.bytes;
         await take(reading.add(piece.offsetBytes, piece.bytes));
+        options.onRead?.(length);
         if (reading.changedBytes > options.mostChangedBytes) await patch.giveUp();
       }
       await take(reading.end());
@@ -260,7 +272,7 @@ export class Transfer {
   async #fill(
     sink: FileSink,
     now: Entry,
-    large: LargeFiles | undefined,
+    { large, onRead }: { large: LargeFiles | undefined; onRead: OnRead | undefined },
   ): Promise<{ entry: HashedEntry; stored: StoredFile | undefined; blocks: BlockPrints | undefined }> {
     for (let attempt = 1; ; attempt++) {
       await using file = this.#source.openFile(now);
@@ -271,8 +283,10 @@ export class Transfer {
       const reading = large?.reading(sizeBytes);
       using hashing = hashedPieces(file);
       for await (const piece of hashing.pieces()) {
+        const { length } = piece.bytes;
         reading?.pass(piece.offsetBytes, piece.bytes);
         if (!isShared) await (sealed ?? sink).write(piece.offsetBytes, piece.bytes);
+        onRead?.(length);
       }
       const isChanging = !file.isUnchanged();
       if (isChanging && attempt < LARGE_READS) {

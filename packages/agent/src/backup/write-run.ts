@@ -1,11 +1,5 @@
 import { createManifestEncoder, UnchangedLines } from '@bakker/impl-format';
-import type {
-  ManifestHeader,
-  SteppedManifest,
-  ObjectCounts,
-  RunName,
-  WrittenEntry,
-} from '@bakker/impl-format';
+import type { ManifestHeader, SteppedManifest, ObjectCounts, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
 import type {
   Catalogue,
@@ -145,7 +139,7 @@ export async function writeRun(
     knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
     large: blocks ?? undefined,
     checksum: options.checksum,
-    tally,
+    ...{ tally, progress },
     memoryBytes: options.memoryBytes,
     onProblem: (problem) => problems.add(problem),
     onWarning,
@@ -170,12 +164,10 @@ export async function writeRun(
       counts.count(pair.path, isBoth || pair.left !== undefined, isBoth || pair.right !== undefined);
     }
     const done = await stages.doing('compare', () => pusher.push(pairs));
-    advance(progress, done);
     objects.add(done);
     if (done.length > 0) await write(await stages.doing('manifest', () => encoder.encode(done)));
   }
   const rest = await pusher.finish();
-  advance(progress, rest);
   objects.add(rest);
   await write(await encoder.encode(rest));
   signal.throwIfAborted();
@@ -439,17 +431,6 @@ function makeHeader(from: {
     ...(recipients === undefined ? {} : { recipients }),
     ...(naming?.nameKey === undefined ? {} : { nameKey: naming.nameKey }),
   };
-}
-
-function advance(progress: BackupPorts['progress'], entries: readonly WrittenEntry[]): void {
-  let files = 0;
-  let bytes = 0;
-  for (const entry of entries) {
-    const isMany = entry instanceof UnchangedLines;
-    files += isMany ? entry.fileCount : entry.type === 'directory' ? 0 : 1;
-    bytes += isMany ? entry.bytes : entry.sizeBytes;
-  }
-  progress.advance({ files, bytes });
 }
 
 /** Opened by the first who needs it, closed with the run. */
