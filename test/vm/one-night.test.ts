@@ -1,6 +1,6 @@
 import t from 'tap';
 import { inTurn, startBusyServer } from './whole-scenario/busy-server.ts';
-import { kills } from './whole-scenario/deaths.ts';
+import { deaths } from './whole-scenario/deaths.ts';
 import { restoredDatabases } from './whole-scenario/restored-databases.ts';
 import { timerRun } from './whole-scenario/timer-run.ts';
 
@@ -12,11 +12,11 @@ await t.test('a server with databases that are written to all the time, for one 
   await inTurn(t, server, [
     ['is backed up by its timer, from snapshots', timerRun],
     ['gets its databases up again from what is stored', restoredDatabases],
-    ['comes back by itself when a run is killed in the middle', oneKill],
+    ['comes back by itself when a run is killed, or the power is cut, in its middle', inTheMiddle],
   ]);
 });
 
 /** Of all steps the one with most to undo: services stand still, and a snapshot may be half made. */
-function oneKill(...[t, server]: Parameters<typeof kills>): Promise<void> {
-  return kills(t, server, ['snapshot']);
+function inTheMiddle(...[t, server]: Parameters<typeof deaths>): Promise<void> {
+  return deaths(t, server, ['snapshot']);
 }

