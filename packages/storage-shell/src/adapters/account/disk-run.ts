@@ -21,6 +21,7 @@ import type { RemoveOptions } from '../runs/remove-tree.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { dropToken, openCarried } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
+import { EarlyFlush } from './early-flush.ts';
 import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
 import { lockNames } from './locks.ts';
@@ -61,6 +62,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #hasher = new ContentThread();
   readonly #storer = new ContentThread();
   readonly #linkable: LinkableFolders;
+  readonly #early: EarlyFlush;
   #files = 0;
   #bytes = 0;
   #isOpen = true;
@@ -70,6 +72,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#options = options;
     this.begun = options.begun;
     this.#linkable = new LinkableFolders(options);
+    this.#early = new EarlyFlush(options.root.fd);
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
@@ -122,6 +125,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
       this.#files += taken.files;
       this.#bytes += taken.contentBytes;
+      this.#early.wrote(taken.blockBytes);
       return digests;
     } catch (error) {
       space.released(taken.blockBytes, taken.files);
@@ -294,6 +298,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#copier[Symbol.asyncDispose]();
     await this.#hasher[Symbol.asyncDispose]();
     await this.#storer[Symbol.asyncDispose]();
+    await this.#early[Symbol.asyncDispose]();
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
@@ -312,6 +317,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       space,
       hasher: this.#hasher,
       signal,
+      wrote: (bytes) => this.#early.wrote(bytes),
       finished: (sizeBytes) => this.#count(sizeBytes),
     });
   }

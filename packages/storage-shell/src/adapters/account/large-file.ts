@@ -23,6 +23,8 @@ export interface LargeFileOptions {
   readonly hasher: ContentThread;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
+  /** Told each time something was written. */
+  readonly wrote: (bytes: number) => void;
   /** Told once, when the file is done. */
   readonly finished: (sizeBytes: number) => void;
 }
@@ -77,6 +79,7 @@ export class LargeFile implements NewLargeFile {
     this.#charge.write(blockBytesOf(offsetBytes, bytes.length), this.#endBytes);
     this.#changing(offsetBytes);
     writeAll(this.#fd, bytes, offsetBytes);
+    this.#options.wrote(bytes.length);
     this.#endBytes = Math.max(this.#endBytes, offsetBytes + bytes.length);
     if (this.#hashedBytes === undefined) return;
     if (offsetBytes < this.#hashedBytes || !this.#hashZeros(offsetBytes)) {

@@ -10,11 +10,6 @@ export class ContentThread implements AsyncDisposable {
     does: 'copies content',
   });
 
-  /** Tasks that it has not done yet. */
-  get pending(): number {
-    return this.#thread.pending;
-  }
-
   /** @throws LibcError, errno errors */
   async count(task: ContentTask): Promise<number> {
     const value = await this.#do(task);
