@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { activationUnit } from '../../src/provision/activation.ts';
@@ -133,6 +133,15 @@ t.test('systemd activates the group at each start, as long as an account has a v
     'lvremove --yes vg0/bakker-daemon',
     'systemctl disable --quiet bakker-volumes@vg0.service',
   ]);
+});
+
+t.test('systemd takes the unit as it is written', async (t) => {
+  await using world = await standIns({ hasSystemd: true });
+  await runSteps(world.space().provisionSteps(10 * GIB), options);
+  const unit = join(world.folder, 'units', activationUnit('vg0'));
+  await copyFile(join(world.folder, 'units', 'bakker-volumes@.service'), unit);
+  const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' });
+  t.same({ status, stderr }, { status: 0, stderr: '' });
 });
 
 t.test('a unit says the name of each group that LVM takes', (t) => {
