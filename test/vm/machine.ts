@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { readdir, readFile, rm, stat } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { atExit } from '../harness/at-exit.ts';
@@ -24,6 +24,9 @@ const STOP_TIMEOUT_MS = 600_000;
 const FOLDER = '/var/tmp';
 /** Written by the image's `tell-ready.service`. */
 const READY = 'machine-ready';
+/** Socket on which QEMU takes commands. */
+const MONITOR = 'monitor';
+const PROMPT = '(qemu) ';
 
 export interface MachineOptions {
   /** Sizes of empty disks: `['2G', '500M']`. They are `machine.disks`, in this order. */
@@ -82,14 +85,19 @@ class EmulatedMachine implements Machine {
   readonly #image: string;
   readonly #temp: TempFolder;
   readonly #options: MachineOptions;
-  readonly #disposed: () => void;
+  readonly #disposed: () => Promise<void>;
   readonly #consoleFile: string;
   #process: ChildProcess | undefined;
   #shell: RemoteShell | undefined;
   readonly #forget: () => void;
 
-  constructor(parts: { image: string; temp: TempFolder; options: MachineOptions; disposed?: () => void }) {
-    this.#disposed = parts.disposed ?? (() => undefined);
+  constructor(parts: {
+    image: string;
+    temp: TempFolder;
+    options: MachineOptions;
+    disposed?: () => Promise<void>;
+  }) {
+    this.#disposed = parts.disposed ?? (() => Promise.resolve());
     this.#image = parts.image;
     this.#temp = parts.temp;
     this.#options = parts.options;
@@ -167,15 +175,14 @@ class EmulatedMachine implements Machine {
   async cutCopy(): Promise<Machine> {
     await using made = new AsyncDisposableStack();
     const temp = made.use(await makeTempFolder(`vm-${process.pid}`, FOLDER));
-    const standing = this.#process;
-    const goOn = made.adopt(
-      () => void standing?.kill('SIGCONT'),
-      (goOn) => goOn(),
-    );
-    standing?.kill('SIGSTOP');
-    for (const name of await readdir(this.#temp.path))
-      if (name !== basename(this.#consoleFile))
-        await runTool('cp', ['--sparse=always', this.#file(name), temp.path]);
+    // Its clocks stand still, too: for the machine no time passes meanwhile.
+    await this.#tellEmulator('stop');
+    const goOn = (): Promise<void> => this.#tellEmulator('cont');
+    made.defer(goOn);
+    for (const name of await readdir(this.#temp.path)) {
+      if (name === basename(this.#consoleFile) || name === MONITOR) continue;
+      await runTool('cp', ['--sparse=always', this.#file(name), temp.path]);
+    }
     const options = { ...this.#options, name: `${this.#name()}-cut` };
     const copy = new EmulatedMachine({ image: this.#image, temp, options, disposed: goOn });
     made.move();
@@ -203,7 +210,7 @@ class EmulatedMachine implements Machine {
     this.#forget();
     this.#keepConsole();
     await this.#temp[Symbol.asyncDispose]();
-    this.#disposed();
+    await this.#disposed();
   }
 
   #file(name: string): string {
@@ -239,6 +246,7 @@ class EmulatedMachine implements Machine {
         '-display',
         'none',
       ],
+      ...['-monitor', `unix:${this.#file(MONITOR)},server=on,wait=off`],
       ...['-chardev', `file,id=console,path=${this.#consoleFile},append=on`, '-serial', 'chardev:console'],
       ...[...boot, '-append', kernel.join(' ')],
       ...drives.flat(),
@@ -268,6 +276,19 @@ class EmulatedMachine implements Machine {
       const log = await this.console();
       if (Buffer.from(log).subarray(seenBytes).includes(READY)) return;
       await delay(100);
+    }
+  }
+
+  /** Has QEMU do something, and waits until it did. */
+  async #tellEmulator(command: string): Promise<void> {
+    const socket = connect(this.#file(MONITOR));
+    socket.setEncoding('utf8');
+    let said = '';
+    socket.write(`${command}\n`);
+    for await (const text of socket) {
+      said += String(text);
+      // one before the command, and one when it is done
+      if (said.split(PROMPT).length > 2) break;
     }
   }
 
