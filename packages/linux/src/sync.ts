@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { fail, libc } from './libc.ts';
 
 /** Writes all of the file system that an open file is on to its disk, and waits for it. @throws LibcError `EIO`, `ENOSPC` */
@@ -10,4 +11,21 @@ export function syncFilesystemLater(fd: number): Promise<void> {
   return new Promise((resolve) => {
     libc().syncfsLater(fd, () => resolve());
   });
+}
+
+/**
+ * Writes everything that this machine has not written yet to its disks, on another thread.
+ * @returns false if that has not ended by then: a share whose server is gone never does
+ */
+export async function syncEverything(timeoutMs: number): Promise<boolean> {
+  const waiting = new AbortController();
+  const synced = new Promise<boolean>((resolve) => {
+    libc().syncLater(() => resolve(true));
+  });
+  const tooLate = delay(timeoutMs, false, { signal: waiting.signal }).catch(() => false);
+  try {
+    return await Promise.race([synced, tooLate]);
+  } finally {
+    waiting.abort();
+  }
 }

@@ -25,6 +25,11 @@ export interface UndoJournal {
   record(step: UndoStep): UndoId;
   /** The undoing is done: forgotten. An id that is not there any more is no error. */
   settle(id: UndoId): void;
+  /**
+   * The same for what was written to files in undoing, by whomever: forgotten only once all of that is on the disks, because a
+   * power cut takes back what is not. Where that takes too long they stay: to undo them again does no harm.
+   */
+  settleOnDisk(ids: readonly UndoId[]): Promise<void>;
   /** Newest first: the order in which to undo. */
   pending(): readonly PendingUndo[];
 }

@@ -162,11 +162,12 @@ class Window implements EnteredServices {
   async #leave(): Promise<readonly LeaveFailure[]> {
     const { journal, clock } = this.#options;
     const failures: LeaveFailure[] = [];
+    const left: { readonly name: string; readonly undoId: UndoId }[] = [];
     for (const { service, prepared, undoId, enteredAtMs } of this.#held.toReversed()) {
       const { name, timeoutMs } = service;
       try {
         await within((signal) => prepared.leave({ signal }), { timeoutMs, what: `leaving ${name}` });
-        if (undoId !== undefined) journal.settle(undoId);
+        if (undoId !== undefined) left.push({ name, undoId });
       } catch (error) {
         failures.push({ name, error });
       }
@@ -176,6 +177,12 @@ class Window implements EnteredServices {
       this.#windowMs = nowMs - (this.#startedAtMs ?? nowMs);
     }
     clearTimeout(this.#timer);
+    try {
+      // when all run again: a disk that is slow must not keep them waiting
+      await journal.settleOnDisk(left.map(({ undoId }) => undoId));
+    } catch (error) {
+      for (const { name } of left) failures.push({ name, error });
+    }
     return failures;
   }
 }

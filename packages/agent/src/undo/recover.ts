@@ -27,11 +27,15 @@ export async function recover(journal: UndoJournal, undoers: Undoers): Promise<R
   for (const pending of journal.pending()) {
     try {
       await undo(pending.step, undoers);
-      journal.settle(pending.id);
       undone.push(pending);
     } catch (error) {
-      failed.push({ pending, message: error instanceof Error ? error.message : String(error) });
+      failed.push({ pending, message: messageOf(error) });
     }
+  }
+  try {
+    await journal.settleOnDisk(undone.map(({ id }) => id));
+  } catch (error) {
+    failed.push(...undone.splice(0).map((pending) => ({ pending, message: messageOf(error) })));
   }
   return { undone, failed };
 }
@@ -62,6 +66,10 @@ export async function recoverOrFail(
 export function describeStep(step: UndoStep): string {
   const what = step['what'];
   return typeof what === 'string' ? what : step.kind;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function undo(step: UndoStep, undoers: Undoers): Promise<void> {

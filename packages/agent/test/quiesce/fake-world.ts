@@ -28,6 +28,9 @@ export class FakeWorld {
         if (index >= 0) this.rows.splice(index, 1);
       });
     },
+    settleOnDisk: async (ids) => {
+      for (const id of ids) this.journal.settle(id);
+    },
     pending: () => [...this.rows],
   };
 

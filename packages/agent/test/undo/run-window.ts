@@ -43,6 +43,9 @@ const journal: UndoJournal = {
     undoing.journal.settle(id);
     come(`settled ${names.get(id)}`);
   },
+  async settleOnDisk(ids) {
+    for (const id of ids) this.settle(id);
+  },
   pending: () => undoing.journal.pending(),
 };
 

@@ -49,6 +49,18 @@ t.test('steps are given back newest first, as they were, until they are settled'
   t.end();
 });
 
+t.test('what undoing wrote is on the disk before its steps are forgotten', async (t) => {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bakker-undo-'));
+  t.teardown(() => fs.rmSync(dir, { recursive: true }));
+  using journal = new SqliteUndoJournal(dir, clock);
+  const steps = ['one', 'two', 'three'].map((kind) => journal.record({ kind }));
+  const forgetting = journal.settleOnDisk(steps.slice(1));
+  t.equal(journal.pending().length, 3, 'not at once');
+  await forgetting;
+  t.match(journal.pending(), [{ step: { kind: 'one' } }]);
+  await journal.settleOnDisk([]);
+});
+
 t.test('a step outlives the kill of the process that recorded it', (t) => {
   withFolder((dir) => {
     const script = `const { SqliteUndoJournal } = await import(${JSON.stringify(SOURCE)});

@@ -38,6 +38,7 @@ const journal: UndoJournal = {
     real.settle(id);
     moment();
   },
+  settleOnDisk: (ids) => real.settleOnDisk(ids),
   pending: () => real.pending(),
 };
 const { signal } = new AbortController();

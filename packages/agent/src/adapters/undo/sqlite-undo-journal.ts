@@ -1,3 +1,4 @@
+import { syncEverything } from '@bakker/linux';
 import Database from 'better-sqlite3';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,6 +10,8 @@ import { journalFile } from './journal-file.ts';
 const SCHEMA_VERSION = 1;
 /** Another process writes for a moment only: the run lock keeps two runs apart. */
 const BUSY_TIMEOUT_MS = 5_000;
+/** Services run meanwhile, and a slow disk may have gigabytes to write. */
+const SYNC_TIMEOUT_MS = 5 * 60_000;
 
 /**
  * The undo journal in SQLite: `undo.sqlite` in the state folder. A row is on the disk once its transaction ends
@@ -42,6 +45,11 @@ export class SqliteUndoJournal implements UndoJournal, Disposable {
 
   settle(id: UndoId): void {
     this.#guard(() => this.#database.prepare('DELETE FROM undo WHERE id = ?').run(id));
+  }
+
+  async settleOnDisk(ids: readonly UndoId[]): Promise<void> {
+    if (ids.length === 0 || !(await syncEverything(SYNC_TIMEOUT_MS))) return;
+    for (const id of ids) this.settle(id);
   }
 
   pending(): readonly PendingUndo[] {
