@@ -72,7 +72,7 @@ class LocalTree implements TargetTree {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#shared.writer[Symbol.asyncDispose]();
-    this.#shared.filesystems[Symbol.dispose]();
+    await this.#shared.filesystems[Symbol.asyncDispose]();
     this.#handle[Symbol.dispose]();
   }
 }

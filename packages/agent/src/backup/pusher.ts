@@ -698,6 +698,7 @@ export class Pusher {
     if (error.code === 'ENOENT') {
       // deleted since its folder was read: as if it had been a moment earlier
       slot.state = 'dropped';
+      this.#shownBytes.delete(slot);
       this.#progressed();
       return;
     }

@@ -1,6 +1,7 @@
 import { encodeTreeOutcome, incompleteName } from '@bakker/impl-format/storage';
 import type { BeginReply, ObjectCounts, PublishReply, PublishRequest } from '@bakker/impl-format/storage';
 import {
+  EarlyFlush,
   makeSymlinkAt,
   openFolderBeneath,
   renameNewAt,
@@ -21,7 +22,6 @@ import type { RemoveOptions } from '../runs/remove-tree.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { dropToken, openCarried } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
-import { EarlyFlush } from './early-flush.ts';
 import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
 import { lockNames } from './locks.ts';

@@ -1,11 +1,11 @@
-import { syncFilesystemLater } from '@bakker/linux';
+import { syncFilesystemLater } from './sync.ts';
 
 /** So much is written before the disk gets to work on it: little enough that not much is left for the end. */
 const FLUSH_EVERY_BYTES = 64 * 1024 * 1024;
 
 /**
- * Brings what a run writes to the disk while it goes on, on another thread, so that the flush before it is published, which
- * tells whether all went well, finds little left.
+ * Brings what is written to a file system to the disk while more is written, on another thread, so that the flush at the end,
+ * which tells whether all went well, finds little left.
  */
 export class EarlyFlush implements AsyncDisposable {
   readonly #fd: number;
