@@ -1,7 +1,8 @@
 import type { Measured } from './measure.ts';
 
 /** What is measured of a tool at a load. */
-export type Quantity = 'seconds' | 'cpuSeconds' | 'peakBytes' | 'wireBytes' | 'sentBytes' | 'addedBytes';
+export type Quantity =
+  'seconds' | 'onDiskSeconds' | 'cpuSeconds' | 'peakBytes' | 'wireBytes' | 'sentBytes' | 'addedBytes';
 
 /** Every figure of every round: by quantity, load and tool. */
 export type Figures = Partial<Record<Quantity, Record<string, Record<string, number[]>>>>;
@@ -23,12 +24,15 @@ export class Notes {
   }
 
   measured(load: string, tool: string, measured: Measured): void {
-    const { seconds, peakBytes, cpuSeconds } = measured;
+    const { seconds, onDiskSeconds, peakBytes, cpuSeconds } = measured;
     this.add({ quantity: 'seconds', load, tool }, seconds);
+    this.add({ quantity: 'onDiskSeconds', load, tool }, onDiskSeconds);
     this.add({ quantity: 'peakBytes', load, tool }, peakBytes);
     if (cpuSeconds !== undefined) this.add({ quantity: 'cpuSeconds', load, tool }, cpuSeconds);
     const cpu = cpuSeconds === undefined ? '' : `, ${cpuSeconds.toFixed(2)} s of processors`;
-    progress(`${load}: ${tool} ${seconds.toFixed(2)} s${cpu}, ${(peakBytes / 2 ** 20).toFixed(0)} MiB`);
+    progress(
+      `${load}: ${tool} ${seconds.toFixed(2)} s (on disk ${onDiskSeconds.toFixed(2)} s)${cpu}, ${(peakBytes / 2 ** 20).toFixed(0)} MiB`,
+    );
   }
 }
 

@@ -5,6 +5,8 @@ import { untilAtMost, type CpuGroup } from './cpu-group.ts';
 
 export interface Measured {
   readonly seconds: number;
+  /** Until a `sync` behind it had ended: tools differ in what they leave to the kernel. */
+  readonly onDiskSeconds: number;
   /** Largest resident set of the started process itself, from /proc. */
   readonly peakBytes: number;
   /** Processor time of both ends, user and system, with all that they started; undefined where it can't be counted. */
@@ -55,8 +57,10 @@ export async function measure(
     });
     const seconds = (performance.now() - startedMs) / 1000;
     if (status !== 0) throw new Error(`${argv.join(' ')} ended with status ${String(status)}\n${said}`);
+    await runTool('sync', []);
+    const onDiskSeconds = (performance.now() - startedMs) / 1000;
     if (ends !== undefined) await untilAtMost(ends.storage, idle);
-    return { seconds, peakBytes, cpuSeconds: ends && usedSeconds(ends) - usedBefore };
+    return { seconds, onDiskSeconds, peakBytes, cpuSeconds: ends && usedSeconds(ends) - usedBefore };
   } finally {
     clearInterval(poll);
   }

@@ -16,6 +16,7 @@ export interface Verdict {
 
 const QUANTITIES: Readonly<Record<Quantity, string>> = {
   seconds: 'seconds of wall time',
+  onDiskSeconds: 'seconds until all of it is on the disk',
   cpuSeconds: "seconds of both ends' processors",
   peakBytes: "peak memory of the client's process",
   wireBytes: 'bytes on the wire, both ways',
@@ -94,7 +95,7 @@ function table([head = [], ...rows]: readonly (readonly string[])[]): string[] {
 }
 
 function inUnit(quantity: Quantity, value: number): string {
-  if (quantity === 'seconds' || quantity === 'cpuSeconds') return value.toFixed(2);
+  if (quantity.endsWith('econds')) return value.toFixed(2);
   if (quantity === 'peakBytes') return `${(value / MIB).toFixed(0)} MiB`;
   return value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(2)} MB`;
 }

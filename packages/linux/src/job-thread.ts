@@ -36,11 +36,6 @@ export class JobThread<Job, Answer> implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Jobs that it has not done yet. */
-  get pending(): number {
-    return this.#waiting.length;
-  }
-
   /** Rejects where it was disposed of, or ends while the job is under way. */
   ask(job: Job, moved: Moved = []): Promise<Answer> {
     if (this.#isDisposed) return Promise.reject(new Error(`the thread that ${this.#options.does} is closed`));

@@ -35,13 +35,11 @@ t.test(
   async (t) => {
     await using thread = new JobThread<number | 'throw', number>(options(program(t)));
     const asked = [thread.ask(50), thread.ask('throw'), thread.ask(0)];
-    t.equal(thread.pending, 3);
     t.match(await Promise.allSettled(asked), [
       { value: 1 },
       { reason: { message: 'this one can not be done' } },
       { value: 2 },
     ]);
-    t.equal(thread.pending, 0);
   },
 );
 

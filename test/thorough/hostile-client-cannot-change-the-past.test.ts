@@ -12,8 +12,8 @@ import {
   plainRequests,
   unknownTypes,
   verbRequests,
-} from './harness/hostile-requests.ts';
-import type { Aim, HostileRequest } from './harness/hostile-requests.ts';
+} from '../harness/hostile-requests.ts';
+import type { Aim, HostileRequest } from '../harness/hostile-requests.ts';
 import {
   NOTHING_COUNTED,
   RIGHTS,
@@ -24,13 +24,13 @@ import {
   putBody,
   script,
   sendManifest,
-} from './harness/hostile-world.ts';
-import type { HostileAccount, PastPrint } from './harness/hostile-world.ts';
-import { RawSftp, handleIn, statusOf, string, u32, u64, u8, wordsOf } from './harness/raw-sftp.ts';
-import type { RawReply } from './harness/raw-sftp.ts';
-import { startStorageMachine } from './harness/storage-machine.ts';
-import type { StorageMachine } from './harness/storage-machine.ts';
-import { startSwapping } from './harness/swapper.ts';
+} from '../harness/hostile-world.ts';
+import type { HostileAccount, PastPrint } from '../harness/hostile-world.ts';
+import { RawSftp, handleIn, statusOf, string, u32, u64, u8, wordsOf } from '../harness/raw-sftp.ts';
+import type { RawReply } from '../harness/raw-sftp.ts';
+import { startStorageMachine } from '../harness/storage-machine.ts';
+import type { StorageMachine } from '../harness/storage-machine.ts';
+import { startSwapping } from '../harness/swapper.ts';
 
 /** An account with a past: two runs, a run in the trash, and what a killed session left. */
 interface Victim extends HostileAccount {

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import type { RetentionVerdict } from './harness/json-contracts.ts';
-import { pseudoRandom, writeSampleTree } from './harness/sample-tree.ts';
-import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
-import { makeWorld, type World } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import type { RetentionVerdict } from '../harness/json-contracts.ts';
+import { pseudoRandom, writeSampleTree } from '../harness/sample-tree.ts';
+import { completeRuns, findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
+import { makeWorld, type World } from '../harness/world.ts';
 
 const KEEP_TWO = { retention: { days: 0, instances: 2, months: 0, years: 0 } };
 

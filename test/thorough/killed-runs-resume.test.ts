@@ -1,10 +1,10 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
-import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
+import { completeRuns, findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
+import { makeWorld } from '../harness/world.ts';
 
 const ROUNDS = process.env['BAKKER_TEST_ALL'] === '1' ? 60 : 2;
 const SEED = Number(process.env['BAKKER_TEST_SEED'] ?? 1);

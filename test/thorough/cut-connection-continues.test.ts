@@ -1,10 +1,10 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
-import { findBrokenPromises } from './harness/storage-check.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
+import { findBrokenPromises } from '../harness/storage-check.ts';
+import { makeWorld } from '../harness/world.ts';
 
 for (const kind of ['plain', 'openssh', 'shell'] as const) {
   t.test(`a line that is cut twice is taken up again by the same run (${kind})`, async (t) => {
