@@ -6,6 +6,9 @@ export interface ProxyOptions {
   readonly delayMs?: number;
   /** Most that goes to the server in a second. */
   readonly bytesPerSecond?: number;
+  /** Further ones are broken at once while so many are open, or never answered if so wished. */
+  readonly mostConnections?: number;
+  readonly isSilentBeyond?: boolean;
 }
 
 /** A TCP line on loopback that counts, delays and breaks. */
@@ -16,6 +19,8 @@ export interface Proxy extends AsyncDisposable {
   receivedBytes(): number;
   /** Connections made since the last `reset`. */
   connections(): number;
+  /** Connections that were broken at once, or never answered, since then. */
+  refused(): number;
   reset(): void;
   /** Breaks every connection now; new ones are taken. */
   cut(): void;
@@ -26,19 +31,32 @@ export interface Proxy extends AsyncDisposable {
 }
 
 /** Listens on a free port of loopback and passes on to `targetPort`. */
-export async function startProxy({ targetPort, delayMs = 0, bytesPerSecond }: ProxyOptions): Promise<Proxy> {
+export async function startProxy(options: ProxyOptions): Promise<Proxy> {
+  const { targetPort, delayMs = 0, bytesPerSecond } = options;
+  const { mostConnections = Infinity, isSilentBeyond = false } = options;
   const sockets = new Set<Socket>();
+  const silent = new Set<Socket>();
   let sentBytes = 0;
   let receivedBytes = 0;
   let connections = 0;
+  let refused = 0;
   let cutAtBytes = Infinity;
   let isRefusing = false;
   const cut = (): void => {
-    for (const socket of sockets) socket.resetAndDestroy();
+    for (const socket of [...sockets, ...silent]) socket.resetAndDestroy();
+  };
+  const keepSilent = (client: Socket): void => {
+    silent.add(client);
+    client.on('error', () => undefined);
+    client.on('close', () => silent.delete(client));
+    client.resume();
   };
   const server = createServer((client) => {
-    if (isRefusing) {
-      client.resetAndDestroy();
+    // both ends of each are in the set
+    if (isRefusing || sockets.size / 2 >= mostConnections) {
+      refused += 1;
+      if (isRefusing || !isSilentBeyond) client.resetAndDestroy();
+      else keepSilent(client);
       return;
     }
     connections += 1;
@@ -77,8 +95,9 @@ export async function startProxy({ targetPort, delayMs = 0, bytesPerSecond }: Pr
     sentBytes: () => sentBytes,
     receivedBytes: () => receivedBytes,
     connections: () => connections,
+    refused: () => refused,
     reset() {
-      sentBytes = receivedBytes = connections = 0;
+      sentBytes = receivedBytes = connections = refused = 0;
     },
     cut,
     cutAfterBytes(bytes) {

@@ -18,6 +18,10 @@ export interface WorldOptions {
   /** Puts a proxy between bakker and the server, as slow as asked. */
   readonly proxied?: boolean;
   readonly bytesPerSecond?: number;
+  /** Half of the round trip. */
+  readonly delayMs?: number;
+  readonly mostConnections?: number;
+  readonly isSilentBeyond?: boolean;
   /** What the key of a `shell` account may do. */
   readonly shellKey?: ShellKey;
 }
@@ -70,9 +74,7 @@ export async function makeWorld(options: WorldOptions = {}): Promise<World> {
         : await server.addAccount({ chroot: kind === 'chroot' });
     storage = account.folder;
     if (options.proxied === true) {
-      const { bytesPerSecond } = options;
-      const limit = bytesPerSecond === undefined ? {} : { bytesPerSecond };
-      proxy = made.use(await startProxy({ targetPort: server.port, ...limit }));
+      proxy = made.use(await startProxy({ ...options, targetPort: server.port }));
     }
     config['account'] = `ssh://${account.user}@127.0.0.1:${proxy?.port ?? server.port}${account.path}`;
     config['identity'] = account.identityFile;

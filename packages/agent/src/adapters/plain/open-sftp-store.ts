@@ -1,4 +1,4 @@
-import { STATUS, SftpConnectionError, SftpStatusError, openSftp } from '@bakker/sftp';
+import { MAX_WRITE_BYTES, STATUS, SftpConnectionError, SftpStatusError, openSftp } from '@bakker/sftp';
 import type { SftpClient } from '@bakker/sftp';
 import type { SshSettings } from '../../config/config.ts';
 import type { Bandwidth } from '../../limits/bandwidth.ts';
@@ -12,53 +12,57 @@ const LONG_LINE_MS = 4;
 /** On a short line one server process would be the bottleneck; on a long one the answers on their way are. */
 const CHANNELS = { short: 3, long: 4 };
 
+/** `limits@openssh.com` says 261,120 here; a server without that extension takes 32 KiB by the draft. */
+const WRITE_BYTES_BY_DRAFT = 32 * 1024;
+
+interface Start {
+  readonly address: SshAddress;
+  readonly settings: SshSettings;
+  readonly line: SshConnection;
+  /** A channel of `line`, greeted. */
+  readonly first: SftpClient;
+}
+
+interface StoreOptions {
+  readonly signal: AbortSignal;
+  readonly createFolder?: boolean;
+  readonly bandwidth?: Bandwidth | undefined;
+}
+
 /**
  * Makes an account of a line to an SFTP server, which is the store's from here on. On a short line one channel does all. On a
  * long one names and links go over a second, compressed connection, where they shrink to a fifth; content, which often
- * can't shrink, stays on the first.
- *
- * @param start - `first`: a channel of `line`, greeted
+ * can't shrink, stays on the first. What is asked while that connection is made goes over the first, too: to log in takes a
+ * dozen round trips.
  */
-export async function openSftpStore(
-  start: { address: SshAddress; settings: SshSettings; line: SshConnection; first: SftpClient },
-  options: { signal: AbortSignal; createFolder?: boolean; bandwidth?: Bandwidth | undefined },
-): Promise<SftpFileStore> {
-  const { address, settings, line, first: probe } = start;
-  const connections: SshConnection[] = [line];
-  const connect = async (compress: boolean): Promise<SshConnection> => {
-    const { signal, bandwidth } = options;
-    const connection = await connectSsh(address, settings, { signal, compress, bandwidth });
-    connections.push(connection);
-    return connection;
-  };
+export async function openSftpStore(start: Start, options: StoreOptions): Promise<SftpFileStore> {
+  const { address, settings, line, first } = start;
+  let lanes: Lanes | undefined;
   const close = async () => {
-    await Promise.all(connections.map((connection) => connection[Symbol.asyncDispose]()));
+    await Promise.all([line[Symbol.asyncDispose](), lanes?.close()]);
   };
   try {
-    const root = await probe.realpath(Buffer.from(address.path));
     const askedMs = performance.now();
-    const startFolder = await probe.realpath(Buffer.from('.'));
-    const isLong = performance.now() - askedMs >= LONG_LINE_MS;
-    const names = isLong
-      ? await openChannels(await connect(true), settings, { wanted: CHANNELS.long })
-      : [probe, ...(await openChannels(line, settings, { wanted: CHANNELS.short, openCount: 1 }))];
-    const first = names[0] ?? probe;
-    if (options.createFolder) await makeIfMissing(first, root);
-    else await first.stat(root);
-    let content: Promise<readonly SftpClient[]> | undefined;
-    return await SftpFileStore.open({
+    // one after the other on one channel: all are under way at once
+    const [{ root, isLong }, startFolder, limits] = await Promise.all([
+      first
+        .realpath(Buffer.from(address.path))
+        .then((root) => ({ root, isLong: performance.now() - askedMs >= LONG_LINE_MS })),
+      first.realpath(Buffer.from('.')),
+      first.has('limits@openssh.com') ? first.limits() : undefined,
+      options.createFolder ? makeIfMissing(first, address.path) : first.stat(Buffer.from(address.path)),
+    ]);
+    lanes = isLong ? openFarLanes(start, options) : openNearLanes(start);
+    // who says how many wants to be told where it can't be so
+    if (settings.channels !== 'auto') await lanes.names;
+    return new SftpFileStore({
       address: `${address.user}@${address.host}:${address.path}`,
-      names,
-      ...(isLong
-        ? {
-            content: () =>
-              (content ??= openChannels(line, settings, { wanted: CHANNELS.long, openCount: 1 }).then(
-                (more) => [probe, ...more],
-              )),
-          }
-        : {}),
+      first,
+      names: lanes.names.catch(() => [first]),
+      ...(lanes.content ? { content: lanes.content } : {}),
       root: relativeTo(startFolder, root),
       rootBytes: root.length,
+      maxWriteBytes: Math.min(limits?.maxWriteBytes || WRITE_BYTES_BY_DRAFT, MAX_WRITE_BYTES),
       close,
     });
   } catch (error) {
@@ -76,6 +80,47 @@ export async function openSftpStore(
     if (error instanceof SftpConnectionError) throw noAnswer(address, error);
     throw error;
   }
+}
+
+/** Further channels, being opened. */
+interface Lanes {
+  /** For names and links. */
+  readonly names: Promise<readonly SftpClient[]>;
+  /** As `SftpChannels.content`. */
+  readonly content?: () => Promise<readonly SftpClient[]>;
+  readonly close: () => Promise<void>;
+}
+
+function openNearLanes({ settings, line, first }: Start): Lanes {
+  const more = openChannels(line, settings, { wanted: CHANNELS.short, openCount: 1 });
+  return { names: more.then((clients) => [first, ...clients]), close: () => Promise.resolve() };
+}
+
+function openFarLanes({ address, settings, line, first }: Start, { signal, bandwidth }: StoreOptions): Lanes {
+  const givingUp = new AbortController();
+  const either = AbortSignal.any([signal, givingUp.signal]);
+  const connecting = connectSsh(address, settings, { signal: either, compress: true, bandwidth });
+  let isConnected = false;
+  const names = connecting.then((connection) => {
+    isConnected = true;
+    return openChannels(connection, settings, { wanted: CHANNELS.long });
+  });
+  let content: Promise<readonly SftpClient[]> | undefined;
+  return {
+    names,
+    content: () =>
+      (content ??= openChannels(line, settings, { wanted: CHANNELS.long, openCount: 1 }).then((more) => [
+        first,
+        ...more,
+      ])),
+    close: async () => {
+      // nothing waits for a connection that it did not need
+      if (!isConnected) givingUp.abort();
+      const connection = await connecting.catch(() => undefined);
+      await connection?.[Symbol.asyncDispose]();
+      await names.catch(() => undefined);
+    },
+  };
 }
 
 export function noAnswer(address: SshAddress, cause: SftpConnectionError): AgentError {
@@ -108,7 +153,8 @@ async function openChannels(
   return channels;
 }
 
-async function makeIfMissing(client: SftpClient, folder: Buffer): Promise<void> {
+async function makeIfMissing(client: SftpClient, path: string): Promise<void> {
+  const folder = Buffer.from(path);
   try {
     await client.stat(folder);
   } catch (error) {

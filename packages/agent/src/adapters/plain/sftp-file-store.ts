@@ -1,14 +1,7 @@
 import { escapeName } from '@bakker/command-line';
 import type { Extent } from '@bakker/impl-format';
 import type { Handle, SftpClient } from '@bakker/sftp';
-import {
-  MAX_WRITE_BYTES,
-  OPEN,
-  STATUS,
-  SftpConnectionError,
-  SftpStatusError,
-  listFolder,
-} from '@bakker/sftp';
+import { OPEN, STATUS, SftpConnectionError, SftpStatusError, listFolder } from '@bakker/sftp';
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
 import type {
@@ -25,30 +18,32 @@ import { startsWith } from '../sftp/starts-with.ts';
 import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
-import { SftpLanes } from './sftp-lanes.ts';
+import { SftpLanes, quietestOf } from './sftp-lanes.ts';
 import { SftpPatchSink } from './sftp-patch-sink.ts';
 import { SftpSink, clampTime } from './sftp-sink.ts';
 import type { SftpSinkOptions } from './sftp-sink.ts';
 
 /** Above 2,048 waiting requests OpenSSH's server turns quadratic; 512 keeps a line of 20 ms busy with four channels. */
 const MAX_PENDING_PER_CHANNEL = 512;
-/** `limits@openssh.com` says 261,120 here; a server without that extension takes 32 KiB by the draft. */
-const WRITE_BYTES_BY_DRAFT = 32 * 1024;
-/** Up to this much goes over the compressed connection, if there is no other yet: making one costs more. */
+/** Up to this much needs no channels of its own: to open some costs more. */
 const LITTLE_CONTENT_BYTES = 4 * 1024 * 1024;
 const PATH_MAX_BYTES = 4095;
 
 /** The channels of an account, opened by the transport. */
 export interface SftpChannels {
   readonly address: string;
-  /** For names and links; and for content too, unless it has channels of its own. At least one. */
-  readonly names: readonly SftpClient[];
+  /** For single requests, and for everything until there are others. */
+  readonly first: SftpClient;
+  /** For names and links, and for content too, unless it has channels of its own; at least one. Nobody waits for them: it never rejects. */
+  readonly names: Promise<readonly SftpClient[]>;
   /** Channels for content on another connection, opened at the first call. */
   readonly content?: () => Promise<readonly SftpClient[]>;
   /** The account's folder, absolute or relative to where the login starts; `.` if it is that. */
   readonly root: Buffer;
   /** Length of its absolute path. */
   readonly rootBytes: number;
+  /** By one request. */
+  readonly maxWriteBytes: number;
   close(): Promise<void>;
 }
 
@@ -63,11 +58,13 @@ export class SftpFileStore implements FileStore {
   readonly #maxWriteBytes: number;
   #hasContentChannels = false;
 
-  private constructor(channels: SftpChannels, first: SftpClient, maxWriteBytes: number) {
+  constructor(channels: SftpChannels) {
+    const { first, maxWriteBytes } = channels;
     this.#channels = channels;
     this.#first = first;
     this.#maxWriteBytes = maxWriteBytes;
-    this.#lanes = new SftpLanes(channels.names);
+    this.#lanes = new SftpLanes([first]);
+    void channels.names.then((clients) => this.#lanes.use(clients));
     this.address = channels.address;
     this.maxPathBytes = PATH_MAX_BYTES - channels.rootBytes - 1;
     this.features = {
@@ -78,19 +75,8 @@ export class SftpFileStore implements FileStore {
     };
   }
 
-  static async open(channels: SftpChannels): Promise<SftpFileStore> {
-    const first = channels.names[0];
-    if (!first) throw new Error('no SFTP channel');
-    const limits = first.has('limits@openssh.com') ? await first.limits() : undefined;
-    return new SftpFileStore(
-      channels,
-      first,
-      Math.min(limits?.maxWriteBytes || WRITE_BYTES_BY_DRAFT, MAX_WRITE_BYTES),
-    );
-  }
-
   ready(): Promise<void> | undefined {
-    for (const client of this.#channels.names) {
+    for (const client of this.#lanes.clients) {
       if (client.pending >= MAX_PENDING_PER_CHANNEL) return client.below(MAX_PENDING_PER_CHANNEL / 2);
     }
     return undefined;
@@ -320,11 +306,11 @@ export class SftpFileStore implements FileStore {
 
   /** The least busy channel for content; a little of it is not worth opening channels of its own. */
   async #channelFor(expectedBytes = Number.POSITIVE_INFINITY): Promise<SftpClient> {
-    const { names, content } = this.#channels;
-    if (!content) return quietest(names, this.#first);
+    const { content } = this.#channels;
+    if (!content) return this.#lanes.quietest();
     if (expectedBytes <= LITTLE_CONTENT_BYTES && !this.#hasContentChannels) return this.#first;
     this.#hasContentChannels = true;
-    return quietest(await content(), this.#first);
+    return quietestOf(await content());
   }
 
   async *#read(
@@ -409,12 +395,6 @@ export class SftpFileStore implements FileStore {
 
 /** A file system that has less than this left refuses writes of common sizes. */
 const ALMOST_FULL_BYTES = 1024 * 1024;
-
-function quietest(clients: readonly SftpClient[], first: SftpClient): SftpClient {
-  let best = clients[0] ?? first;
-  for (const client of clients) if (client.pending < best.pending) best = client;
-  return best;
-}
 
 function toLinked(): LinkOutcome {
   return 'linked';

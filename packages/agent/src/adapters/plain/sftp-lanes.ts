@@ -9,7 +9,7 @@ import type { SftpClient } from '@bakker/sftp';
  * come are remembered.
  */
 export class SftpLanes {
-  readonly #clients: readonly SftpClient[];
+  #clients: readonly SftpClient[];
   readonly #inTheMaking = new Map<string, { readonly client: SftpClient; readonly made: Promise<void> }>();
 
   /** @param clients - at least one */
@@ -17,10 +17,18 @@ export class SftpLanes {
     this.#clients = clients;
   }
 
+  get clients(): readonly SftpClient[] {
+    return this.#clients;
+  }
+
+  /** Takes these channels from now on; what was asked for on others still comes in order there. */
+  use(clients: readonly SftpClient[]): void {
+    this.#clients = clients;
+  }
+
   /** The channel on which a request for a name comes after the making of its folder. */
   forPath(path: Buffer): SftpClient {
-    const only = this.#clients.length === 1 ? this.#clients[0] : undefined;
-    return only ?? this.#folderOf(path)?.client ?? this.#quietest();
+    return this.#folderOf(path)?.client ?? this.quietest();
   }
 
   /** Undefined if the folder that `path` lies in is there; else resolves when it is: for requests on another connection. */
@@ -41,16 +49,22 @@ export class SftpLanes {
     return made;
   }
 
+  /** The one with the fewest requests under way. */
+  quietest(): SftpClient {
+    return quietestOf(this.#clients);
+  }
+
   #folderOf(path: Buffer) {
     return this.#inTheMaking.size === 0
       ? undefined
       : this.#inTheMaking.get(parentPath(path).toString('latin1'));
   }
+}
 
-  #quietest(): SftpClient {
-    let best = this.#clients[0];
-    for (const client of this.#clients) if (!best || client.pending < best.pending) best = client;
-    if (!best) throw new Error('no SFTP channel');
-    return best;
-  }
+/** @param clients - at least one */
+export function quietestOf(clients: readonly SftpClient[]): SftpClient {
+  let best = clients[0];
+  for (const client of clients) if (!best || client.pending < best.pending) best = client;
+  if (!best) throw new Error('no SFTP channel');
+  return best;
 }
