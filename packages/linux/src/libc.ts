@@ -85,7 +85,6 @@ export interface Libc {
   /** On one of Node's threads; `done` is called in a later turn of the event loop, with -1 for a failure. */
   syncfsLater(fd: number, done: (failure: unknown, result: number) => void): void;
   /** The same for all file systems. */
-  syncLater(done: () => void): void;
   flock(fd: number, operation: number): number;
   poll(descriptors: Buffer, count: number, timeoutMs: number): number;
   fcntlLock(fd: number, command: number, lock: Buffer): number;
@@ -180,9 +179,6 @@ function bind(): Libc {
     syncfs: call('syncfs', 'int', ['int']),
     syncfsLater: (fd, done) => {
       library.func('syncfs', 'int', ['int']).async(fd, done);
-    },
-    syncLater: (done) => {
-      library.func('sync', 'void', []).async(() => done());
     },
     mount: call('mount', 'int', [bytes, bytes, bytes, 'ulong', bytes]),
     mountLater: ({ source, at, type, data }, flags, done) => {

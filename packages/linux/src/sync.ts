@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fail, libc } from './libc.ts';
 
@@ -14,18 +15,23 @@ export function syncFilesystemLater(fd: number): Promise<void> {
 }
 
 /**
- * Writes everything that this machine has not written yet to its disks, on another thread.
- * @returns false if that has not ended by then: a share whose server is gone never does
+ * Writes everything that this machine has not written yet to its disks, by a process of its own: one that waits for a share
+ * whose server is gone can't even be killed, and a thread that did so would keep this process from ending.
+ *
+ * @returns false if that has not ended by then, or could not be done
  */
 export async function syncEverything(timeoutMs: number): Promise<boolean> {
+  const sync = spawn('sync', { stdio: 'ignore', detached: true });
   const waiting = new AbortController();
-  const synced = new Promise<boolean>((resolve) => {
-    libc().syncLater(() => resolve(true));
+  const ended = new Promise<boolean>((resolve) => {
+    sync.on('error', () => resolve(false));
+    sync.on('close', (status) => resolve(status === 0));
   });
   const tooLate = delay(timeoutMs, false, { signal: waiting.signal }).catch(() => false);
   try {
-    return await Promise.race([synced, tooLate]);
+    return await Promise.race([ended, tooLate]);
   } finally {
     waiting.abort();
+    sync.unref();
   }
 }

@@ -396,20 +396,41 @@ async function checkDying(t: Test, root: string): Promise<void> {
 
 t.test('whatever is written in whatever order, the hash is that of what lies there', async (t) => {
   using root = temporaryRoot('clone-random');
-  const first = await publishRun(root.path, { base: '' });
+  await writeAtRandom(t, root.path);
+});
+
+t.test(
+  'the same where a clone shares its blocks, and what was not written is read of the older file',
+  async (t) => {
+    await using disk = await mountLoopFilesystem({
+      type: 'xfs',
+      sizeBytes: 512e6,
+      mkfsArgs: ['-m', 'reflink=1'],
+    });
+    mkdirSync(`${disk.folder}/server1`, { mode: 0o700 });
+    await writeAtRandom(t, disk.folder);
+  },
+);
+
+async function writeAtRandom(t: Test, root: string): Promise<void> {
+  const account = `${root}/server1`;
+  const first = await publishRun(root, { base: '' });
   const base = randomBytes(700_001);
-  truncateSync(`${root.account}/${first}/base`, 0);
-  chmodSync(`${root.account}/${first}/base`, 0o600);
-  writeFileSync(`${root.account}/${first}/base`, base);
-  await using shell = await Shell.open({ root: root.path });
+  truncateSync(`${account}/${first}/base`, 0);
+  chmodSync(`${account}/${first}/base`, 0o600);
+  writeFileSync(`${account}/${first}/base`, base);
+  await using shell = await Shell.open({ root });
   const { run } = await shell.begin();
   let seed = 7;
   const random = (below: number): number => {
     seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
     return Math.floor((seed / 2 ** 31) * below);
   };
-  for (let file = 0; file < 40; file++) {
+  for (let file = 0; file < 60; file++) {
     const isClone = file % 4 !== 0;
+    // then a thread hashes behind the writer
+    const isRising = file % 2 === 0 || file % 5 === 0;
+    let risenBytes = 0;
     const handle = isClone
       ? await shell.cloneFile(`${first}/base`, `f${file}`)
       : await shell.create(`f${file}`);
@@ -417,7 +438,9 @@ t.test('whatever is written in whatever order, the hash is that of what lies the
     let size = isClone ? base.copy(model) : 0;
     const told: string[] = [];
     for (let step = random(8); step >= 0; step--) {
-      const at = random(4) === 0 ? size : random(900_000);
+      const anywhere = random(4) === 0 ? size : random(900_000);
+      const at = isRising ? risenBytes + random(120_000) : anywhere;
+      risenBytes = at;
       const length = random(4) === 0 ? 0 : random(90_000);
       const kind = random(9);
       told.push(`${kind} ${at} ${length}`);
@@ -445,8 +468,8 @@ t.test('whatever is written in whatever order, the hash is that of what lies the
     const expected = sha256(model.subarray(0, sizeBytes));
     const digest = (await shell.finish(handle, sizeBytes)).toString('hex');
     if (digest !== expected) t.fail(`another hash after ${told.join(', ')}, ${sizeBytes}`);
-    if (sha256(readFileSync(`${root.account}/${run}.incomplete/f${file}`)) !== expected)
+    if (sha256(readFileSync(`${account}/${run}.incomplete/f${file}`)) !== expected)
       t.fail(`another content after ${told.join(', ')}, ${sizeBytes}`);
   }
-  t.pass('40 files');
-});
+  t.pass('60 files');
+}

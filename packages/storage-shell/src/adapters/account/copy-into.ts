@@ -4,8 +4,8 @@ import type { ContentThread } from '../content/content-thread.ts';
 import { SLICE_BYTES } from '../content/content-job.ts';
 import type { FileCharge } from './file-charge.ts';
 
-/** A file that is to be copied, open for reading. */
-export interface CopySource {
+/** A file that is to be copied, open for reading. Whoever copies it closes it. */
+export interface CopySource extends Disposable {
   readonly fd: number;
   /** So much of it, from its start; not more than there is. */
   readonly takenBytes: number;
@@ -17,15 +17,15 @@ export interface CopySource {
  * Makes an empty file hold the first bytes of another: by sharing its blocks, or else by a copy inside the kernel that leaves
  * holes where they are. A thread does it; space is looked at before, and before each slice.
  *
- * @returns the size that the file has now
+ * @returns the size that the file has now, and whether its blocks are those of the other
  * @throws StorageError FULL, QUOTA, INTERRUPTED when the client has gone; errno errors
  */
 export async function copyInto(
   target: { readonly fd: number; readonly charge: FileCharge },
   { fd: from, takenBytes, allocatedBytes }: CopySource,
   { copier, signal }: { readonly copier: ContentThread; readonly signal: AbortSignal },
-): Promise<number> {
-  if (takenBytes === 0) return 0;
+): Promise<{ sizeBytes: number; isShared: boolean }> {
+  if (takenBytes === 0) return { sizeBytes: 0, isShared: false };
   const { fd: to, charge } = target;
   const blockBytes = Math.min(allocatedBytes, Math.ceil(takenBytes / BLOCK_BYTES) * BLOCK_BYTES);
   charge.checkShared(blockBytes);
@@ -33,7 +33,7 @@ export async function copyInto(
     charge.shared(blockBytes);
     ftruncateSync(to, takenBytes);
     if (signal.aborted) throw gone();
-    return takenBytes;
+    return { sizeBytes: takenBytes, isShared: true };
   }
   charge.check(blockBytes);
   for (let atBytes = 0; atBytes < takenBytes;) {
@@ -44,7 +44,7 @@ export async function copyInto(
   }
   ftruncateSync(to, takenBytes);
   charge.settle(takenBytes);
-  return takenBytes;
+  return { sizeBytes: takenBytes, isShared: false };
 }
 
 const BLOCK_BYTES = 4096;

@@ -145,14 +145,18 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const folder = this.#linkable.resolve(from.folder);
     if (folder === undefined) throw new StorageError('NOT_FOUND', 'there is no such folder to copy from');
     const trust = this.#linkable.trust(from.folder);
-    using source = await openSource(folder, from.path, {
-      trust,
-      mayBeUnfinished: trust !== 'complete' || from.folder === this.begun.token,
-      hurtInodes,
-      check: () => signal.throwIfAborted(),
-    });
+    using opened = new DisposableStack();
+    const source = opened.use(
+      await openSource(folder, from.path, {
+        trust,
+        mayBeUnfinished: trust !== 'complete' || from.folder === this.begun.token,
+        hurtInodes,
+        check: () => signal.throwIfAborted(),
+      }),
+    );
     space.check(BLOCK_BYTES);
     const file = this.#largeFile(path);
+    opened.move();
     await file.fill({ ...source, takenBytes: Math.min(mostBytes, source.sizeBytes) }, this.#copier);
     return file;
   }

@@ -42,6 +42,8 @@ export class LargeFile implements NewLargeFile {
   #hashedBytes: number | undefined = 0;
   /** The same of a file that began as a copy, while its writes rise. */
   #behind: StoredHash | undefined;
+  /** The file that it shares blocks with. */
+  #older: CopySource | undefined;
   #endBytes = 0;
   #state: 'open' | 'busy' | 'closed' = 'open';
   /** Threads that use the descriptor. */
@@ -55,7 +57,7 @@ export class LargeFile implements NewLargeFile {
   }
 
   /**
-   * Begins with the content of another file. If it fails, nothing stays.
+   * Begins with the content of another file, which it closes. If it fails, nothing stays.
    *
    * @throws StorageError FULL, QUOTA, INTERRUPTED; errno errors
    */
@@ -63,10 +65,14 @@ export class LargeFile implements NewLargeFile {
     this.#checkOpen();
     this.#state = 'busy';
     this.#hashedBytes = undefined;
+    this.#older = source;
     try {
       const { signal, hasher } = this.#options;
-      this.#endBytes = await copyInto({ fd: this.#fd, charge: this.#charge }, source, { copier, signal });
-      this.#behind = new StoredHash({ thread: hasher, fd: this.#fd, signal });
+      const target = { fd: this.#fd, charge: this.#charge };
+      const { sizeBytes, isShared } = await copyInto(target, source, { copier, signal });
+      this.#endBytes = sizeBytes;
+      const older = isShared ? { fd: source.fd, sizeBytes } : undefined;
+      this.#behind = new StoredHash({ thread: hasher, fd: this.#fd, signal, older });
       this.#state = 'open';
     } catch (error) {
       this.discard();
@@ -77,7 +83,7 @@ export class LargeFile implements NewLargeFile {
   write(offsetBytes: number, bytes: Buffer): void {
     this.#checkOpen();
     this.#charge.write(blockBytesOf(offsetBytes, bytes.length), this.#endBytes);
-    this.#changing(offsetBytes);
+    this.#changing(offsetBytes, offsetBytes + bytes.length);
     writeAll(this.#fd, bytes, offsetBytes);
     this.#options.wrote(bytes.length);
     this.#endBytes = Math.max(this.#endBytes, offsetBytes + bytes.length);
@@ -95,7 +101,7 @@ export class LargeFile implements NewLargeFile {
     if (lengthBytes === 0) return;
     const endBytes = offsetBytes + lengthBytes;
     if (!Number.isSafeInteger(endBytes)) throw new StorageError('OUT_OF_ORDER', 'no file is so long');
-    this.#changing(offsetBytes);
+    this.#changing(offsetBytes, endBytes);
     if (this.#hashedBytes !== undefined && offsetBytes < this.#hashedBytes) this.#hashedBytes = undefined;
     // What of its first and last block stays is written anew, where they are shared.
     this.#charge.write(2 * BLOCK_BYTES, this.#endBytes);
@@ -107,7 +113,7 @@ export class LargeFile implements NewLargeFile {
 
   resize(sizeBytes: number): void {
     this.#checkOpen();
-    this.#changing(Math.min(sizeBytes, this.#endBytes));
+    this.#changing(Math.min(sizeBytes, this.#endBytes), Infinity);
     if (this.#hashedBytes !== undefined && sizeBytes < this.#hashedBytes) this.#hashedBytes = undefined;
     this.#charge.write(BLOCK_BYTES, this.#endBytes);
     this.#truncate(sizeBytes);
@@ -133,7 +139,7 @@ export class LargeFile implements NewLargeFile {
 
   restart(): void {
     this.#checkOpen();
-    this.#changing(0);
+    this.#changing(0, Infinity);
     this.#truncate(0);
     this.#charge.empty();
     this.#hash = createHash('sha256');
@@ -149,7 +155,7 @@ export class LargeFile implements NewLargeFile {
 
   async finish(sizeBytes: number, about: NewFile): Promise<Buffer> {
     this.#checkOpen();
-    this.#changing(sizeBytes);
+    this.#changing(sizeBytes, Infinity);
     this.#state = 'busy';
     try {
       // Beyond the last write there are only zeros, without a block of their own.
@@ -171,11 +177,12 @@ export class LargeFile implements NewLargeFile {
     }
   }
 
-  /** All before `offsetBytes` stays as it is, if it was not said before that more does. */
-  #changing(offsetBytes: number): void {
+  /** Something is about to be written there. All before it stays as it is, if it was not said before that more does. */
+  #changing(offsetBytes: number, endBytes: number): void {
     const behind = this.#behind;
     if (behind === undefined) return;
     if (offsetBytes >= behind.wantedBytes) {
+      behind.changing(offsetBytes, endBytes);
       behind.follow(Math.min(offsetBytes, this.#endBytes));
       return;
     }
@@ -228,8 +235,12 @@ export class LargeFile implements NewLargeFile {
   #close(): void {
     this.#state = 'closed';
     if (this.#behind !== undefined) this.#use(this.#behind.stop());
-    if (this.#inThread === undefined) closeSync(this.#fd);
-    else void this.#inThread.then(() => closeSync(this.#fd));
+    const close = (): void => {
+      closeSync(this.#fd);
+      this.#older?.[Symbol.dispose]();
+    };
+    if (this.#inThread === undefined) close();
+    else void this.#inThread.then(close);
   }
 }
 

@@ -1,9 +1,9 @@
 import { appendFileSync, renameSync, statSync } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { writeSampleTree } from './harness/sample-tree.ts';
-import { findBrokenPromises } from './harness/storage-check.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { writeSampleTree } from '../harness/sample-tree.ts';
+import { findBrokenPromises } from '../harness/storage-check.ts';
+import { makeWorld } from '../harness/world.ts';
 
 const DELAY_MS = 10;
 
