@@ -42,17 +42,14 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
     await Promise.all([line[Symbol.asyncDispose](), lanes?.close()]);
   };
   try {
-    const askedMs = performance.now();
     // one after the other on one channel: all are under way at once
-    const [{ root, isLong }, startFolder, limits] = await Promise.all([
-      first
-        .realpath(Buffer.from(address.path))
-        .then((root) => ({ root, isLong: performance.now() - askedMs >= LONG_LINE_MS })),
+    const [root, startFolder, limits] = await Promise.all([
+      first.realpath(Buffer.from(address.path)),
       first.realpath(Buffer.from('.')),
       first.has('limits@openssh.com') ? first.limits() : undefined,
       options.createFolder ? makeIfMissing(first, address.path) : first.stat(Buffer.from(address.path)),
     ]);
-    lanes = isLong ? openFarLanes(start, options) : openNearLanes(start);
+    lanes = (await isLongLine(first)) ? openFarLanes(start, options) : openNearLanes(start);
     // who says how many wants to be told where it can't be so
     if (settings.channels !== 'auto') await lanes.names;
     return new SftpFileStore({
@@ -80,6 +77,16 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
     if (error instanceof SftpConnectionError) throw noAnswer(address, error);
     throw error;
   }
+}
+
+/** Asked twice if need be: what a server does first takes it milliseconds, and this process may have been at work as well. */
+async function isLongLine(first: SftpClient): Promise<boolean> {
+  for (let attempt = 0; attempt < 2; attempt++) {
+    const askedMs = performance.now();
+    await first.realpath(Buffer.from('.'));
+    if (performance.now() - askedMs < LONG_LINE_MS) return false;
+  }
+  return true;
 }
 
 /** Further channels, being opened. */

@@ -18,6 +18,7 @@ import { startsWith } from '../sftp/starts-with.ts';
 import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
+import { EarlyFsync } from './early-fsync.ts';
 import { SftpLanes, quietestOf } from './sftp-lanes.ts';
 import { SftpPatchSink } from './sftp-patch-sink.ts';
 import { SftpSink, clampTime } from './sftp-sink.ts';
@@ -284,6 +285,9 @@ export class SftpFileStore implements FileStore {
       about,
       maxWriteBytes: this.#maxWriteBytes,
       canFsync: this.features.fsync,
+      early: this.features.fsync
+        ? new EarlyFsync(this.#full(path), () => this.#otherThan(client))
+        : undefined,
       remove: () => this.#translated('remove', path, client.remove(this.#full(path))),
       translate: (error) => this.#translate(error, 'write', path),
     };
@@ -302,6 +306,12 @@ export class SftpFileStore implements FileStore {
     return parentReady
       ? parentReady.then(() => this.#channelFor(expectedBytes))
       : this.#channelFor(expectedBytes);
+  }
+
+  /** The least busy channel for names but one; undefined if there is no other. */
+  #otherThan(client: SftpClient): SftpClient | undefined {
+    const others = this.#lanes.clients.filter((other) => other !== client);
+    return others.length > 0 ? quietestOf(others) : undefined;
   }
 
   /** The least busy channel for content; a little of it is not worth opening channels of its own. */

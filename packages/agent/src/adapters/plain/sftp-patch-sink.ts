@@ -31,6 +31,7 @@ export class SftpPatchSink implements PatchSink {
     this.#endBytes = Math.max(this.#endBytes, offsetBytes + lengthBytes);
     await this.#below(COPIES_IN_FLIGHT);
     const { client, from, handle: to } = this.#options;
+    this.#options.early?.wrote(lengthBytes);
     const copy = client
       .copyData({ from, fromOffset: offsetBytes, length: lengthBytes, to, toOffset: offsetBytes })
       .catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import type { Handle, SftpClient } from '@bakker/sftp';
 import { AgentError } from '../../errors.ts';
 import type { FileSink, NewFile } from '../../ports/storage-account.ts';
+import type { EarlyFsync } from './early-fsync.ts';
 import { WriteWindow } from '../sftp/write-window.ts';
 
 /** From this size on a flush costs little beside the writing. The server answers nothing else meanwhile. */
@@ -12,6 +13,8 @@ export interface SftpSinkOptions {
   readonly about: NewFile;
   readonly maxWriteBytes: number;
   readonly canFsync: boolean;
+  /** Told of all that reaches the storage's memory; undefined where it can't flush. */
+  readonly early: EarlyFsync | undefined;
   readonly remove: () => Promise<void>;
   readonly translate: (error: unknown) => Promise<unknown>;
 }
@@ -28,6 +31,7 @@ export class SftpSink implements FileSink {
   }
 
   write(offsetBytes: number, bytes: Buffer): Promise<void> {
+    this.#options.early?.wrote(bytes.length);
     return this.#translated(this.#window.write(offsetBytes, bytes));
   }
 
