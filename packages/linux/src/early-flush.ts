@@ -1,33 +1,33 @@
-import { syncFilesystemLater } from './sync.ts';
-
 /** So much is written before the disk gets to work on it: little enough that not much is left for the end. */
 const FLUSH_EVERY_BYTES = 64 * 1024 * 1024;
 
 /**
- * Brings what is written to a file system to the disk while more is written, on another thread, so that the flush at the end,
- * which tells whether all went well, finds little left.
+ * Brings what is written to a disk while more is written, so that the flush at the end, which tells whether all went well, finds
+ * little left. One flush at a time.
  */
 export class EarlyFlush implements AsyncDisposable {
-  readonly #fd: number;
+  readonly #flush: () => Promise<void> | undefined;
   #unflushedBytes = 0;
   #flushing: Promise<void> | undefined;
   #isDisposed = false;
 
-  /** @param fd - open on the file system until this is disposed of */
-  constructor(fd: number) {
-    this.#fd = fd;
+  /** @param flush - begins one, which never rejects; undefined if none can be made now */
+  constructor(flush: () => Promise<void> | undefined) {
+    this.#flush = flush;
   }
 
   wrote(bytes: number): void {
     this.#unflushedBytes += bytes;
     if (this.#unflushedBytes < FLUSH_EVERY_BYTES || this.#flushing || this.#isDisposed) return;
+    const flushing = this.#flush();
+    if (flushing === undefined) return;
     this.#unflushedBytes = 0;
-    this.#flushing = syncFilesystemLater(this.#fd).then(() => {
+    this.#flushing = flushing.then(() => {
       this.#flushing = undefined;
     });
   }
 
-  /** Resolves when the descriptor is not in use any more. */
+  /** Resolves when nothing is flushed any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     await this.#flushing;

@@ -84,7 +84,6 @@ export interface Libc {
   syncfs(fd: number): number;
   /** On one of Node's threads; `done` is called in a later turn of the event loop, with -1 for a failure. */
   syncfsLater(fd: number, done: (failure: unknown, result: number) => void): void;
-  /** The same for all file systems. */
   flock(fd: number, operation: number): number;
   poll(descriptors: Buffer, count: number, timeoutMs: number): number;
   fcntlLock(fd: number, command: number, lock: Buffer): number;

@@ -7,15 +7,15 @@ import type { SealedPatch, StoredFile } from './sealing.ts';
 /**
  * A large file of an earlier run being changed: whole blocks, which are whole chunks, at their places. Chunks that stay are
  * taken over sealed as they are; others are sealed with this run's key. The header comes first, so that a storage which hashes what
- * it stores needs to read nothing twice, and again where the size turns out to be another.
+ * it stores needs to read nothing twice.
  */
 export class StridedPatch implements SealedPatch {
   readonly chunkBytes: number;
   readonly #sealer: StridedSealer;
   #sink: PatchSink | undefined;
   #sizeBytes = 0;
-  /** That the header which is written says. */
-  #headerOfBytes: number | undefined;
+  /** As it is written. */
+  #header: Buffer | undefined;
   /** The record that the file ends with, if that is of a hole. */
   #lastHole: { readonly index: number; readonly recordBytes: number } | undefined;
 
@@ -31,12 +31,12 @@ export class StridedPatch implements SealedPatch {
   begin(sizeBytes: number): void {
     this.#sizeBytes = sizeBytes;
     this.#lastHole = undefined;
-    this.#headerOfBytes = undefined;
+    this.#header = undefined;
   }
 
   into(sink: PatchSink): void {
     this.#sink = sink;
-    this.#headerOfBytes = undefined;
+    this.#header = undefined;
   }
 
   mustSeal(offsetBytes: number, lengthBytes: number, beforeBytes: number): boolean {
@@ -55,7 +55,7 @@ export class StridedPatch implements SealedPatch {
       endBytes === this.#sizeBytes
         ? stridedSizeBytes(this.#sealer, endBytes)
         : this.#sealer.offset(endBytes / this.chunkBytes);
-    await this.#putHeader();
+    await this.#beginWithHeader();
     await this.#target().keep(from, to - from);
   }
 
@@ -66,7 +66,7 @@ export class StridedPatch implements SealedPatch {
     const record = stages.doing('seal', () => this.#sealer.sealHole({ index, isLast }, lengthBytes));
     const at = this.#sealer.offset(index);
     const restAt = at + record.length;
-    await this.#putHeader();
+    await this.#beginWithHeader();
     await this.#target().write(at, record);
     if (isLast) this.#lastHole = { index, recordBytes: record.length };
     // what was sealed there is nobody's any more
@@ -86,12 +86,12 @@ export class StridedPatch implements SealedPatch {
       }
       return Buffer.concat(sealed);
     });
-    await this.#putHeader();
+    await this.#beginWithHeader();
     await this.#target().write(this.#sealer.offset(first), records);
   }
 
   async end(): Promise<StoredFile> {
-    const header = await this.#putHeader();
+    const header = await this.#beginWithHeader();
     const hole = this.#lastHole;
     const sizeBytes = hole
       ? this.#sealer.offset(hole.index) + hole.recordBytes
@@ -100,10 +100,10 @@ export class StridedPatch implements SealedPatch {
     return { sizeBytes, sha256: undefined, header: shortStridedHeader(header) };
   }
 
-  async #putHeader(): Promise<Buffer> {
+  async #beginWithHeader(): Promise<Buffer> {
+    if (this.#header !== undefined) return this.#header;
     const header = this.#sealer.header(this.#sizeBytes);
-    if (this.#headerOfBytes === this.#sizeBytes) return header;
-    this.#headerOfBytes = this.#sizeBytes;
+    this.#header = header;
     await this.#target().write(0, header);
     return header;
   }

@@ -1,5 +1,6 @@
 import { escapeName } from '@bakker/command-line';
 import type { Extent } from '@bakker/impl-format';
+import { EarlyFlush } from '@bakker/linux';
 import type { Handle, SftpClient } from '@bakker/sftp';
 import { OPEN, STATUS, SftpConnectionError, SftpStatusError, listFolder } from '@bakker/sftp';
 import { AgentError } from '../../errors.ts';
@@ -18,7 +19,7 @@ import { startsWith } from '../sftp/starts-with.ts';
 import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
-import { EarlyFsync } from './early-fsync.ts';
+import { flushByPath } from './flush-by-path.ts';
 import { SftpLanes, quietestOf } from './sftp-lanes.ts';
 import { SftpPatchSink } from './sftp-patch-sink.ts';
 import { SftpSink, clampTime } from './sftp-sink.ts';
@@ -285,9 +286,7 @@ export class SftpFileStore implements FileStore {
       about,
       maxWriteBytes: this.#maxWriteBytes,
       canFsync: this.features.fsync,
-      early: this.features.fsync
-        ? new EarlyFsync(this.#full(path), () => this.#otherThan(client))
-        : undefined,
+      early: this.features.fsync ? new EarlyFlush(() => this.#flushBeside(client, path)) : undefined,
       remove: () => this.#translated('remove', path, client.remove(this.#full(path))),
       translate: (error) => this.#translate(error, 'write', path),
     };
@@ -308,10 +307,10 @@ export class SftpFileStore implements FileStore {
       : this.#channelFor(expectedBytes);
   }
 
-  /** The least busy channel for names but one; undefined if there is no other. */
-  #otherThan(client: SftpClient): SftpClient | undefined {
-    const others = this.#lanes.clients.filter((other) => other !== client);
-    return others.length > 0 ? quietestOf(others) : undefined;
+  /** By the least busy channel for names but the one that writes; undefined if there is no other. */
+  #flushBeside(writing: SftpClient, path: Buffer): Promise<void> | undefined {
+    const others = this.#lanes.clients.filter((client) => client !== writing);
+    return others.length > 0 ? flushByPath(quietestOf(others), this.#full(path)) : undefined;
   }
 
   /** The least busy channel for content; a little of it is not worth opening channels of its own. */

@@ -1,7 +1,7 @@
+import type { EarlyFlush } from '@bakker/linux';
 import type { Handle, SftpClient } from '@bakker/sftp';
 import { AgentError } from '../../errors.ts';
 import type { FileSink, NewFile } from '../../ports/storage-account.ts';
-import type { EarlyFsync } from './early-fsync.ts';
 import { WriteWindow } from '../sftp/write-window.ts';
 
 /** From this size on a flush costs little beside the writing. The server answers nothing else meanwhile. */
@@ -14,7 +14,7 @@ export interface SftpSinkOptions {
   readonly maxWriteBytes: number;
   readonly canFsync: boolean;
   /** Told of all that reaches the storage's memory; undefined where it can't flush. */
-  readonly early: EarlyFsync | undefined;
+  readonly early: EarlyFlush | undefined;
   readonly remove: () => Promise<void>;
   readonly translate: (error: unknown) => Promise<unknown>;
 }

@@ -1,5 +1,5 @@
 import { constants, openSync } from 'node:fs';
-import { EarlyFlush, FolderHandle, syncFilesystem } from '@bakker/linux';
+import { EarlyFlush, FolderHandle, syncFilesystem, syncFilesystemLater } from '@bakker/linux';
 
 interface Written {
   readonly folder: FolderHandle;
@@ -14,7 +14,7 @@ export class WrittenFilesystems implements AsyncDisposable {
     if (this.#written.has(filesystem)) return;
     const flags = constants.O_RDONLY | constants.O_DIRECTORY;
     const own = new FolderHandle(openSync(folder.at(Buffer.from('.')), flags));
-    this.#written.set(filesystem, { folder: own, early: new EarlyFlush(own.fd) });
+    this.#written.set(filesystem, { folder: own, early: new EarlyFlush(() => syncFilesystemLater(own.fd)) });
   }
 
   /** @param filesystem - noted before */

@@ -72,7 +72,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#options = options;
     this.begun = options.begun;
     this.#linkable = new LinkableFolders(options);
-    this.#early = new EarlyFlush(options.root.fd);
+    this.#early = new EarlyFlush(() => syncFilesystemLater(options.root.fd));
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
