@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 
 /** Tests that take minutes each: full sizes of what the others show small. Only if they are asked for. */
 const FULL_SIZE = 'test/full-size/';
-/** Scenarios over many kinds of storage, with limits to fill or with many kills: run each time, behind the everyday part. */
+/** Scenarios that take half a minute each: many kinds of storage, limits to fill, many kills. Run each time, behind the everyday part. */
 const THOROUGH = 'test/thorough/';
 /** Tests that boot an emulated machine; the image is built once. */
 const MACHINE = 'test/vm/';

@@ -3,12 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import t from 'tap';
-import { RIGHTS, provisionAccount, publishRun, script, sessionsOf } from './harness/hostile-world.ts';
-import { RawSftp, string, u32 } from './harness/raw-sftp.ts';
-import type { RawReply } from './harness/raw-sftp.ts';
-import { addShellAccount } from './harness/shell-account.ts';
-import { startSshd } from './harness/sshd.ts';
-import { startStorageMachine } from './harness/storage-machine.ts';
+import { RIGHTS, provisionAccount, publishRun, script, sessionsOf } from '../harness/hostile-world.ts';
+import { RawSftp, string, u32 } from '../harness/raw-sftp.ts';
+import type { RawReply } from '../harness/raw-sftp.ts';
+import { addShellAccount } from '../harness/shell-account.ts';
+import { startSshd } from '../harness/sshd.ts';
+import { startStorageMachine } from '../harness/storage-machine.ts';
 
 /** Type and body of an answer, without what was asked for. */
 function shown(reply: RawReply | undefined, asked: readonly string[]): string {

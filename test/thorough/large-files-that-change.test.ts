@@ -11,12 +11,12 @@ import {
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import type { BackupReport } from './harness/json-contracts.ts';
-import { mountLoopFilesystem } from './harness/loop-fs.ts';
-import { pseudoRandom, pseudoRandomBytes, settle } from './harness/sample-tree.ts';
-import { makeSealedWorld, type SealedWorld } from './harness/sealed-world.ts';
-import { completeRuns, findBrokenPromises, fingerprintRuns } from './harness/storage-check.ts';
-import { makeWorld, type World } from './harness/world.ts';
+import type { BackupReport } from '../harness/json-contracts.ts';
+import { mountLoopFilesystem } from '../harness/loop-fs.ts';
+import { pseudoRandom, pseudoRandomBytes, settle } from '../harness/sample-tree.ts';
+import { makeSealedWorld, type SealedWorld } from '../harness/sealed-world.ts';
+import { completeRuns, findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
+import { makeWorld, type World } from '../harness/world.ts';
 
 const MIB = 1024 * 1024;
 const BLOCK = 64 * 1024;

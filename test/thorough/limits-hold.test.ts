@@ -3,10 +3,10 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import type { RunningBakker } from './harness/bakker.ts';
-import { compareTrees } from './harness/compare-trees.ts';
-import { writeSampleTree } from './harness/sample-tree.ts';
-import { makeWorld, type World } from './harness/world.ts';
+import type { RunningBakker } from '../harness/bakker.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { writeSampleTree } from '../harness/sample-tree.ts';
+import { makeWorld, type World } from '../harness/world.ts';
 
 const RATE = 2 * 1024 * 1024;
 

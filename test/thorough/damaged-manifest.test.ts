@@ -1,8 +1,8 @@
 import { appendFileSync, copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { writeSampleTree } from './harness/sample-tree.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { writeSampleTree } from '../harness/sample-tree.ts';
+import { makeWorld } from '../harness/world.ts';
 
 const DAMAGES: Readonly<Record<string, (file: string) => void>> = {
   flipped: (file) => {
