@@ -23,6 +23,7 @@ const QUANTITIES: Readonly<Record<Quantity, string>> = {
   sentBytes: 'bytes sent',
   addedBytes: 'bytes added on the storage',
 };
+const SECONDS: ReadonlySet<Quantity> = new Set(['seconds', 'onDiskSeconds', 'cpuSeconds']);
 const MIB = 2 ** 20;
 
 /** Medians of all that was measured, then every target that could be judged by it, with its verdict. */
@@ -95,7 +96,7 @@ function table([head = [], ...rows]: readonly (readonly string[])[]): string[] {
 }
 
 function inUnit(quantity: Quantity, value: number): string {
-  if (quantity.endsWith('econds')) return value.toFixed(2);
+  if (SECONDS.has(quantity)) return value.toFixed(2);
   if (quantity === 'peakBytes') return `${(value / MIB).toFixed(0)} MiB`;
   return value < 1e6 ? `${(value / 1e3).toFixed(1)} kB` : `${(value / 1e6).toFixed(2)} MB`;
 }

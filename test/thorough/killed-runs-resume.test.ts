@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { compareTrees } from '../harness/compare-trees.ts';
+import { killWhenSent } from '../harness/kill-when-sent.ts';
 import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
 import { completeRuns, findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
 import { makeWorld } from '../harness/world.ts';
@@ -57,14 +58,7 @@ t.test('what arrived whole before a kill is not sent again', async (t) => {
   const totalBytes =
     writeSampleTree(world.source, { files: 2000, maxBytes: 60_000 }) +
     writeLargeFiles(world.source, 32, 1_000_000);
-  const running = world.bakker.start(['backup', '--json']);
-  while (proxy.sentBytes() < totalBytes * 0.6) await delay(1);
-  running.process.kill('SIGKILL');
-  await running.finished;
-  const sentBytes = proxy.sentBytes();
-  if (sentBytes > totalBytes * 0.95)
-    throw new Error('the run was over before it was killed: the test shows nothing');
-  proxy.reset();
+  const sentBytes = await killWhenSent(world, totalBytes);
   const report = await world.backup();
   t.equal(report.status, 'complete');
   t.ok(

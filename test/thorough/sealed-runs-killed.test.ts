@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { compareTrees } from '../harness/compare-trees.ts';
+import { killWhenSent } from '../harness/kill-when-sent.ts';
 import { pseudoRandom, pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
 import { makeSealedWorld } from '../harness/sealed-world.ts';
 import { findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
@@ -68,14 +69,7 @@ t.test('what arrived sealed before a kill is not sent again', async (t) => {
     appendFileSync(`${world.source}/large ${index}`, pseudoRandomBytes(`large ${index}`, 9 * MIB));
     totalBytes += 9 * MIB;
   }
-  const running = world.bakker.start(['backup', '--json']);
-  while (proxy.sentBytes() < totalBytes * 0.6) await delay(1);
-  running.process.kill('SIGKILL');
-  await running.finished;
-  const sentBytes = proxy.sentBytes();
-  if (sentBytes > totalBytes * 0.95)
-    throw new Error('the run was over before it was killed: the test shows nothing');
-  proxy.reset();
+  const sentBytes = await killWhenSent(world, totalBytes);
   const report = await world.backup();
   t.equal(report.status, 'complete');
   // one large file and a quarter of a second of small ones may have to be sent once more
