@@ -129,6 +129,10 @@ function createContext({ globals, running, progress, opened }: Session): Command
       const { linuxKeyFiles } = await import('./adapters/keys/key-files.ts');
       return linuxKeyFiles({ isInteractive, beforeAsking: () => progress.clear(), signal });
     }),
+    sealing: once(async () => {
+      const { openSealingThreads } = await import('./adapters/sealing/sealing-threads.ts');
+      return opened.use(openSealingThreads());
+    }),
     machine: once(async () => (await import('./adapters/ssh/machine.ts')).linuxMachine({ signal })),
     confirm: (question) =>
       askYes(BAKKER, question, { isInteractive, signal, beforeAsking: () => progress.clear() }),

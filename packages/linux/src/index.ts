@@ -19,3 +19,4 @@ export * from './sparse.ts';
 export * from './sync.ts';
 export * from './times.ts';
 export * from './xattrs.ts';
+export * from './zstd.ts';

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { parentPort, Worker } from 'node:worker_threads';
 
 /** What a job's answer takes along instead of being copied. */
@@ -58,10 +59,11 @@ export class JobThread<Job, Answer> implements AsyncDisposable {
 
   #start(): Worker {
     const { program, workerData, youngMebibytes, does } = this.#options;
+    limitYoungGeneration(youngMebibytes);
     const worker = new Worker(program, {
       workerData,
       trackUnmanagedFds: false, // libc opens what Node closes
-      resourceLimits: { maxYoungGenerationSizeMb: youngMebibytes, maxOldGenerationSizeMb: OLD_MEBIBYTES },
+      resourceLimits: { maxOldGenerationSizeMb: OLD_MEBIBYTES },
     });
     worker.on('message', ({ answer, error }: Reply<Answer>) => {
       const waiting = this.#waiting.shift();
@@ -83,6 +85,13 @@ export class JobThread<Job, Answer> implements AsyncDisposable {
     });
     return worker;
   }
+}
+
+/** The heaps of threads to come. What the program itself was started with wins over a Worker's own limits otherwise. */
+function limitYoungGeneration(mebibytes: number): void {
+  setFlagsFromString(`--min-semi-space-size=${mebibytes}`);
+  setFlagsFromString(`--max-semi-space-size=${mebibytes}`);
+  setFlagsFromString('--initial-old-space-size=0');
 }
 
 /** An answer, or what the job threw. */

@@ -123,10 +123,11 @@ export class Transfer {
 
   async #sendSealed(sealing: Sealing, entry: HashedEntry, content: Buffer): Promise<Arrived> {
     const path = entry.stored.kind === 'own' ? (entry.stored.at ?? entry.path) : await this.#pathFor(entry);
-    const sealed = sealing.whole(content);
+    const { bytes, sha256 } = await sealing.whole(content);
     this.#reader.recycle(content);
-    await this.#writer.file(path, sealed, this.#aboutSealed());
-    return { entry: { ...entry, sealedBytes: sealed.length }, place: { folder: this.#writer.folder, path } };
+    await this.#writer.file(path, bytes, { ...this.#aboutSealed(), ...(sha256 && { sha256 }) });
+    sealing.recycle(bytes);
+    return { entry: { ...entry, sealedBytes: bytes.length }, place: { folder: this.#writer.folder, path } };
   }
 
   /** Hashes a large file; undefined if it changed meanwhile. @throws the errno error of the source */

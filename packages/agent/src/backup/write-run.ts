@@ -99,7 +99,7 @@ export async function writeRun(
   identity?.catch(() => undefined);
   await using draft = await state.draft();
   const { filesystems } = survey;
-  using sealed =
+  await using sealed =
     (await encryption?.begin({
       accountId: await account.identity(),
       ...{ state, source, writer, filesystems },

@@ -146,7 +146,11 @@ async function encryptionOf(
       recipientsFile: recipientsFile(configFile),
       keptFile: keptKeyFile(configFile),
     },
-    { keys: await context.keys(), warn: (text) => progress.warning(text) },
+    {
+      keys: await context.keys(),
+      threads: await context.sealing(),
+      warn: (text) => progress.warning(text),
+    },
   );
 }
 

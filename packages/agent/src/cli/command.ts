@@ -9,6 +9,7 @@ import type { Machine } from '../ports/machine.ts';
 import type { Notifier, NotifyMemory } from '../ports/notifier.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
+import type { SealingThreads } from '../ports/sealing-threads.ts';
 import type { ServiceManager } from '../ports/service-manager.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
@@ -57,6 +58,8 @@ export interface CommandContext {
   serviceManager(): Promise<ServiceManager>;
   /** Key files, and where private keys may come from. */
   keys(): Promise<KeyFiles>;
+  /** To seal and open many files. */
+  sealing(): Promise<SealingThreads>;
   /** For `doctor`. */
   machine(): Promise<Machine>;
   /** @throws AgentError NOT_CONFIRMED when the answer is not yes, or nobody can be asked */

@@ -43,6 +43,7 @@ export async function accountOf(
     identityFile: identityKey,
     keptFile: keptKeyFile(context.configFile),
     keys: () => context.keys(),
+    threads: () => context.sealing(),
     state: () => context.state(),
     warn: (text) => progress.warning(text),
   });

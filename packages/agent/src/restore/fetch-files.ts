@@ -61,7 +61,9 @@ export class FileFetcher {
   room(): Promise<void> | undefined {
     if (this.#failure !== undefined || this.#context.ports.signal.aborted) return this.idle();
     const room = this.#small.room() ?? this.#large.room();
-    if (room !== undefined) this.#askWaiting();
+    // Half a message is asked for when others are under way: more will come when they are answered.
+    const isWorth = this.#inFlight === 0 || this.#waitingBytes >= READ_FILES.bytes / 2;
+    if (room !== undefined && isWorth) this.#askWaiting();
     return room;
   }
 

@@ -1,5 +1,6 @@
 import { newNameKey } from '@bakker/impl-format/sealed';
 import type { PublicKey } from '@bakker/impl-format/sealed';
+import type { SealingThreads } from '../ports/sealing-threads.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
 import { clearNaming } from './clear-naming.ts';
 import type { SealedRun, SealedRunOptions } from './encryption.ts';
@@ -7,13 +8,16 @@ import { HiddenNaming } from './hidden-naming.ts';
 import { KeepingHidden } from './keeping-hidden.ts';
 import { sealRun } from './seal-run.ts';
 
-/** @param keys - 1 to 32, no two alike */
-export async function beginSealedRun(
-  keys: { readonly recipients: readonly PublicKey[]; readonly hidesNames: boolean },
-  options: SealedRunOptions,
-): Promise<SealedRun> {
-  const sealing = sealRun(keys.recipients);
+export interface SealedRunKeys {
+  /** 1 to 32, no two alike. */
+  readonly recipients: readonly PublicKey[];
+  readonly hidesNames: boolean;
+  readonly threads: SealingThreads;
+}
+
+export async function beginSealedRun(keys: SealedRunKeys, options: SealedRunOptions): Promise<SealedRun> {
   const { writer, state, accountId, parent, dryRun } = options;
+  const sealing = sealRun(keys.recipients, { threads: keys.threads, isHashed: writer.tellsHashes === true });
   const published = async (): Promise<void> => {
     const memory = await state.sealedAccount(accountId);
     if (memory?.since !== undefined) return;
@@ -27,7 +31,7 @@ export async function beginSealedRun(
       keeping: undefined,
       mayKeep: !wasHidden,
       published,
-      [Symbol.dispose]: () => undefined,
+      [Symbol.asyncDispose]: () => sealing[Symbol.asyncDispose](),
     };
   }
   const nameKey = await nameKeyOf(state, { accountId, known: parent?.header.nameKey, isKept: !dryRun });
@@ -47,7 +51,10 @@ export async function beginSealedRun(
     keeping: keeper && new KeepingHidden(keeper, scratch),
     mayKeep: wasHidden,
     published,
-    [Symbol.dispose]: () => scratch[Symbol.dispose](),
+    [Symbol.asyncDispose]: async () => {
+      scratch[Symbol.dispose]();
+      await sealing[Symbol.asyncDispose]();
+    },
   };
 }
 

@@ -30,7 +30,7 @@ export interface SealedRunOptions {
   readonly dryRun: boolean;
 }
 
-export interface SealedRun extends Disposable {
+export interface SealedRun extends AsyncDisposable {
   readonly sealing: Sealing;
   readonly naming: Naming;
   /** There where the storage keeps what stays, and names are hidden. */

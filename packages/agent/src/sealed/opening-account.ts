@@ -4,6 +4,7 @@ import type { Keyring } from '@bakker/impl-format/sealed';
 import { createHash } from 'node:crypto';
 import { AgentError } from '../errors.ts';
 import { unlessLineLost } from '../reconnecting.ts';
+import type { SmallOpening } from '../ports/sealing-threads.ts';
 import type {
   Abilities,
   BeginOptions,
@@ -21,6 +22,8 @@ import type {
 export interface OpeningOptions {
   /** Asked once, when something sealed is met. @throws AgentError KEY_MISSING, KEY_DAMAGED, PASSPHRASE_WRONG */
   readonly keyring: () => Promise<Keyring>;
+  /** What opens many small files; asked once, when they are read. */
+  readonly opening: (keyring: Keyring) => Promise<SmallOpening>;
   /** SHA-256 (hex) of what this server stored as the manifest of a run; undefined if it does not remember. */
   readonly knownSha256: (run: RunName) => Promise<string | undefined>;
   /** Asked before anything of a run that is not sealed is used. @throws AgentError MANIFEST_DAMAGED if it should be */
@@ -38,6 +41,7 @@ export class OpeningAccount implements StorageAccount {
   readonly #options: OpeningOptions;
   readonly #isSealed = new Map<RunName, boolean>();
   #keyring: Promise<Keyring> | undefined;
+  #opening: Promise<SmallOpening> | undefined;
   #wereRunsChecked = false;
 
   constructor(inner: StorageAccount, options: OpeningOptions) {
@@ -75,9 +79,19 @@ export class OpeningAccount implements StorageAccount {
 
   async readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer> {
     if (!(await this.#holdsSealed(run))) return this.#inner.readFile(run, path, sizeBytes);
-    const { mostStoredBytes, openWhole } = await import('./open-content.ts');
-    const stored = await this.#inner.readFile(run, path, mostStoredBytes(sizeBytes));
-    const content = openWhole(stored, { keyring: await this.#keys(), sizeBytes });
+    const { mostStoredBytes } = await import('./open-content.ts');
+    const bytes = await this.#inner.readFile(run, path, mostStoredBytes(sizeBytes));
+    return this.#openAlone(run, path, { bytes, sizeBytes });
+  }
+
+  /** @throws SealBroken */
+  async #openAlone(
+    run: RunName,
+    path: Buffer,
+    { bytes, sizeBytes }: { bytes: Buffer; sizeBytes: number },
+  ): Promise<Buffer> {
+    const { openWhole } = await import('./open-content.ts');
+    const content = openWhole(bytes, { keyring: await this.#keys(), sizeBytes });
     return content ?? this.#readByExtents(run, path, sizeBytes);
   }
 
@@ -87,17 +101,22 @@ export class OpeningAccount implements StorageAccount {
     files: readonly SmallFile[],
   ): Promise<readonly (Buffer | Error)[]> {
     if (!(await this.#holdsSealed(run))) return readStored(run, files);
-    const { mostStoredBytes, openWhole } = await import('./open-content.ts');
-    const keyring = await this.#keys();
+    const { mostStoredBytes } = await import('./open-content.ts');
+    const opening = await (this.#opening ??= this.#keys().then(this.#options.opening));
     const wanted = files.map(({ path, sizeBytes }) => ({ path, sizeBytes: mostStoredBytes(sizeBytes) }));
-    const stored = await readStored(run, wanted);
+    const answers = await readStored(run, wanted);
+    const stored = files.flatMap(({ sizeBytes }, index) => {
+      const answer = answers[index];
+      return Buffer.isBuffer(answer) ? [{ stored: answer, sizeBytes, index }] : [];
+    });
+    const opened = new Map<number, Buffer | undefined>();
+    (await opening.open(stored)).forEach((content, at) => opened.set(stored[at]?.index ?? -1, content));
     return Promise.all(
       files.map(async ({ path, sizeBytes }, index) => {
-        const bytes = stored[index];
+        const bytes = answers[index];
         if (!Buffer.isBuffer(bytes)) return bytes ?? new Error('an answer is missing');
         try {
-          const content = openWhole(bytes, { keyring, sizeBytes });
-          return content ?? (await this.#readByExtents(run, path, sizeBytes));
+          return opened.get(index) ?? (await this.#openAlone(run, path, { bytes, sizeBytes }));
         } catch (error) {
           return unlessLineLost(error);
         }

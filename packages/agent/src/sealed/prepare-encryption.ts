@@ -3,6 +3,7 @@ import { AgentError } from '../errors.ts';
 import { loadRecipients } from '../keys/change-recipients.ts';
 import { findIdentity } from '../keys/find-identity.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
+import type { SealingThreads } from '../ports/sealing-threads.ts';
 import { beginSealedRun } from './begin-sealed-run.ts';
 import type { Encryption } from './encryption.ts';
 import { openManifestBytes } from './open-manifest-bytes.ts';
@@ -19,7 +20,7 @@ export interface EncryptionOptions {
 /** @throws AgentError KEY_MISSING if there is nobody to seal to, KEY_DAMAGED */
 export async function prepareEncryption(
   { hidesNames, recipientsFile, identityFile, keptFile }: EncryptionOptions,
-  { keys, warn }: { keys: KeyFiles; warn: (text: string) => void },
+  { keys, threads, warn }: { keys: KeyFiles; threads: SealingThreads; warn: (text: string) => void },
 ): Promise<Encryption> {
   const recipients = await loadRecipients(recipientsFile, keys);
   if (recipients.length === 0) {
@@ -34,7 +35,7 @@ export async function prepareEncryption(
   const publicKeys = recipients.map(({ publicKey }) => publicKey);
   return {
     recipients: recipients.map(({ id }) => id).sort(),
-    begin: (run) => beginSealedRun({ recipients: publicKeys, hidesNames }, run),
+    begin: (run) => beginSealedRun({ recipients: publicKeys, hidesNames, threads }, run),
     opener: async () => {
       // a backup asks nobody
       const silent = { ...keys, askSecret: async () => undefined };

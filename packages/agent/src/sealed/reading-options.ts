@@ -3,6 +3,7 @@ import type { RunName } from '@bakker/impl-format';
 import { warnOfHistory } from '../backup/warn-of-history.ts';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
+import type { SealingThreads } from '../ports/sealing-threads.ts';
 import type { SealedAccountMemory, StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { OpeningOptions } from './opening-account.ts';
@@ -16,6 +17,7 @@ export interface ReadingSource {
   /** A private key that this server keeps for itself. */
   readonly keptFile: string;
   readonly keys: () => Promise<KeyFiles>;
+  readonly threads: () => Promise<SealingThreads>;
   readonly state: () => Promise<StateFolder>;
   readonly warn: (text: string) => void;
 }
@@ -35,6 +37,7 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
       const found = await findIdentity({ file: identityFile, keptFile }, { keys: await source.keys(), warn });
       return new Keyring([found.privateKey]);
     },
+    opening: async (keyring) => (await source.threads()).opening(keyring),
     knownSha256: async (run) => (await (await memory())?.state.keptManifest(run))?.stored.sha256,
     checkClear: async (run) => {
       if (!isOwnAndSealed) return;

@@ -1,15 +1,18 @@
 import type { Entry } from '@bakker/impl-format';
 import type { PatchTarget } from '../blocks/patch-writer.ts';
+import type { SealedContent } from '../ports/sealing-threads.ts';
 import type { FileSink, PatchSink } from '../ports/storage-account.ts';
 
 /** Seals all that one run stores. */
-export interface Sealing {
+export interface Sealing extends AsyncDisposable {
   /** Ids of the keys that it seals to, ascending. */
   readonly recipients: readonly string[];
   /** Up to this size a content and what sealing adds fit one request. */
   readonly wholeBytes: number;
-  /** A content that is in memory, as one new buffer. */
-  whole(content: Buffer): Buffer;
+  /** A content that is in memory; nobody may use its memory again before the promise resolves. */
+  whole(content: Buffer): Promise<SealedContent>;
+  /** Takes back what `whole` made. */
+  recycle(bytes: Buffer): void;
   /**
    * A content that comes in pieces, into `sink`.
    *

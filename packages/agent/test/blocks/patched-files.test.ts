@@ -11,6 +11,7 @@ import type { BlockMemory } from '../../src/ports/state-folder.ts';
 import type { OpenSourceFile, SmallFileReader, SourceTree } from '../../src/ports/source-tree.ts';
 import type { FileSink, PatchSink, RunWriter } from '../../src/ports/storage-account.ts';
 import { openExtents } from '../../src/sealed/open-content.ts';
+import { openSealingThreads } from '../../src/adapters/sealing/sealing-threads.ts';
 import { sealRun } from '../../src/sealed/seal-run.ts';
 
 const BLOCK = 64 * 1024;
@@ -257,7 +258,10 @@ for (const isSealed of [false, true])
                 apply(content, changes);
                 const stored = new Stored();
                 const sealing = isSealed
-                  ? sealRun([publicKeyOf(privateKey)], { stridedFromBytes: 0 })
+                  ? sealRun([publicKeyOf(privateKey)], {
+                      threads: openSealingThreads(),
+                      ...{ isHashed: false, stridedFromBytes: 0 },
+                    })
                   : undefined;
                 const from: Buffer = older?.bytes ?? Buffer.alloc(0);
                 const asBefore = Buffer.from(from);

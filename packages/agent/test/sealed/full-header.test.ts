@@ -3,6 +3,7 @@ import t from 'tap';
 import { Keyring, generatePrivateKey, openSealed, publicKeyOf } from '@bakker/impl-format/sealed';
 import type { PrivateKey } from '@bakker/impl-format/sealed';
 import type { PatchSink } from '../../src/ports/storage-account.ts';
+import { openSealingThreads } from '../../src/adapters/sealing/sealing-threads.ts';
 import { sealRun } from '../../src/sealed/seal-run.ts';
 
 const CHUNK_BYTES = 64 * 1024;
@@ -47,6 +48,8 @@ class MemoryFile implements PatchSink {
   }
 }
 
+const unhashed = { threads: openSealingThreads(), isHashed: false };
+
 async function opened(sealed: Buffer, key: PrivateKey): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(openSealed(Readable.from([sealed]), new Keyring([key]))));
 }
@@ -54,13 +57,13 @@ async function opened(sealed: Buffer, key: PrivateKey): Promise<Buffer> {
 t.test('each run adds its key until the header is full; then the file is to be sealed whole', async (t) => {
   const content = Buffer.alloc(4 * CHUNK_BYTES, 'first');
   const file = new MemoryFile();
-  const sealing = sealRun(recipients, { stridedFromBytes: CHUNK_BYTES });
+  const sealing = sealRun(recipients, { ...unhashed, stridedFromBytes: CHUNK_BYTES });
   using whole = sealing.file(file, { sizeBytes: content.length, isHashed: false });
   await whole.write(0, Buffer.from(content));
   let { header } = await whole.end();
   let runs = 0;
   for (; ; runs++) {
-    const patch = sealRun(recipients).patch(header);
+    const patch = sealRun(recipients, unhashed).patch(header);
     if (patch === undefined) break;
     const at = (runs % 4) * CHUNK_BYTES;
     content.fill(`run ${runs} `, at, at + CHUNK_BYTES);

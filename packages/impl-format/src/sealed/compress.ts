@@ -1,4 +1,4 @@
-import { constants, zstdCompressSync } from 'node:zlib';
+import type { ZstdFrames } from './frames.ts';
 
 /** What storages allocate by. Content that fits one block already gains nothing by becoming smaller. */
 const BLOCK_BYTES = 4096;
@@ -6,9 +6,6 @@ const SAMPLE_BYTES = 1024;
 const SAMPLE_PIECES = 8;
 /** Bits a byte. Random, encrypted and compressed bytes reach 7.8 in a sample of this size; texts 4 to 6, programs 5 to 7. */
 const TOO_DENSE = 7.5;
-const LEAST_CHUNK_BYTES = 1024;
-const MOST_CHUNK_BYTES = 128 * 1024;
-const PARAMS = { [constants.ZSTD_c_compressionLevel]: 1 };
 /** n · log2(n) for every count that a sample can have. */
 const WEIGHT = Float64Array.from({ length: SAMPLE_BYTES + 1 }, (_, n) => (n < 2 ? 0 : n * Math.log2(n)));
 const counts = new Uint16Array(256);
@@ -17,16 +14,16 @@ const counts = new Uint16Array(256);
  * `content` as one zstd frame if that saves at least one block of storage, else undefined. A look at 1 KiB of it costs
  * 2 µs and spares most of what is compressed already the try.
  *
- * @param overheadBytes - what lies around it on the storage
+ * @param options - `overheadBytes`: what lies around it on the storage
+ * @returns good until `frames` makes the next
  */
-export function compressIfSmaller(content: Uint8Array, overheadBytes: number): Buffer | undefined {
+export function compressIfSmaller(
+  content: Buffer,
+  { overheadBytes, frames }: { overheadBytes: number; frames: ZstdFrames },
+): Buffer | undefined {
   if (content.length + overheadBytes <= BLOCK_BYTES || !looksCompressible(content)) return undefined;
-  const compressed = zstdCompressSync(content, {
-    chunkSize: Math.min(Math.max(content.length, LEAST_CHUNK_BYTES), MOST_CHUNK_BYTES),
-    // lets it take tables of the content's size, and a reader a window of it
-    pledgedSrcSize: content.length,
-    params: PARAMS,
-  });
+  const compressed = frames.compress(content);
+  if (compressed === undefined) return undefined;
   const isSmaller = blocks(compressed.length + overheadBytes) < blocks(content.length + overheadBytes);
   return isSmaller ? compressed : undefined;
 }

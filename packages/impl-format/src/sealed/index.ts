@@ -13,7 +13,8 @@ export { looksSealed, type SealedKind } from './container.ts';
 export { looksCompressible } from './compress.ts';
 export { Keyring } from './keyring.ts';
 export { Sealer, STRIDED_FROM_BYTES } from './sealer.ts';
-export type { PackedStream } from './packed-seal.ts';
+export type { ZstdFrames } from './frames.ts';
+export { SmallSealer, type PackedStream, type RunKey } from './packed-seal.ts';
 export type { ChunkRequest, StridedSealer } from './strided-seal.ts';
 export {
   hasRoomForKey,

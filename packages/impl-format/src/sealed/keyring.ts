@@ -11,12 +11,13 @@ const KEPT_RUN_KEYS = 4096;
  * so each is opened once: what is looked up is the whole envelope, so an altered one is another.
  */
 export class Keyring {
-  readonly #privateKeys: readonly PrivateKey[];
+  /** For a keyring on another thread. */
+  readonly privateKeys: readonly PrivateKey[];
   readonly #opened = new Map<string, KeyObject>();
   #last: { readonly envelope: Buffer; readonly key: KeyObject } | undefined;
 
   constructor(privateKeys: readonly PrivateKey[]) {
-    this.#privateKeys = privateKeys;
+    this.privateKeys = privateKeys;
   }
 
   /**
@@ -39,7 +40,7 @@ export class Keyring {
     const name = envelope.toString('latin1');
     const known = this.#opened.get(name);
     if (known !== undefined) return known;
-    const key = createSecretKey(openEnvelope(envelope, this.#privateKeys));
+    const key = createSecretKey(openEnvelope(envelope, this.privateKeys));
     if (this.#opened.size >= KEPT_RUN_KEYS) this.#opened.clear();
     this.#opened.set(name, key);
     return key;

@@ -4,6 +4,7 @@ import type { SealedKind } from './container.ts';
 import { envelopeRecipients, readEnvelope } from './envelope.ts';
 import type { Keyring } from './keyring.ts';
 import { openPackedBuffer, openPackedStream } from './packed-open.ts';
+import type { OpenSmallOptions } from './packed-open.ts';
 import { SealedError } from './sealed-error.ts';
 import { readStridedHeader } from './strided-header.ts';
 import { openStridedStream } from './strided-stream.ts';
@@ -39,12 +40,9 @@ export function readSealedHeader(bytes: Buffer): SealedHeader {
  * @param options - `mostBytes`: the size that the manifest names; more is refused
  * @throws SealedError
  */
-export function openSmall(
-  sealed: Buffer,
-  { keyring, mostBytes }: { keyring: Keyring; mostBytes: number },
-): Buffer {
+export function openSmall(sealed: Buffer, options: OpenSmallOptions): Buffer {
   if (readPrefix(sealed).kind !== 'packed') throw new SealedError('MALFORMED', 'it is strided, not packed');
-  return openPackedBuffer(sealed, keyring, mostBytes);
+  return openPackedBuffer(sealed, options);
 }
 
 /**

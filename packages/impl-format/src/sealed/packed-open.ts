@@ -1,4 +1,3 @@
-import { zstdDecompressSync } from 'node:zlib';
 import { FormatProblem } from '../errors.ts';
 import { decompressZstd } from '../zstd.ts';
 import { openSealedChunk, TAG_BYTES } from './aead.ts';
@@ -6,20 +5,24 @@ import type { ByteFeed } from './byte-feed.ts';
 import { IDENTITY_BYTES, readPrefix } from './container.ts';
 import type { Prefix } from './container.ts';
 import { ENVELOPE_ENTRY_BYTES, ENVELOPE_START_BYTES, readEnvelope } from './envelope.ts';
+import { nodeFrames } from './frames.ts';
+import type { ZstdFrames } from './frames.ts';
 import type { Keyring } from './keyring.ts';
 import { PackedSeals } from './packed.ts';
 import { SealedError } from './sealed-error.ts';
 
-const LEAST_PIECE_BYTES = 1024;
-const MOST_PIECE_BYTES = 256 * 1024;
+export interface OpenSmallOptions {
+  readonly keyring: Keyring;
+  /** More than this is refused, so that a few hostile bytes can't become gigabytes. */
+  readonly mostBytes: number;
+  readonly frames?: ZstdFrames | undefined;
+}
 
-/**
- * Opens a packed file that is all in memory.
- *
- * @param mostBytes - more than this is refused, so that a few hostile bytes can't become gigabytes
- * @throws SealedError
- */
-export function openPackedBuffer(sealed: Buffer, keyring: Keyring, mostBytes: number): Buffer {
+/** Opens a packed file that is all in memory. @throws SealedError */
+export function openPackedBuffer(
+  sealed: Buffer,
+  { keyring, mostBytes, frames = nodeFrames }: OpenSmallOptions,
+): Buffer {
   const { isCompressed, chunkSizeBytes } = readPrefix(sealed);
   if (sealed.length < IDENTITY_BYTES) throw new SealedError('TRUNCATED', 'it ends in the header');
   const { key, envelopeBytes } = keyring.runKeyAt(sealed, IDENTITY_BYTES);
@@ -36,7 +39,7 @@ export function openPackedBuffer(sealed: Buffer, keyring: Keyring, mostBytes: nu
   } while (at < sealed.length);
   const [only = Buffer.alloc(0)] = pieces;
   const content = pieces.length === 1 ? only : Buffer.concat(pieces);
-  const opened = isCompressed ? decompress(content, mostBytes) : content;
+  const opened = isCompressed ? decompress(content, mostBytes, frames) : content;
   if (opened.length > mostBytes) throw tooLong(mostBytes);
   return opened;
 }
@@ -94,18 +97,11 @@ function openPackedChunk(
   return plain;
 }
 
-function decompress(content: Buffer, mostBytes: number): Buffer {
-  try {
-    return zstdDecompressSync(content, {
-      maxOutputLength: Math.max(1, mostBytes),
-      // a byte more than is due, so that one piece of memory is enough to see the end
-      chunkSize: Math.min(Math.max(mostBytes + 1, LEAST_PIECE_BYTES), MOST_PIECE_BYTES),
-    });
-  } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-    if (code === 'ERR_BUFFER_TOO_LARGE') throw tooLong(mostBytes);
-    throw new SealedError('DAMAGED', 'what was sealed does not decompress', { cause });
-  }
+function decompress(content: Buffer, mostBytes: number, frames: ZstdFrames): Buffer {
+  const opened = frames.decompress(content, mostBytes);
+  if (opened === 'too long') throw tooLong(mostBytes);
+  if (opened === 'damaged') throw new SealedError('DAMAGED', 'what was sealed does not decompress');
+  return opened;
 }
 
 function tooLong(mostBytes: number): SealedError {

@@ -2,6 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { sealInto, TAG_BYTES } from './aead.ts';
 import { compressIfSmaller } from './compress.ts';
 import { CHUNK_BITS, encodePrefix, PREFIX_BYTES, SALT_BYTES } from './container.ts';
+import { nodeFrames } from './frames.ts';
+import type { ZstdFrames } from './frames.ts';
 import { fillFresh } from './fresh-random.ts';
 import { packedHeaderSizeBytes, packedSizeBytes, PackedSeals } from './packed.ts';
 import { envelopeRecipients } from './envelope.ts';
@@ -14,27 +16,42 @@ export interface RunKey {
   readonly envelope: Buffer;
 }
 
+type Allocate = (sizeBytes: number) => Buffer;
+
+const allocateNew: Allocate = (sizeBytes) => Buffer.allocUnsafeSlow(sizeBytes);
+
 /** Seals whole contents, each with one call. */
 export class SmallSealer {
   readonly #key: KeyObject;
   readonly #plainHeader: Buffer;
   readonly #compressedHeader: Buffer;
   readonly #recipientCount: number;
+  readonly #frames: ZstdFrames;
 
-  constructor({ key, envelope }: RunKey) {
+  constructor({ key, envelope }: RunKey, frames: ZstdFrames = nodeFrames) {
     this.#key = key;
+    this.#frames = frames;
     this.#plainHeader = headerTemplate(envelope, false);
     this.#compressedHeader = headerTemplate(envelope, true);
     this.#recipientCount = envelopeRecipients(envelope).length;
   }
 
-  /** One new buffer, all that is to be stored. Compressed if `mayCompress` and that saves storage. */
-  seal(content: Uint8Array, mayCompress: boolean): Buffer {
-    const overhead = packedHeaderSizeBytes(this.#recipientCount) + TAG_BYTES;
-    const compressed = mayCompress ? compressIfSmaller(content, overhead) : undefined;
+  /** What a content takes at the most. */
+  mostBytes(contentBytes: number): number {
+    return packedSizeBytes(contentBytes, this.#recipientCount);
+  }
+
+  /**
+   * All that is to be stored, in memory that `allocate` gives. Compressed if `mayCompress` and that saves storage.
+   */
+  seal(content: Buffer, mayCompress: boolean, allocate: Allocate = allocateNew): Buffer {
+    const overheadBytes = packedHeaderSizeBytes(this.#recipientCount) + TAG_BYTES;
+    const compressed = mayCompress
+      ? compressIfSmaller(content, { overheadBytes, frames: this.#frames })
+      : undefined;
     const plain = compressed ?? content;
     const template = compressed === undefined ? this.#plainHeader : this.#compressedHeader;
-    const out = Buffer.allocUnsafeSlow(packedSizeBytes(plain.length, this.#recipientCount));
+    const out = allocate(this.mostBytes(plain.length));
     let at = template.copy(out);
     fillFresh(out, PREFIX_BYTES, SALT_BYTES);
     const seals = new PackedSeals(this.#key, out.subarray(0, at));

@@ -16,16 +16,17 @@ export const STRIDED_FROM_BYTES = 8 * 1024 * 1024;
 /** Seals all that one process stores in one run. Its key lives in it alone, and is never written anywhere in the clear. */
 export class Sealer {
   readonly recipientCount: number;
-  readonly #runKey: RunKey;
+  /** For a `SmallSealer` on another thread: it goes there as it is, and cannot be looked at. */
+  readonly runKey: RunKey;
   readonly #small: SmallSealer;
 
   /** Draws the run's key: milliseconds. @param recipients - 1 to 32, no two alike */
   constructor(recipients: readonly PublicKey[]) {
     this.recipientCount = recipients.length;
     const key = randomBytes(KEY_BYTES);
-    this.#runKey = { key: createSecretKey(key), envelope: sealEnvelope(key, recipients) };
+    this.runKey = { key: createSecretKey(key), envelope: sealEnvelope(key, recipients) };
     key.fill(0);
-    this.#small = new SmallSealer(this.#runKey);
+    this.#small = new SmallSealer(this.runKey);
   }
 
   /**
@@ -33,7 +34,7 @@ export class Sealer {
    * anyway: 6 to 10 µs for 7 KB, and what compression takes (25 µs, `compression: 'none'` leaves it out).
    */
   sealSmall(
-    content: Uint8Array,
+    content: Buffer,
     { compression }: { compression: 'auto' | 'none' } = { compression: 'auto' },
   ): Buffer {
     return this.#small.seal(content, compression === 'auto');
@@ -45,7 +46,7 @@ export class Sealer {
    * @param form - `zstd`: the pieces are one zstd frame, which is undone when it is opened
    */
   sealStream(form: 'as it is' | 'zstd' = 'as it is'): PackedStream {
-    return new PackedStream(this.#runKey, form === 'zstd');
+    return new PackedStream(this.runKey, form === 'zstd');
   }
 
   /** The same compressed, for a content that `looksCompressible`. Holds 2 MiB. */
@@ -63,7 +64,7 @@ export class Sealer {
 
   /** Starts a large file. @param contentBytes - as far as known: room for later keys is chosen by it */
   strided(contentBytes: number): StridedSealer {
-    return new StridedSealer(this.#runKey, { headerSizeBytes: defaultHeaderSizeBytes(contentBytes) });
+    return new StridedSealer(this.runKey, { headerSizeBytes: defaultHeaderSizeBytes(contentBytes) });
   }
 
   /**
@@ -74,7 +75,7 @@ export class Sealer {
    * @throws SealedError TABLE_FULL when the file must be sealed anew as a whole
    */
   continueStrided(header: StridedHeader): StridedSealer {
-    return new StridedSealer(this.#runKey, header);
+    return new StridedSealer(this.runKey, header);
   }
 
   /** Bytes that a packed content takes if it is not compressed: what a progress or a space limit may count with. */

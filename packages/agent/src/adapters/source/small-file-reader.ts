@@ -8,12 +8,11 @@ import { stages } from '../../timings/stages.ts';
 import type { ContentPool } from './content-pool.ts';
 import { ABOUT, DIGEST_BYTES, type ReadAnswer, type ReadOrder } from './read-thread.ts';
 import { changedJustNow } from './source-file.ts';
+import { SharedMemory } from '../shared-memory.ts';
 
 /** Contents that go to the thread together; a file that is longer goes alone. */
 const BATCH_BYTES = 256 * 1024;
 const BATCH_FILES = 128;
-/** Memory kept for batches to come. */
-const KEPT_BATCHES = 16;
 
 export interface ReaderOptions {
   /** What entries are relative to, held open by others. */
@@ -44,9 +43,7 @@ export class ThreadReader implements SmallFileReader {
   readonly #options: ReaderOptions;
   #asked: Asked[] = [];
   #askedBytes = 0;
-  /** Contents of each batch's memory that are in use. */
-  readonly #inUse = new Map<ArrayBufferLike, number>();
-  readonly #free: SharedArrayBuffer[] = [];
+  readonly #shared = new SharedMemory(BATCH_BYTES);
   readonly #thread: JobThread<ReadOrder, ReadAnswer>;
 
   constructor(options: ReaderOptions) {
@@ -70,14 +67,7 @@ export class ThreadReader implements SmallFileReader {
   }
 
   recycle(content: Buffer): void {
-    const memory = content.buffer;
-    const inUse = this.#inUse.get(memory);
-    if (inUse === undefined) this.#options.pool.give(content);
-    else if (inUse > 1) this.#inUse.set(memory, inUse - 1);
-    else {
-      this.#inUse.delete(memory);
-      this.#keep(memory as SharedArrayBuffer);
-    }
+    if (!this.#shared.release(content)) this.#options.pool.give(content);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -90,7 +80,7 @@ export class ThreadReader implements SmallFileReader {
     const bytes = this.#askedBytes;
     this.#asked = [];
     this.#askedBytes = 0;
-    const memory = this.#memoryFor(bytes);
+    const memory = this.#shared.take(bytes);
     const order: ReadOrder = { memory, ...this.#describe(files) };
     const batch: Batch = { files, memory, isRacy: files.map(({ entry }) => changedJustNow(entry)) };
     this.#thread.ask(order).then(
@@ -119,9 +109,10 @@ export class ThreadReader implements SmallFileReader {
   }
 
   #answer({ files, memory, isRacy }: Batch, { sha256, isAsSeen }: ReadAnswer): void {
-    const given = isAsSeen.reduce((sum, one) => sum + one, 0);
-    if (given > 0) this.#inUse.set(memory, given);
-    else this.#keep(memory);
+    this.#shared.lend(
+      memory,
+      isAsSeen.reduce((sum, one) => sum + one, 0),
+    );
     let contentStart = 0;
     files.forEach(({ entry, answered }, index) => {
       const content = Buffer.from(memory, contentStart, entry.sizeBytes);
@@ -143,15 +134,5 @@ export class ThreadReader implements SmallFileReader {
     } catch (error) {
       reject(error);
     }
-  }
-
-  /** Shared, and used again: memory that is moved back and forth costs the garbage collector more than reading it does. */
-  #memoryFor(bytes: number): SharedArrayBuffer {
-    const isUsual = bytes <= BATCH_BYTES && bytes > BATCH_BYTES / 4;
-    return (isUsual ? this.#free.pop() : undefined) ?? new SharedArrayBuffer(isUsual ? BATCH_BYTES : bytes);
-  }
-
-  #keep(memory: SharedArrayBuffer): void {
-    if (memory.byteLength === BATCH_BYTES && this.#free.length < KEPT_BATCHES) this.#free.push(memory);
   }
 }
