@@ -6,6 +6,7 @@ import { makeSealedWorld } from '../harness/sealed-world.ts';
 import { makeWorld } from '../harness/world.ts';
 
 const KEY = 12;
+const USAGE = 2;
 
 t.test('what can not be opened ends with 12 and one sentence', async (t) => {
   await using world = await makeSealedWorld({ kind: 'local' });
@@ -138,7 +139,10 @@ t.test('an account that was clear is sealed from the next run on, and the other 
     await world.configure({ encrypt: true });
     t.match(await world.backup(), { warnings: [], bytes: { sent: 0 } }, 'and under clear ones again');
     await world.configure({ encrypt: false });
-    const again = await world.backup();
+    const refused = await world.expect(['backup'], USAGE);
+    t.match(refused.stderr, /is sealed, .* nothing was sent/);
+    t.equal((await world.list()).length, 4, 'nothing lies open by mistake');
+    const again = await world.backup(['--allow-clear']);
     t.match(again.warnings.join('\n'), /is sealed, and the configuration does not say encrypt/);
     t.equal(again.bytes.sent, clear.bytes.sent);
 
@@ -161,6 +165,10 @@ t.test('a server that lost what it kept compares by reading, or with a private k
   const kept = `${world.bakker.stateDir}/kept`;
 
   rmSync(kept, { recursive: true });
+  await world.configure({ encrypt: false });
+  const forgotten = await world.expect(['backup'], USAGE);
+  t.match(forgotten.stderr, /does not say encrypt/, 'a configuration that was written anew sends nothing');
+  await world.configure({ encrypt: { 'hide-names': true } });
   const byReading = await world.backup();
   t.match(byReading.warnings.join('\n'), /is sealed, its copy is not kept here/);
   t.equal(byReading.bytes.sent, 0, 'content that is known to be there is linked');

@@ -6,6 +6,7 @@ import type { KeptManifest, StateFolder } from '../ports/state-folder.ts';
 import type { Receipt, StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import { AgentError } from '../errors.ts';
 import type { Encryption } from '../sealed/encryption.ts';
+import { clearAfterSealed } from './same-seal.ts';
 import { warnOfHistory } from './warn-of-history.ts';
 
 /** The run that the new one links to, with a manifest that was found true. */
@@ -28,6 +29,7 @@ export interface Parent {
 /**
  * The newest complete run whose manifest is intact on the storage; undefined if there is none.
  * A damaged one is said, never used.
+ * @throws AgentError CONFIG_INVALID if it is sealed and the new run would not be
  */
 export async function chooseParent(options: {
   runs: readonly StoredRun[];
@@ -36,6 +38,8 @@ export async function chooseParent(options: {
   /** Runs that were found damaged while they were used. */
   damaged: ReadonlySet<string>;
   encryption: Encryption | undefined;
+  /** Whether a clear run may follow a sealed one. */
+  allowClear: boolean;
   onWarning: (text: string) => void;
 }): Promise<Parent | undefined> {
   const { account, state, encryption, onWarning } = options;
@@ -62,6 +66,7 @@ export async function chooseParent(options: {
       const parent = await checkedParent({ run, manifestSizeBytes, account, state, encryption });
       if (parent !== 'closed') return parent;
       isClosed = true;
+      if (!encryption && !options.allowClear) throw clearAfterSealed(run);
       onWarning(
         `the manifest of ${run} is sealed, its copy is not kept here any more, and no private key that opens it is at hand: ` +
           'everything is read, and what is not known to be there is sent again; --identity-key FILE would spare that',

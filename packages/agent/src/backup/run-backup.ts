@@ -18,6 +18,7 @@ import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { ScanAhead } from './scan-ahead.ts';
 import { Problems } from './problems.ts';
+import { clearAfterSealed } from './same-seal.ts';
 import { ParentDamaged, notKept, writeRun } from './write-run.ts';
 import type { WrittenRun } from './write-run.ts';
 import { stages } from '../timings/stages.ts';
@@ -30,6 +31,8 @@ export interface BackupOptions {
   /** Read all content, whatever the times say. */
   readonly checksum: boolean;
   readonly allowEmpty: boolean;
+  /** Make a clear run although the last one is sealed. */
+  readonly allowClear: boolean;
   /** For contents in flight. */
   readonly memoryBytes: number;
   /** This program's version, for the manifest. */
@@ -206,7 +209,10 @@ async function attempt(
   const last = await state.lastRuns();
   if (!options.allowEmpty) refuseEmptiedStorage({ runs, address: account.address, last });
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
-  const parent = await chooseParent({ runs, account, state, damaged, encryption, onWarning });
+  const parent = await chooseParent({
+    ...{ runs, account, state, damaged, encryption, onWarning },
+    allowClear: options.allowClear,
+  });
   const begun = await beginning;
   const isOwn = ({ sources, excludes }: Config): boolean =>
     sources === options.config.sources && excludes === options.config.excludes;
@@ -217,6 +223,8 @@ async function attempt(
       ? undefined
       : await readManifest(parent.manifest(), { source: manifestName(parent.run), keepLines: true }));
   const before = isAhead ? begun.before : opened;
+  if (before?.header.recipients && !encryption && !options.allowClear)
+    throw clearAfterSealed(before.header.run);
   const lastStartMs = before?.header.startedAtMs;
   const isDue = lastStartMs === undefined || isDueAfter(lastStartMs, clock.nowMs(), asked);
   if (!isDue && !hasUnfinished && !options.force && !options.dryRun && isFirst) {

@@ -1,4 +1,5 @@
 import type { ManifestHeader } from '@bakker/impl-format';
+import { AgentError } from '../errors.ts';
 
 /**
  * Why no file of the parent may be a file of this run, in words; undefined if it may. All files of a run are sealed to
@@ -20,6 +21,22 @@ export function whyNotLinked(
   if (theirs.length === recipients.length && theirs.every((id, index) => id === recipients[index]))
     return undefined;
   return `run ${run} is not sealed to the same keys as new runs are: everything is sealed and sent anew`;
+}
+
+/**
+ * What was sealed so far must not lie open because a configuration was written anew, on a new machine most likely: a storage
+ * that only stores gives no run back.
+ */
+export function clearAfterSealed(run: string): AgentError {
+  return new AgentError(
+    'CONFIG_INVALID',
+    `run ${run} is sealed, and the configuration does not say encrypt: everything could be read on the storage; nothing was sent`,
+    {
+      hint:
+        'say "encrypt: true" in the configuration, and name the keys with bakker key add; ' +
+        'if new runs are to lie open: bakker backup --allow-clear once',
+    },
+  );
 }
 
 /** What content is remembered under: what may be linked to each other has one name. */

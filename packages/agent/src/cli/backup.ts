@@ -28,6 +28,7 @@ interface BackupArgs extends LimitArgs {
   readonly force: boolean;
   readonly checksum: boolean;
   readonly allowEmpty: boolean;
+  readonly allowClear: boolean;
   readonly timings: boolean;
   readonly identityKey?: string;
 }
@@ -56,6 +57,7 @@ export const backup: Command<BackupArgs, Backup> = {
       type: 'boolean',
       describe: 'accept sources, or a storage, that are empty where they were not',
     },
+    'allow-clear': { type: 'boolean', describe: 'make a run that is not sealed although the last one is' },
     ...LIMIT_FLAGS,
     ...TIMINGS_FLAG,
     'identity-key': {
@@ -67,7 +69,7 @@ export const backup: Command<BackupArgs, Backup> = {
   },
   async run(context, args) {
     const { runBackup } = await import('../backup/run-backup.ts');
-    const { dryRun, force, checksum, allowEmpty } = args;
+    const { dryRun, force, checksum, allowEmpty, allowClear } = args;
     const openAccount = (): Promise<StorageAccount> => context.reopenAccount();
     const { mergeStorageConfig, parseStorageConfig } = await import('../config/storage-config.ts');
     const withStorageConfig = (own: Config, text: string | undefined): Config =>
@@ -87,6 +89,7 @@ export const backup: Command<BackupArgs, Backup> = {
           force,
           checksum,
           allowEmpty,
+          allowClear,
           memoryBytes,
           version: VERSION,
           host,

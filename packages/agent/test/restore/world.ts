@@ -55,6 +55,7 @@ export class World implements AsyncDisposable {
         force: true,
         checksum: false,
         allowEmpty: true,
+        allowClear: false,
         memoryBytes: NO_LIMITS.memoryBytes,
         version: '0.0.0',
         host: 'test',
