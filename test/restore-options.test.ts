@@ -264,3 +264,36 @@ t.test('a target folder that is a symlink, or holds one, never leads outside', a
     if (mode === 'always') t.ok(isFolder, 'the symlink made way for the folder');
   }
 });
+
+/** Kills the process when half of the fifth file is written, whichever thread writes it. */
+const DIES_HALF_WAY = `
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+const write = fs.writeSync;
+let seen = 0;
+fs.writeSync = (fd, bytes, offset, length, position) => {
+  if (length !== 20_000 || ++seen < 5) return write(fd, bytes, offset, length, position);
+  write(fd, bytes, offset, 10_000, position);
+  process.kill(process.pid, 'SIGKILL');
+};
+syncBuiltinESMExports();`;
+
+for (const overwrite of ['if-changed', 'if-newer', 'never'] as const) {
+  t.test(`killed in mid-write and run again with --overwrite ${overwrite}, a restore is whole`, async (t) => {
+    await using world = await makeWorld({ kind: 'local' });
+    // more than are written before there is a thread for it
+    for (let index = 0; index < 300; index++)
+      writeFileSync(`${world.source}/${index}`, pseudoRandomBytes(`${index}`, 20_000));
+    await world.backup();
+    const target = `${world.bakker.folder}/back`;
+    const words = ['restore', '--from', 'latest', '--to', target, '--overwrite', overwrite];
+    const preload = `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(DIES_HALF_WAY)}`;
+    const killed = await world.bakker.run(words, { through: ['env', preload] });
+    t.not(killed.status, 0, 'it died');
+    t.equal(existsSync(target), true, 'in the middle');
+    await world.expect(words);
+    // "never" leaves the attributes of a folder, too
+    const attributes = overwrite !== 'never';
+    t.same(await compareTrees(world.source, `${target}${world.source}`, { attributes }), []);
+  });
+}

@@ -280,13 +280,15 @@ export class Transfer {
       const { sizeBytes } = file.entry;
       const isHashed = this.#writer.tellsHashes === true;
       using sealed = this.#sealing?.file(sink, { sizeBytes, isHashed }) ?? null;
-      const isShared = (sealed === null && sink.share?.(file.descriptor)) ?? false;
+      // what is shared is read from the run: the source may change between the sharing and the reading
+      const mayShare = sealed === null && attempt < LARGE_READS;
+      const shared = mayShare ? sink.share?.(file.descriptor) : undefined;
       const reading = large?.reading(sizeBytes);
-      using hashing = hashedPieces(file);
+      using hashing = hashedPieces(file, shared);
       for await (const piece of hashing.pieces()) {
         const { length } = piece.bytes;
         reading?.pass(piece.offsetBytes, piece.bytes);
-        if (!isShared) await (sealed ?? sink).write(piece.offsetBytes, piece.bytes);
+        if (shared === undefined) await (sealed ?? sink).write(piece.offsetBytes, piece.bytes);
         onRead?.(length);
       }
       const isChanging = !file.isUnchanged();

@@ -39,6 +39,8 @@ export interface Placing {
   readonly attributes: Attributes;
   /** True: takes the place of what has the name, by rename. False: nothing has the name, and making it fails if something has. */
   readonly replaces: boolean;
+  /** The name must never stand for something half, also where the process is killed: it is made beside it, and renamed. */
+  readonly appearsWhole?: boolean;
 }
 
 /** A large file under way, beside its final name. Disposing one that was not committed removes it. */
@@ -110,7 +112,7 @@ export interface TargetFolder extends Disposable {
   placeLink(
     name: Buffer,
     from: { readonly folder: TargetFolder; readonly name: Buffer },
-    placing: Pick<Placing, 'replaces'>,
+    placing: Omit<Placing, 'attributes'>,
   ): void;
   readLink(name: Buffer): Buffer;
   /** Content of a file in pieces that are valid until the next one. */

@@ -82,11 +82,12 @@ export interface OpenSourceFile extends AsyncDisposable {
   readonly descriptor: number;
   /**
    * The data in ascending order, in pieces of at most 1 MiB; each buffer is the consumer's.
+   * @param from - descriptor of a copy of the file, to be read instead; stays open meanwhile
    * @throws the errno error if reading fails
    */
-  pieces(): AsyncGenerator<SourcePiece>;
+  pieces(from?: number): AsyncGenerator<SourcePiece>;
   /** The same, hashed by the way; there if that goes on beside what the consumer does. */
-  hashed?(): HashedPieces;
+  hashed?(from?: number): HashedPieces;
   /** Whether size, mtime and ctime are still those of `entry`. */
   isUnchanged(): boolean;
 }

@@ -108,8 +108,12 @@ export interface FileSink extends AsyncDisposable {
   finish(sizeBytes: number, sha256?: Buffer): Promise<void>;
   /** Gives the file up: nothing of it stays in the run. */
   discard(): Promise<void>;
-  /** Shares the blocks of an open file of this machine, where the storage is on the same file system; false if it can't. */
-  share?(descriptor: number): boolean;
+  /**
+   * Shares the blocks of an open file of this machine, where the storage is on the same file system.
+   *
+   * @returns a descriptor of what is in the run now, which the source's owner cannot change; undefined if it can't
+   */
+  share?(descriptor: number): number | undefined;
 }
 
 /**

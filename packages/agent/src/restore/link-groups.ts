@@ -11,6 +11,16 @@ export interface LinkGroup {
   namesLeft: number;
 }
 
+/**
+ * An inode number alone does not tell: a file that was deleted while the run was made may have left its own to another one,
+ * and one that changed meanwhile has several contents.
+ */
+function groupKey({ filesystem, inode, type, sizeBytes, sha256, target, device }: Entry): string {
+  const what = sha256 ?? target;
+  const number = device === undefined ? '' : `${device.major}:${device.minor}`;
+  return `${filesystem}:${inode}:${type}:${sizeBytes}:${number}:${what?.toString('latin1') ?? ''}`;
+}
+
 /** The groups that the walk has begun and not seen all names of. */
 export class LinkGroups {
   readonly #groups = new Map<string, LinkGroup>();
@@ -18,7 +28,7 @@ export class LinkGroups {
   /** Undefined for what has one name. */
   of(entry: Entry): LinkGroup | undefined {
     if (entry.linkCount < 2) return undefined;
-    const key = `${entry.filesystem}:${entry.inode}`;
+    const key = groupKey(entry);
     let group = this.#groups.get(key);
     if (group === undefined) {
       group = { state: 'none', leader: undefined, waiting: [], namesLeft: entry.linkCount };

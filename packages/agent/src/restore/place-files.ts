@@ -302,7 +302,16 @@ export class FilePlacer implements Disposable {
   /** Makes way for what is to be placed. */
   #placing({ node, name, existing, attributes }: Place): { folder: TargetFolder; placing: Placing } {
     if (node.folder === undefined) throw new Error('a file in a folder that does not exist');
-    return { folder: node.folder, placing: { attributes, replaces: this.#clear(node, name, existing) } };
+    const { overwrite } = this.#context.job;
+    return {
+      folder: node.folder,
+      placing: {
+        attributes,
+        replaces: this.#clear(node, name, existing),
+        // run again after a kill, these keep what they find
+        appearsWhole: overwrite === 'never' || overwrite === 'if-newer',
+      },
+    };
   }
 
   #note({ entry, node }: Place, refusals: readonly Refusal[]): void {

@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { compareTrees } from '../../../../test/harness/compare-trees.ts';
+import { withEntries } from './altered-account.ts';
 import { World } from './world.ts';
 
 async function worldWithFile(): Promise<World> {
@@ -160,4 +161,19 @@ t.test('in place, the folders above a path keep their own attributes', async (t)
   t.equal(readFileSync(`${world.source}/folder/file`, 'utf8'), 'recorded');
   t.equal(lstatSync(`${world.source}/folder`).mode & 0o777, 0o711);
   t.same(readdirSync(`${world.source}/folder`), ['file', 'other']);
+});
+
+t.test('names that only share an inode number are not linked to each other', async (t) => {
+  await using world = new World();
+  for (const name of ['first', 'second']) {
+    mkdirSync(`${world.source}/${name}`, { recursive: true });
+    writeFileSync(`${world.source}/${name}/one`, `content of the ${name}`);
+    linkSync(`${world.source}/${name}/one`, `${world.source}/${name}/two`);
+  }
+  await world.backUp();
+  await using account = await world.account();
+  // a number that was free again while the run was made
+  const shared = withEntries(account, (entry) => (entry.type === 'file' ? { ...entry, inode: 77n } : entry));
+  await world.restore({}, shared);
+  t.same(await compareTrees(world.source, world.restored), []);
 });

@@ -85,7 +85,7 @@ export class LocalFileStore implements FileStore {
   }
 
   async openFile(path: Buffer, about: NewFile): Promise<FileSink> {
-    const descriptor = this.#do('write', path, (full) => fs.openSync(full, 'wx', modeOf(about)));
+    const descriptor = this.#do('write', path, (full) => fs.openSync(full, 'wx+', modeOf(about)));
     return new LocalSink({
       descriptor,
       about,

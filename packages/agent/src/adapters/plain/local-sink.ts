@@ -3,7 +3,7 @@ import { reflink } from '@bakker/linux';
 import type { FileSink, NewFile } from '../../ports/storage-account.ts';
 
 export interface LocalSinkOptions {
-  /** Open for writing; closed by the sink. */
+  /** Open for writing, and for reading what was shared; closed by the sink. */
   readonly descriptor: number;
   readonly about: NewFile;
   readonly remove: () => Promise<void>;
@@ -47,8 +47,12 @@ export class LocalSink implements FileSink {
     await this.#remove();
   }
 
-  share(descriptor: number): boolean {
-    return reflink(descriptor, this.#descriptor);
+  share(descriptor: number): number | undefined {
+    let isShared = false;
+    this.#guard(() => {
+      isShared = reflink(descriptor, this.#descriptor);
+    });
+    return isShared ? this.#descriptor : undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -25,7 +25,15 @@ import type {
   TargetFolder,
   TargetItem,
 } from '../../ports/restore-target.ts';
-import { FolderHandle, getXattr, hasCode, LibcError, makeNode, timespecs } from '@bakker/linux';
+import {
+  FolderHandle,
+  getXattr,
+  hasCode,
+  LibcError,
+  makeNode,
+  renameNoReplace,
+  timespecs,
+} from '@bakker/linux';
 import {
   ACCESS_ACL,
   chmodNoFollow,
@@ -225,7 +233,7 @@ export class OpenFolder implements TargetFolder {
   placeLink(
     name: Buffer,
     from: { readonly folder: TargetFolder; readonly name: Buffer },
-    placing: Pick<Placing, 'replaces'>,
+    placing: Omit<Placing, 'attributes'>,
   ): void {
     const { folder } = from;
     if (!(folder instanceof OpenFolder)) throw new Error('a link between two kinds of target');
@@ -303,18 +311,22 @@ export class OpenFolder implements TargetFolder {
     return new OpenFolder(new FolderHandle(fd), made);
   }
 
-  /** Makes it under its own name if that is free, else beside it and by rename, so that the name is never missing or half. */
+  /**
+   * Makes it under its own name if that is free and something half may stand there, else beside it and by rename, so that the
+   * name is never missing or half.
+   */
   #place<Result>(
     name: Buffer,
-    { replaces }: Pick<Placing, 'replaces'>,
+    { replaces, appearsWhole = false }: Omit<Placing, 'attributes'>,
     make: (path: Buffer) => Result,
   ): Result {
     const final = this.#at(name);
-    if (!replaces) return make(final);
+    if (!replaces && !appearsWhole) return make(final);
     const temporary = this.#at(temporaryName());
     const result = make(temporary);
     try {
-      renameSync(temporary, final);
+      if (replaces) renameSync(temporary, final);
+      else renameToNewName(temporary, final);
     } catch (error) {
       discard(temporary);
       throw error;
@@ -341,11 +353,12 @@ export class OpenFolder implements TargetFolder {
   #orderFor(
     name: Buffer,
     { bytes, extents, sha256 }: UncheckedContent,
-    { attributes, replaces }: Placing,
+    { attributes, replaces, appearsWhole = false }: Placing,
   ): WriteOrder | undefined {
     const { uid, gid, mode, mtimeNs, acl, xattrs } = attributes;
     const owner = this.#newOwner;
-    if (owner === undefined || this.#inheritsAcl || replaces || extents !== undefined) return undefined;
+    if (owner === undefined || this.#inheritsAcl || extents !== undefined) return undefined;
+    if (replaces || appearsWhole) return undefined;
     if (acl !== undefined || xattrs.length > 0 || (mode & 0o7000) !== 0) return undefined;
     checkName(name);
     const firstMode = this.#firstMode(attributes);
@@ -430,5 +443,15 @@ function discard(path: Buffer): void {
     unlinkSync(path);
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
+  }
+}
+
+/** Where the file system does not know this kind of rename (FAT, some network shares), by the one that it has. */
+function renameToNewName(from: Buffer, to: Buffer): void {
+  try {
+    renameNoReplace(from, to);
+  } catch (error) {
+    if (!hasCode(error, 'EINVAL', 'ENOSYS')) throw error;
+    renameSync(from, to);
   }
 }

@@ -83,19 +83,13 @@ class HeldFile implements OpenSourceFile {
     this.entry = entry;
   }
 
-  async *pieces(): AsyncGenerator<SourcePiece> {
+  async *pieces(from = this.descriptor): AsyncGenerator<SourcePiece> {
     const { extents = [{ offsetBytes: 0, lengthBytes: this.entry.sizeBytes }] } = this.entry;
     for (const extent of extents) {
       const end = extent.offsetBytes + extent.lengthBytes;
       for (let offsetBytes = extent.offsetBytes; offsetBytes < end;) {
         const wantedBytes = Math.min(PIECE_BYTES, end - offsetBytes);
-        const reading = readAsync(
-          this.descriptor,
-          Buffer.allocUnsafeSlow(wantedBytes),
-          0,
-          wantedBytes,
-          offsetBytes,
-        );
+        const reading = readAsync(from, Buffer.allocUnsafeSlow(wantedBytes), 0, wantedBytes, offsetBytes);
         this.#reading = reading;
         const { bytesRead, buffer } = await reading.catch(rethrow);
         if (bytesRead === 0) return; // cut off meanwhile: `isUnchanged` says so
@@ -105,9 +99,9 @@ class HeldFile implements OpenSourceFile {
     }
   }
 
-  hashed(): HashedPieces {
+  hashed(from?: number): HashedPieces {
     const hash = hashOnThread();
-    const read = this.pieces();
+    const read = this.pieces(from);
     return {
       pieces: async function* () {
         const ahead: Promise<SourcePiece>[] = [];
