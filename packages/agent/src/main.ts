@@ -118,7 +118,11 @@ function createContext({ globals, running, progress, opened }: Session): Command
       return { notifier: linuxNotifier, memory: fileMemory(stateDir) };
     }),
     source: once(async () => (await import('./adapters/local-source-tree.ts')).openSourceTree()),
-    target: once(async () => (await import('./adapters/local-restore-target.ts')).openRestoreTarget()),
+    target: once(async () => {
+      const { openRestoreTarget } = await import('./adapters/local-restore-target.ts');
+      const { account } = await config();
+      return openRestoreTarget(account.kind === 'local' ? account.folder : undefined);
+    }),
     enrolment: once(async () => {
       const { linuxEnrolment } = await import('./adapters/ssh/enrolment.ts');
       const { openAccount } = await import('./adapters/open-account.ts');

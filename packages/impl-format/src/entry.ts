@@ -74,7 +74,10 @@ export interface Entry {
   /** Bytes that the file has on the storage, sealed; there for all files that lie on the storage of a sealed run, and for no others. */
   readonly sealedBytes?: number;
   readonly stored: Stored;
-  /** True when the file changed while, or so shortly before, it was read that times can't prove it unchanged later. */
+  /**
+   * True when the file changed while, or so shortly before, it was read that times can't prove it unchanged later, or when its
+   * ACLs and attributes could not be read.
+   */
   readonly unsettled?: boolean;
   /** The errno name (`EACCES`, `EIO`) when content, or a directory's names, could not be read. */
   readonly unreadable?: string;

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { AgentError } from '../errors.ts';
 import type { RestoreTarget, TargetFolder, TargetTree } from '../ports/restore-target.ts';
@@ -6,23 +6,37 @@ import { hasCode, openFolder, openFolderBeneath, openNameService } from '@bakker
 import type { FolderHandle } from '@bakker/linux';
 import { FileWriter } from './restore/file-writer.ts';
 import { OpenFolder, type Shared } from './restore/open-folder.ts';
+import { itemOf } from './restore/target-item.ts';
 import { WrittenFilesystems } from './restore/written-filesystems.ts';
 
-/** This machine's file system and its users and groups. */
-export function openRestoreTarget(): RestoreTarget {
+/**
+ * This machine's file system and its users and groups.
+ *
+ * @param runsFolder - of the account on this machine that is restored from: nothing of it is removed
+ */
+export function openRestoreTarget(runsFolder?: string): RestoreTarget {
   const names = openNameService();
+  const runs = runsFolder === undefined ? undefined : identityOf(runsFolder);
   return {
-    open: openTree,
+    open: (path, { create }) => openTree(path, { create, runs }),
     userId: (name) => names.userId(name),
     groupId: (name) => names.groupId(name),
   };
 }
 
-function openTree(path: string, { create }: { readonly create: boolean }): TargetTree | undefined {
+function identityOf(folder: string): Shared['runs'] {
+  const stats = statSync(folder, { bigint: true, throwIfNoEntry: false });
+  return stats && itemOf(stats);
+}
+
+function openTree(
+  path: string,
+  { create, runs }: { readonly create: boolean; readonly runs: Shared['runs'] },
+): TargetTree | undefined {
   const absolute = resolve(path);
   try {
     if (create) makeFolders(absolute);
-    return new LocalTree(absolute, openFolder(Buffer.from(absolute)));
+    return new LocalTree(absolute, openFolder(Buffer.from(absolute)), runs);
   } catch (error) {
     if (!create && hasCode(error, 'ENOENT')) return undefined;
     throw new AgentError('RESTORE_FAILED', `can't restore into ${absolute}: ${reasonOf(error)}`, {
@@ -49,15 +63,17 @@ class LocalTree implements TargetTree {
   readonly path: string;
   readonly root: TargetFolder;
   readonly #handle: FolderHandle;
-  readonly #shared: Shared = {
-    umask: process.umask(),
-    filesystems: new WrittenFilesystems(),
-    writer: new FileWriter(),
-  };
+  readonly #shared: Shared;
 
-  constructor(path: string, handle: FolderHandle) {
+  constructor(path: string, handle: FolderHandle, runs: Shared['runs']) {
     this.path = path;
     this.#handle = handle;
+    this.#shared = {
+      umask: process.umask(),
+      filesystems: new WrittenFilesystems(),
+      writer: new FileWriter(),
+      runs,
+    };
     this.root = new OpenFolder(handle, { isNew: false, inheritsAcl: false, shared: this.#shared });
   }
 

@@ -1,14 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Entry } from '@bakker/impl-format';
-import type { SourceTree } from '../ports/source-tree.ts';
+import type { SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import { openFolder, openFolderBeneath, openNameService } from '@bakker/linux';
 import { expandSources } from './source/expand-sources.ts';
 import { ContentPool } from './source/content-pool.ts';
-import type { FilesystemTable } from './source/filesystem-table.ts';
 import { openFile, readWhole, type ReadPorts } from './source/source-file.ts';
 import { LIVE_VIEW, type SourceView } from './source/source-view.ts';
 import { ThreadReader } from './source/small-file-reader.ts';
-import { surveySources } from './source/survey.ts';
+import { confirmSources, surveySources, type Surveyed } from './source/survey.ts';
 import { TreeWalk } from './source/tree-walk.ts';
 import { stages } from '../timings/stages.ts';
 
@@ -23,18 +22,16 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
   const root = openFolder(view.root);
   const names = openNameService();
   const pool = new ContentPool();
-  let filesystems: FilesystemTable | undefined;
-  const ports = (): ReadPorts => ({ root, filesystems, names, pool });
+  let surveyed: Surveyed | undefined;
+  const ports = (): ReadPorts => ({ root, filesystems: surveyed?.filesystems, names, pool });
   return {
     expand: (settings, excludes) => expandSources(settings, excludes, view),
     survey: async (plan) => {
-      filesystems = surveySources(plan.sources, view);
-      return { filesystems: filesystems.filesystems };
+      surveyed = surveySources(plan.sources, view);
+      return { filesystems: surveyed.filesystems.filesystems };
     },
     scan: async function* (plan, survey, { signal, earlier }) {
-      if (filesystems === undefined || filesystems.filesystems !== survey.filesystems) {
-        throw new Error('the scan needs the survey that was made last');
-      }
+      const { filesystems } = mustBeLast(surveyed, survey);
       using walk = new TreeWalk(plan, { filesystems, names, earlier, view });
       for (let isMore = true; isMore;) {
         signal.throwIfAborted();
@@ -45,6 +42,9 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
         if (batch.length > 0 || earlier !== undefined) yield batch;
         await turn();
       }
+    },
+    confirm: (survey) => {
+      confirmSources(mustBeLast(surveyed, survey), view);
     },
     readWhole: (entry) => stages.doing('read', () => readWhole(entry, ports())),
     openReader: () => new ThreadReader({ root, pool, readAnew: (entry) => readWhole(entry, ports()) }),
@@ -61,4 +61,9 @@ export function openSourceTree(view: SourceView = LIVE_VIEW): SourceTree & { clo
       root[Symbol.dispose]();
     },
   };
+}
+
+function mustBeLast(surveyed: Surveyed | undefined, { filesystems }: SourceSurvey): Surveyed {
+  if (surveyed?.filesystems.filesystems === filesystems) return surveyed;
+  throw new Error('this is not the survey that was made last');
 }

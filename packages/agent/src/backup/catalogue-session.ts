@@ -3,6 +3,7 @@ import type { RunName } from '@bakker/impl-format';
 import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
 import type { Parent } from './choose-parent.ts';
 import { storedPath } from './stored-place.ts';
+import { lastingInode } from './lasting-inode.ts';
 
 /**
  * Opens the catalogue and makes it true for this account: rows that point at what is no longer there go, and if the
@@ -37,16 +38,17 @@ export async function openCatalogue(options: {
 
 async function addAll(catalogue: Catalogue, parent: Parent): Promise<void> {
   await using reader = await readManifest(parent.manifest(), { source: `${parent.run}.impl` });
-  const mountPoints = reader.header.filesystems.map(({ mountPoint }) => mountPoint);
+  const { filesystems } = reader.header;
   for await (const batch of reader.batches()) {
     for (const entry of batch) {
       const path = storedPath(entry);
-      const filesystem = mountPoints[entry.filesystem];
+      const filesystem = filesystems[entry.filesystem];
       if (entry.type !== 'file' || entry.sizeBytes === 0 || !entry.sha256 || !path || !filesystem) continue;
       if (catalogue.byContent(entry.sizeBytes, entry.sha256)) continue;
-      const inode = entry.unsettled ? 0n : entry.inode;
       const { sizeBytes, sealedBytes, mtimeNs, ctimeNs, sha256 } = entry;
-      const key = { filesystem, inode, sizeBytes, mtimeNs, ctimeNs, bornNs: undefined };
+      const inode = lastingInode(entry, filesystem);
+      const { mountPoint } = filesystem;
+      const key = { filesystem: mountPoint, inode, sizeBytes, mtimeNs, ctimeNs, bornNs: undefined };
       catalogue.add({ ...key, folder: parent.run, path, sha256, sealedBytes });
     }
   }

@@ -1,6 +1,7 @@
-import type { Entry } from '@bakker/impl-format';
+import type { Entry, SourceFilesystem } from '@bakker/impl-format';
 import type { Catalogue, KnownContent } from '../ports/state-folder.ts';
 import type { StoredPlace } from '../ports/storage-account.ts';
+import { lastingInode, NO_INODE } from './lasting-inode.ts';
 import type { Arrived, HashedEntry } from './transfer.ts';
 
 /** Hard-link groups and full inodes that are remembered at once; what is forgotten is found again by its content. */
@@ -21,21 +22,22 @@ export interface Located {
  */
 export class KnownContents {
   readonly #catalogue: Catalogue;
-  readonly #mountPoints: readonly Buffer[];
+  readonly #filesystems: readonly SourceFilesystem[];
   readonly #inFlight = new Map<string, Promise<Located>>();
   readonly #largeInFlight = new Map<number, Promise<unknown>>();
   readonly #groups = new Map<string, Promise<Located>>();
   readonly #copies = new Map<string, Promise<Located>>();
 
-  /** @param mountPoints - identities of the file systems, by the entries' `filesystem` */
-  constructor(catalogue: Catalogue, mountPoints: readonly Buffer[]) {
+  /** @param filesystems - by the entries' `filesystem`; their mount points are their identities */
+  constructor(catalogue: Catalogue, filesystems: readonly SourceFilesystem[]) {
     this.#catalogue = catalogue;
-    this.#mountPoints = mountPoints;
+    this.#filesystems = filesystems;
   }
 
   /** The same file under another name: it was moved. */
   byInode(entry: Entry): Located | undefined {
-    const known = this.#catalogue.byInode(this.#keyOf(entry));
+    const key = this.#keyOf(entry);
+    const known = key.inode === NO_INODE ? undefined : this.#catalogue.byInode(key);
     return known && located(known, entry.sizeBytes);
   }
 
@@ -80,9 +82,8 @@ export class KnownContents {
 
   add({ entry, place }: Arrived): void {
     const key = this.#keyOf(entry);
-    // an unsettled file could change with its times unchanged: it must never be found by its inode
     const { sha256, sealedBytes } = entry;
-    this.#catalogue.add({ ...key, inode: entry.unsettled ? 0n : key.inode, sha256, sealedBytes, ...place });
+    this.#catalogue.add({ ...key, sha256, sealedBytes, ...place });
   }
 
   forget({ sizeBytes, sha256 }: Located): void {
@@ -109,10 +110,11 @@ export class KnownContents {
   }
 
   #keyOf(entry: Entry) {
-    const filesystem = this.#mountPoints[entry.filesystem];
+    const filesystem = this.#filesystems[entry.filesystem];
     if (!filesystem) throw new Error(`entry of unknown file system ${entry.filesystem}`);
-    const { inode, sizeBytes, mtimeNs, ctimeNs, bornNs } = entry;
-    return { filesystem, inode, sizeBytes, mtimeNs, ctimeNs, bornNs };
+    const { sizeBytes, mtimeNs, ctimeNs, bornNs } = entry;
+    const inode = lastingInode(entry, filesystem);
+    return { filesystem: filesystem.mountPoint, inode, sizeBytes, mtimeNs, ctimeNs, bornNs };
   }
 }
 

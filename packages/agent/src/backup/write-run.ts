@@ -122,7 +122,6 @@ export async function writeRun(
         });
   const tally = new Tally();
   const counts = new SourceCounts(plan.sources.map(({ path }) => path));
-  const mountPoints = survey.filesystems.map(({ mountPoint }) => mountPoint);
   const earlier =
     options.ahead?.earlier ?? (before && new ParentEntries(before.cursor(), before.header.startedAtMs));
   await using reader = source.openReader();
@@ -136,7 +135,7 @@ export async function writeRun(
     isSettled: (ctimeNs) => earlier?.isSettled(ctimeNs) === true,
     source,
     parent: linked?.run,
-    knownContents: async () => new KnownContents(await catalogue.open(), mountPoints),
+    knownContents: async () => new KnownContents(await catalogue.open(), survey.filesystems),
     large: blocks ?? undefined,
     checksum: options.checksum,
     ...{ tally, progress },
@@ -175,6 +174,7 @@ export async function writeRun(
 
   await verify(parent);
   await options.frozen?.check();
+  source.confirm(survey);
 
   const finishedAtMs = clock.nowMs();
   const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.storedBytes });

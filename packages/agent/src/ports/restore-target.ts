@@ -60,6 +60,8 @@ export interface TargetFolder extends Disposable {
   readonly isNew: boolean;
   /** As of the opening. */
   readonly item: TargetItem;
+  /** The runs lie in it that are restored from: nothing of it is removed. */
+  readonly holdsRuns: boolean;
   inspect(name: Buffer): TargetItem | undefined;
   /** All names but `.` and `..`, without what an interrupted restore left. */
   names(): Buffer[];
@@ -121,7 +123,7 @@ export interface TargetFolder extends Disposable {
   count(name: Buffer): number;
   /**
    * Removes a name; a folder with everything below it, unless `onlyEmpty`. Throws `EXDEV` before it enters another file
-   * system, `ENOTEMPTY`. Returns how many names are gone.
+   * system, `EBUSY` before the folder that holds the runs, `ENOTEMPTY`. Returns how many names are gone.
    */
   remove(name: Buffer, options?: { readonly onlyEmpty?: boolean }): number;
 }

@@ -140,6 +140,13 @@ export interface SourceTree {
   readWhole(entry: Entry): WholeFile;
   /** For many small files: as `readWhole` for each, on another thread. */
   openReader(): SmallFileReader;
+  /**
+   * Looks again, when all was read, whether the sources are there and on the file systems that the survey saw: what was not
+   * read yet when one went away would count as deleted.
+   *
+   * @throws AgentError SOURCE_SUSPICIOUS
+   */
+  confirm(survey: SourceSurvey): void;
   /** Whether there is a folder at this path (relative to `/`) now. */
   hasFolder(path: Buffer): boolean;
   /** @throws the errno error */

@@ -115,6 +115,7 @@ function tree(): SourceTree {
     scan: absent,
     readWhole: absent,
     openReader: absent,
+    confirm: absent,
     hasFolder: absent,
     openFile: absent,
   };

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readFileSync,
   readdirSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -176,4 +177,32 @@ t.test('names that only share an inode number are not linked to each other', asy
   const shared = withEntries(account, (entry) => (entry.type === 'file' ? { ...entry, inode: 77n } : entry));
   await world.restore({}, shared);
   t.same(await compareTrees(world.source, world.restored), []);
+});
+
+t.test('--delete leaves the runs alone that are restored from', async (t) => {
+  class Inside extends World {
+    override readonly storage = `${this.source}/account`;
+  }
+  await using world = new Inside();
+  mkdirSync(`${world.source}/account`, { recursive: true });
+  writeFileSync(`${world.source}/file`, 'recorded');
+  await world.backUp();
+  const runs = readdirSync(world.storage);
+  writeFileSync(`${world.source}/new`, 'of today');
+  const { report } = await world.restore({ to: '/', deletes: true });
+  t.equal(existsSync(`${world.source}/new`), false);
+  t.same(readdirSync(world.storage), runs);
+  t.same(report.warnings(), []);
+
+  // and where the folder has another name than it had
+  renameSync(world.storage, `${world.source}/renamed`);
+  class Renamed extends World {
+    override readonly folder = world.folder;
+    override readonly source = world.source;
+    override readonly storage = `${world.source}/renamed`;
+  }
+  const renamed = new Renamed();
+  const second = await renamed.restore({ to: '/', deletes: true });
+  t.same(readdirSync(renamed.storage), runs);
+  t.match(second.report.warnings().join('\n'), /renamed.*holds the runs/);
 });

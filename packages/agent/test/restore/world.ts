@@ -13,6 +13,8 @@ import { chooseRun } from '../../src/browse/choose-run.ts';
 import { NO_LIMITS } from '../../src/limits/limits.ts';
 import { NOBODY_TOLD } from '../../src/config/notify-settings.ts';
 import type { Config } from '../../src/config/config.ts';
+import type { BackupReport } from '../../src/backup/report.ts';
+import type { SourceTree } from '../../src/ports/source-tree.ts';
 import type { Progress } from '../../src/ports/progress.ts';
 import type { StorageAccount } from '../../src/ports/storage-account.ts';
 import { parsePathPattern } from '../../src/restore/path-pattern.ts';
@@ -38,7 +40,7 @@ export class World implements AsyncDisposable {
   readonly source = join(this.folder, 'source');
   readonly storage = join(this.folder, 'storage');
   readonly back = join(this.folder, 'back');
-  #nowMs = Date.UTC(2024, 3, 18, 12);
+  nowMs = Date.UTC(2024, 3, 18, 12);
   #signal = new AbortController().signal;
 
   /** Where `source` comes to below `back`. */
@@ -47,7 +49,16 @@ export class World implements AsyncDisposable {
   }
 
   /** A run of the source, a day after the one before. */
-  async backUp(sources: readonly string[] = [this.source]): Promise<RunName> {
+  async backUp(sources: readonly string[] = [this.source], source?: SourceTree): Promise<RunName> {
+    const { run } = await this.report(sources, source);
+    return run;
+  }
+
+  /** The same, with what the backup says of it. */
+  async report(
+    sources: readonly string[] = [this.source],
+    source: SourceTree = openSourceTree(),
+  ): Promise<BackupReport & { readonly run: RunName }> {
     const report = await runBackup(
       {
         config: this.config(sources),
@@ -62,17 +73,17 @@ export class World implements AsyncDisposable {
       },
       {
         openAccount: () => this.account(true),
-        source: openSourceTree(),
+        source,
         state: await openStateFolder(join(this.folder, 'state')),
-        clock: { nowMs: () => this.#nowMs },
+        clock: { nowMs: () => this.nowMs },
         progress: SILENT,
         signal: this.#signal,
       },
     );
-    this.#nowMs += 86_400_000;
+    this.nowMs += 86_400_000;
     const run = parseRunName(report.run ?? '');
     if (run === undefined) throw new Error(`no run was made: ${JSON.stringify(report)}`);
-    return run;
+    return { ...report, run };
   }
 
   account(createFolder = false): Promise<StorageAccount> {
@@ -97,7 +108,7 @@ export class World implements AsyncDisposable {
       },
       {
         account: account ?? opened,
-        target: openRestoreTarget(),
+        target: openRestoreTarget(this.storage),
         progress: SILENT,
         signal: this.#signal,
       },

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import t from 'tap';
+import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import { scan, source, temporaryFolder } from './tree.ts';
 
 /** A file system of its own at a path, taken down again. */
@@ -86,4 +87,71 @@ t.test('subvolumes of btrfs are file systems of their own, and their inodes neve
   const inode = (path: string) => all.entry(`${root}/${path}`).inode;
   t.equal(inode('one/file'), inode('one/link'));
   t.not(inode('one/file'), inode('two/file'));
+});
+
+t.test(
+  'an overlay of two file systems is one source: files of either layer are in it, and never mix',
+  async (t) => {
+    using folder = temporaryFolder('overlay');
+    const root = folder.path;
+    const image = `${root}/image`;
+    fs.writeFileSync(image, '');
+    fs.truncateSync(image, 32 * 1024 * 1024);
+    execFileSync('mkfs.ext4', ['-q', image]);
+    using _lower = mounted(`${root}/lower`, ['-o', 'loop', image]);
+    using _upper = mounted(`${root}/upper`, ['-t', 'tmpfs', 'tmpfs']);
+    for (const name of ['files', 'work']) fs.mkdirSync(`${root}/upper/${name}`);
+    fs.mkdirSync(`${root}/lower/folder`);
+    fs.writeFileSync(`${root}/lower/folder/below`, 'x');
+    const layers = `lowerdir=${root}/lower,upperdir=${root}/upper/files,workdir=${root}/upper/work,xino=off`;
+    const place = `${root}/merged`;
+    using _merged = mounted(place, ['-t', 'overlay', 'overlay', '-o', layers]);
+    fs.writeFileSync(`${place}/folder/above`, 'y');
+    fs.symlinkSync('above', `${place}/folder/link`);
+    fs.writeFileSync(`${place}/mounted-over`, '');
+    fs.writeFileSync(`${root}/lower-file`, '');
+    execFileSync('mount', ['--bind', '/etc/hostname', `${place}/mounted-over`]);
+    try {
+      t.not(fs.statSync(place).dev, fs.statSync(`${place}/folder/below`).dev, 'it is such an overlay');
+      for (const oneFilesystem of [true, false]) {
+        const scanned = await scan([source(place, { oneFilesystem })]);
+        const found = scanned.below(place);
+        for (const name of ['above', 'below', 'link']) t.ok(found.includes(`${place}/folder/${name}`), name);
+        t.equal(found.includes(`${place}/mounted-over`), !oneFilesystem, 'a file that is mounted over');
+        const [above, below] = ['above', 'below'].map((name) => scanned.entry(`${place}/folder/${name}`));
+        t.equal(scanned.mountPoints[above?.filesystem ?? -1], place);
+        t.equal(scanned.mountPoints[below?.filesystem ?? -1], place);
+        t.not(
+          below?.inode,
+          fs.statSync(`${place}/folder/below`, { bigint: true }).ino,
+          'its number is its layer\u2019s',
+        );
+      }
+    } finally {
+      execFileSync('umount', [`${place}/mounted-over`]);
+    }
+  },
+);
+
+t.test('a source that went away, or lies on another file system, is noticed when all was read', async (t) => {
+  using folder = temporaryFolder('away');
+  const plan = (path: string) => ({
+    sources: [{ path: Buffer.from(path), excludes: [], oneFilesystem: true, honourMarkers: true }],
+    onProblem: () => undefined,
+  });
+  for (const [name, goes] of [
+    ['moved', (path: string) => fs.renameSync(path, `${path}-away`)],
+    ['unmounted', (path: string) => execFileSync('umount', [path])],
+  ] as const) {
+    const path = `${folder.path}/${name}`;
+    fs.mkdirSync(path);
+    if (name === 'unmounted') execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path]);
+    fs.writeFileSync(`${path}/file`, 'x');
+    const tree = openSourceTree();
+    const survey = await tree.survey(plan(path));
+    t.doesNotThrow(() => tree.confirm(survey));
+    goes(path);
+    t.throws(() => tree.confirm(survey), { code: 'SOURCE_SUSPICIOUS' }, name);
+    tree.close();
+  }
 });

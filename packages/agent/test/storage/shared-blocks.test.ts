@@ -23,12 +23,12 @@ for (const changes of ['while it is read the first time', 'whenever it is read']
       for (const folder of [data, storage]) fs.mkdirSync(folder);
       const path = `${data}/image`;
       fs.writeFileSync(path, randomBytes(SIZE_BYTES));
-      const { tree, entry } = await scan([source(data)]);
+      const scanned = await scan([source(data)]);
+      const { tree } = scanned;
       await using account = new PlainAccount(new LocalFileStore(storage));
       await using writer = await account.begin({ nowMs: Date.UTC(2026, 0, 1) });
       await using reader = tree.openReader();
       const transfer = new Transfer({ writer, source: tree, reader, onProblem: () => undefined });
-      const scanned = entry(path);
       const parts = data.slice(1).split('/');
       for (let count = 1; count <= parts.length; count++)
         await writer.directory(Buffer.from(parts.slice(0, count).join('/')));
@@ -36,7 +36,7 @@ for (const changes of ['while it is read the first time', 'whenever it is read']
       let read = 0;
       const file = fs.openSync(path, 'r+');
       const changesAgain = (): boolean => changes === 'whenever it is read' || read < SIZE_BYTES;
-      const sent = await transfer.sendLarge(scanned, undefined, (bytes) => {
+      const sent = await transfer.sendLarge(scanned.entry(path), undefined, (bytes) => {
         // behind what was read, and before it: both must not be told otherwise than they are stored
         if (changesAgain())
           for (const at of [MIB, SIZE_BYTES - MIB]) fs.writeSync(file, randomBytes(4096), 0, 4096, at);

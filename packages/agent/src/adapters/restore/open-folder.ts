@@ -62,6 +62,8 @@ export interface Shared {
   readonly umask: number;
   readonly filesystems: WrittenFilesystems;
   readonly writer: FileWriter;
+  /** The folder of the account on this machine that is restored from. */
+  readonly runs: Pick<TargetItem, 'filesystem' | 'inode'> | undefined;
 }
 
 interface Making {
@@ -95,6 +97,11 @@ export class OpenFolder implements TargetFolder {
       handle[Symbol.dispose]();
       throw error;
     }
+  }
+
+  get holdsRuns(): boolean {
+    const { runs } = this.#shared;
+    return runs !== undefined && runs.inode === this.item.inode && runs.filesystem === this.item.filesystem;
   }
 
   inspect(name: Buffer): TargetItem | undefined {
@@ -263,7 +270,7 @@ export class OpenFolder implements TargetFolder {
   count(name: Buffer): number {
     if (this.inspect(name)?.type !== 'directory') return 1;
     using folder = this.enter(name);
-    if (folder.item.filesystem !== this.item.filesystem) return 0;
+    if (folder.item.filesystem !== this.item.filesystem || folder.holdsRuns) return 0;
     return folder.names().reduce((sum, below) => sum + folder.count(below), 1);
   }
 
@@ -278,6 +285,7 @@ export class OpenFolder implements TargetFolder {
     if (!onlyEmpty) {
       using folder = this.enter(name);
       if (folder.item.filesystem !== this.item.filesystem) throw new LibcError('rmdir', EXDEV, name);
+      if (folder.holdsRuns) throw new LibcError('rmdir', EBUSY, name);
       folder.openUp();
       for (const below of folder.#list()) removed += folder.remove(below);
     }
@@ -403,6 +411,7 @@ const READ_BYTES = 262_144;
 /** For `read`: its pieces are used up before anything else runs. */
 let scratch: Buffer | undefined;
 const EXDEV = 18;
+const EBUSY = 16;
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 

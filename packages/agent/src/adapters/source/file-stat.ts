@@ -22,6 +22,8 @@ export interface FileStat {
   readonly rdevMinor: number;
   /** Identity of the file system while it is mounted; made from major and minor by `deviceKey`. */
   readonly device: number;
+  /** Whether something is mounted just here; undefined where the kernel (before 5.8) does not tell. */
+  readonly isMountRoot: boolean | undefined;
 }
 
 /**
@@ -80,6 +82,7 @@ export function deviceKey(major: number, minor: number): number {
 const STATX_BASIC_STATS = 0x7ff;
 const STATX_BTIME = 0x800;
 const WANTED = STATX_BASIC_STATS | STATX_BTIME;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 const S_IFREG = 8;
 const MAX_INT32 = 0x7fff_ffff;
 const AT_EMPTY_PATH = 0x1000;
@@ -127,6 +130,8 @@ export function foundStat(): FileStat {
     rdevMajor: word(32),
     rdevMinor: word(33),
     device: deviceKey(word(34), word(35)),
+    isMountRoot:
+      (word(14) & STATX_ATTR_MOUNT_ROOT) === 0 ? undefined : (word(2) & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
 }
 

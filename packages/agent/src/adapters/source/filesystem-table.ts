@@ -51,6 +51,16 @@ export class FilesystemTable {
   }
 
   /**
+   * A file with another device than its folder was met, which is no mount: a layer of an overlay. Its inode numbers may be those
+   * of another layer's files, too.
+   */
+  meetLayer(device: number, around: number): void {
+    if (this.#byDevice.has(device)) return;
+    const { filesystem, isPseudo } = this.#byDevice.get(around) ?? { filesystem: 0, isPseudo: false };
+    this.#byDevice.set(device, { filesystem, isPseudo, salt: saltOf(Buffer.from(String(device))) });
+  }
+
+  /**
    * A folder with a device of its own was met that the survey did not list: mounted since, or a btrfs subvolume, which
    * is no mount. Its inode numbers repeat those of the file system around it, so they are mixed with its path: entries
    * of two subvolumes never look like links of one file.
@@ -64,9 +74,13 @@ export class FilesystemTable {
     this.#byDevice.set(device, {
       filesystem: this.#byDevice.get(around)?.filesystem ?? 0,
       isPseudo: mount !== undefined && isPseudo(mount.type),
-      salt: (BigInt(crc32(path)) << 31n) | (1n << 62n),
+      salt: saltOf(path),
     });
   }
+}
+
+function saltOf(name: Buffer): bigint {
+  return (BigInt(crc32(name)) << 31n) | (1n << 62n);
 }
 
 /** What each path is on, and what is mounted below it, in the order of mounting; of two on one point, the later. */

@@ -6,26 +6,44 @@ import { FilesystemTable } from './filesystem-table.ts';
 import type { SourceView } from './source-view.ts';
 import { suspicious } from './suspicious.ts';
 
+/** The file systems of a scan, and where each source was when it began. */
+export interface Surveyed {
+  readonly filesystems: FilesystemTable;
+  readonly sources: readonly { readonly path: Buffer; readonly device: number }[];
+}
+
 /**
  * Looks at every source before a scan.
  *
  * @throws AgentError SOURCE_SUSPICIOUS if one is missing, is no folder, file or symlink, lies behind a symlink, or shows
  * nothing but the kernel's own state
  */
-export function surveySources(sources: readonly SourceRules[], view: SourceView): FilesystemTable {
+export function surveySources(sources: readonly SourceRules[], view: SourceView): Surveyed {
   for (const { path } of sources) checkSource(path, view);
   const table = new FilesystemTable(
     sources.map(({ path }) => path),
     view,
   );
-  for (const { path } of sources) {
-    if (table.isPseudo(look(path, view).device)) {
+  const found = sources.map(({ path }) => ({ path, device: look(path, view).device }));
+  for (const { path, device } of found) {
+    if (table.isPseudo(device)) {
       throw suspicious(path, 'shows the state of the kernel, which is no data', {
         hint: 'take it off the sources',
       });
     }
   }
-  return table;
+  return { filesystems: table, sources: found };
+}
+
+/** @throws AgentError SOURCE_SUSPICIOUS if a source is gone since, or another file system is in its place */
+export function confirmSources({ sources }: Surveyed, view: SourceView): void {
+  for (const { path, device } of sources) {
+    checkSource(path, view);
+    if (look(path, view).device === device) continue;
+    throw suspicious(path, 'is not on the file system any more that it was on when the run began', {
+      hint: 'see that it is mounted, then run the backup again',
+    });
+  }
 }
 
 const SLASH = 0x2f;

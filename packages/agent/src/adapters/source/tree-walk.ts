@@ -195,6 +195,8 @@ export class TreeWalk implements Disposable {
       source !== undefined &&
       source.rules.oneFilesystem &&
       stat.device !== frame.device &&
+      // an overlay whose layers are several file systems shows their devices for everything but folders
+      stat.isMountRoot !== false &&
       source === frame.source
     ) {
       this.#skipped(path, 'other-filesystem', 'a file of another file system is mounted here');
@@ -204,6 +206,7 @@ export class TreeWalk implements Disposable {
       this.#problem(path, 'missing', { code: 'EFBIG', message: 'is larger than a backup can say' });
       return undefined;
     }
+    if (stat.device !== frame.device) this.#filesystems.meetLayer(stat.device, frame.device);
     const attributes = this.#attributes(found);
     const target = stat.type === 'symlink' ? readlinkSync(folder.at(bytes(name)), 'buffer') : undefined;
     const extents =
@@ -278,7 +281,12 @@ export class TreeWalk implements Disposable {
     return true;
   }
 
-  #attributes({ folder, name, path, stat }: Pick<Found, 'folder' | 'name' | 'path' | 'stat'>): Attributes {
+  #attributes({
+    folder,
+    name,
+    path,
+    stat,
+  }: Pick<Found, 'folder' | 'name' | 'path' | 'stat'>): Attributes & Pick<Details, 'unsettled'> {
     if (this.#withoutXattrs.has(stat.device)) return {};
     const known = this.#unchanged(path, stat);
     if (known !== undefined) return known;
@@ -305,7 +313,8 @@ export class TreeWalk implements Disposable {
       if (code === undefined || code === 'ENOENT') throw error;
       const message = 'is kept without its ACLs and extended attributes, which could not be read';
       this.#problem(path, 'incomplete', { code, message });
-      return {};
+      // so that the next run reads them again, and says so again
+      return { unsettled: true };
     }
   }
 
@@ -314,7 +323,8 @@ export class TreeWalk implements Disposable {
     const before = this.#earlier?.at(path);
     if (before?.ctimeNs !== stat.ctimeNs || before.mtimeNs !== stat.mtimeNs || before.type !== stat.type)
       return undefined;
-    if (before.unreadable !== undefined || this.#earlier?.isSettled(stat.ctimeNs) !== true) return undefined;
+    if (before.unreadable !== undefined || before.unsettled === true) return undefined;
+    if (this.#earlier?.isSettled(stat.ctimeNs) !== true) return undefined;
     if (before.inode !== this.#filesystems.identity(stat.device, stat.inode).inode) return undefined;
     return before;
   }

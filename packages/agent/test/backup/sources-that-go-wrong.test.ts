@@ -1,0 +1,97 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import t from 'tap';
+import type { Entry } from '@bakker/impl-format';
+import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
+import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
+import type { Catalogue } from '../../src/ports/state-folder.ts';
+import { KnownContents } from '../../src/backup/known-content.ts';
+import { World } from '../restore/world.ts';
+
+t.test(
+  'a source that goes away while files are read is not published as if they had been deleted',
+  async (t) => {
+    await using world = new World();
+    mkdirSync(world.source);
+    for (let index = 0; index < 500; index++) writeFileSync(`${world.source}/${index}`, `${index}`);
+    const tree = openSourceTree();
+    let reads = 0;
+    const source = {
+      ...tree,
+      openReader() {
+        const reader = tree.openReader();
+        return {
+          read: (entry: Entry) => {
+            if (++reads === 100) renameSync(world.source, `${world.source}-away`);
+            return reader.read(entry);
+          },
+          recycle: (content: Buffer) => reader.recycle(content),
+          [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
+        };
+      },
+    };
+    await t.rejects(world.backUp([world.source], source), { code: 'SOURCE_SUSPICIOUS', message: /source/ });
+    t.notOk(
+      readdirSync(world.storage).some((name) => /^\d{4}(_\d\d){3}$/.test(name)),
+      'nothing has a name',
+    );
+    renameSync(`${world.source}-away`, world.source);
+    t.match(await world.report(), { status: 'complete', files: { total: 500 } });
+  },
+);
+
+t.test('attributes that can not be read are tried in each run, and said each time', async (t) => {
+  await using world = new World();
+  world.nowMs = Date.now() + 86_400_000; // what changed long before a run is trusted
+  await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 << 20 });
+  const path = `${disk.folder}/file`;
+  writeFileSync(path, 'x');
+  mkdirSync(`${disk.folder}/folder`);
+  // more names than the kernel lists: XFS keeps them, and listxattr(2) gives E2BIG
+  const name = (index: number) => `user.${index}${'n'.repeat(240)}`;
+  for (const one of [path, `${disk.folder}/folder`])
+    execFileSync('setfattr', ['--restore=-'], {
+      input: [`# file: ${one}`, ...Array.from({ length: 300 }, (_, index) => `${name(index)}="v"`), ''].join(
+        '\n',
+      ),
+      cwd: '/',
+    });
+  await setTimeout(2100); // at rest, so that the times would prove them unchanged
+  for (const run of ['first', 'second', 'third']) {
+    const { status, warnings } = await world.report([disk.folder]);
+    t.match(
+      { status, warnings },
+      { status: 'partial', warnings: [/file is kept without/, /folder is kept without/] },
+      run,
+    );
+  }
+  for (const one of [path, `${disk.folder}/folder`])
+    for (let index = 0; index < 290; index++) execFileSync('setfattr', ['-x', name(index), one]);
+  t.same((await world.report([disk.folder])).warnings, []);
+});
+
+t.test('a file is not known by its inode where numbers do not last', (t) => {
+  const asked: bigint[] = [];
+  const added: bigint[] = [];
+  const catalogue = {
+    byInode: ({ inode }: { inode: bigint }) => void asked.push(inode),
+    add: ({ inode }: { inode: bigint }) => void added.push(inode),
+  } as unknown as Catalogue;
+  const types = ['ext4', 'vfat', 'exfat', 'fuse.sshfs', 'fuseblk', 'cifs', 'overlay', 'xfs'];
+  const known = new KnownContents(
+    catalogue,
+    types.map((type) => ({ mountPoint: Buffer.from(`/${type}`), type })),
+  );
+  for (const filesystem of types.keys()) {
+    const entry = { inode: 100n + BigInt(filesystem), filesystem, sizeBytes: 1 } as unknown as Entry;
+    known.byInode(entry);
+    known.add({
+      entry: { ...entry, sha256: Buffer.alloc(32) },
+      place: { folder: 'run', path: Buffer.from('p') },
+    });
+  }
+  t.same(asked, [100n, 107n]);
+  t.same(added, [100n, 0n, 0n, 0n, 0n, 0n, 0n, 107n]);
+  t.end();
+});
