@@ -52,7 +52,7 @@ Codes are names inside the program; they are never reused for something else.
 
 ## What goes where
 
-- Standard output has the result alone: lines for people, or with \`--json\` exactly one JSON value on one line.
+- Standard output has the result alone: lines for people, or with \`--json\` exactly one JSON value on one line ([json.md](json.md)).
 - Standard error has progress, warnings and failures. A failure is a line \`bakker: …\` (or \`bakker-storage: …\`) that names the object and the
   cause, and mostly a second, indented line with the next move. It is for people, with \`--json\` too: a script decides
   by the exit status, and when a command fails, standard output stays empty.
