@@ -204,6 +204,7 @@ t.test('a key that may not read backs up, and says plainly what it can not do', 
   ]) {
     const { stderr } = await world.expect(args, 13);
     t.match(stderr, /not read/, args.join(' '));
+    t.match(stderr, /bakker-storage provision \S+ --allow-read/, args.join(' '));
   }
   rmSync(world.bakker.stateDir, { recursive: true });
   const third = await world.backup();

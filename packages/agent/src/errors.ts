@@ -1,4 +1,5 @@
 import { CodedError } from '@bakker/command-line';
+import type { FailureExtra } from '@bakker/command-line';
 
 /**
  * Every code that `bakker` can fail with, and the exit status that it ends with. Codes are public and never reused.
@@ -39,9 +40,20 @@ export const EXIT_STATUS = {
 
 export type ErrorCode = keyof typeof EXIT_STATUS;
 
+/** What is said where a failure of this code says nothing better. */
+const USUAL_HINT: Partial<Record<ErrorCode, string>> = {
+  QUIESCE_FAILED:
+    'docs/quiesce.md says what each kind of service needs; bakker doctor --online looks at each without a backup',
+};
+
 /** An expected failure. */
 export class AgentError extends CodedError<ErrorCode> {
   override readonly name = 'AgentError';
+
+  constructor(code: ErrorCode, message: string, extra: FailureExtra = {}) {
+    const hint = extra.hint ?? USUAL_HINT[code];
+    super(code, message, { ...extra, ...(hint === undefined ? {} : { hint }) });
+  }
 
   override get exitStatus(): number {
     return EXIT_STATUS[this.code];

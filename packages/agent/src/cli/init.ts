@@ -149,6 +149,7 @@ export const init: Command<InitArgs, Initialised> = {
       {
         account: parseAccountAddress(args.account),
         configFile: context.configFile,
+        stateDir: context.stateDir,
         identityFile: args.identity === undefined ? undefined : absolute(args.identity),
         hostKey: args['host-key'] === undefined ? undefined : fingerprint(args['host-key']),
         acceptHostKey: args['accept-host-key'] ?? false,
@@ -157,6 +158,7 @@ export const init: Command<InitArgs, Initialised> = {
         provision: await provisionOf(args),
         storageConfig: args['storage-config'] ?? false,
         encryption: encryptionOf(args),
+        timer: args.timer ?? false,
       },
       {
         enrolment: await context.enrolment(),

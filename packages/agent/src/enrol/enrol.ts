@@ -12,6 +12,7 @@ import type { Progress } from '../ports/progress.ts';
 import { checkAbilities } from './check-abilities.ts';
 import { chooseSources } from './choose-sources.ts';
 import { refuseOtherSettings } from './other-settings.ts';
+import { placeFlags } from './place-flags.ts';
 import type { KeyPlan } from './prepare-recipients.ts';
 import { provisionAccount, provisionLine } from './provision-account.ts';
 import type { ProvisionRequest } from './provision-account.ts';
@@ -20,6 +21,8 @@ import { shellQuoted as quoted } from './shell-words.ts';
 export interface EnrolRequest {
   readonly account: AccountAddress;
   readonly configFile: string;
+  /** For the commands that are printed. */
+  readonly stateDir: string;
   readonly identityFile: string | undefined;
   readonly hostKey: string | undefined;
   readonly acceptHostKey: boolean;
@@ -32,6 +35,8 @@ export interface EnrolRequest {
   readonly storageConfig?: boolean;
   /** Seals what is backed up; undefined for clear runs. */
   readonly encryption?: KeyPlan | undefined;
+  /** Whether a timer is installed when this is done. */
+  readonly timer?: boolean;
 }
 
 export interface EnrolTools {
@@ -70,7 +75,7 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
     refuseOtherSettings(existing, request);
     await provisionAccount(request, { tools, identityFile: existing.ssh.identityFile });
     await tryAccount(existing, request, tools);
-    return outcome(existing, await nameRecipients(request, tools));
+    return outcome(existing, { request, created: await nameRecipients(request, tools) });
   }
   const created: string[] = [];
   const { account } = request;
@@ -100,7 +105,7 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   created.push(...(await nameRecipients(request, tools)));
   await enrolment.writeConfig(request.configFile, text);
   created.push(request.configFile);
-  return outcome(config, created);
+  return outcome(config, { request, created });
 }
 
 async function nameRecipients(request: EnrolRequest, tools: EnrolTools): Promise<readonly string[]> {
@@ -111,7 +116,10 @@ async function nameRecipients(request: EnrolRequest, tools: EnrolTools): Promise
   return prepareRecipients(request.encryption, { configFile: request.configFile, keys, progress, mayAsk });
 }
 
-function outcome(config: Config, created: readonly string[]): Enrolled {
+function outcome(
+  config: Config,
+  { request, created }: { request: EnrolRequest; created: readonly string[] },
+): Enrolled {
   const isSsh = config.account.kind === 'ssh';
   return {
     account: formatAccountAddress(config.account),
@@ -119,7 +127,7 @@ function outcome(config: Config, created: readonly string[]): Enrolled {
     identityFile: (isSsh ? config.ssh.identityFile : undefined) ?? null,
     hostKey: (isSsh ? config.ssh.hostKey : undefined) ?? null,
     created,
-    nextStep: `bakker backup${configFlag(config.file)}`,
+    nextStep: `bakker backup${placeFlags(request)}`,
   };
 }
 
@@ -241,9 +249,10 @@ function again({ config, request }: { config: Config; request: EnrolRequest }): 
     ...request.sources.map((source) => `--source ${quoted(source)}`),
     ...(request.storageConfig === true ? ['--storage-config'] : []),
     ...sealingFlags(request.encryption),
+    ...(request.timer === true ? ['--timer'] : []),
   ]
     .join(' ')
-    .concat(configFlag(config.file));
+    .concat(placeFlags(request));
 }
 
 function sealingFlags(plan: KeyPlan | undefined): string[] {
@@ -271,10 +280,6 @@ function refuseSshFlags(request: EnrolRequest): void {
   throw new AgentError('USAGE', `${flags.join(', ')}: a local folder is reached without SSH`, {
     hint: 'leave it out, or name an account as user@host:/path',
   });
-}
-
-function configFlag(file: string): string {
-  return file === '/etc/bakker/bakker.yaml' ? '' : ` --config ${quoted(file)}`;
 }
 
 function shortType(type: string): string {

@@ -1,5 +1,6 @@
 import { AgentError } from '../errors.ts';
 import type { ServiceManager, UnitFile } from '../ports/service-manager.ts';
+import { placeFlags } from './place-flags.ts';
 import { fillInUnit, MADE_BY, TIMER_UNITS, unitName } from './timer-units.ts';
 
 export interface TimerRequest {
@@ -16,12 +17,19 @@ export interface InstalledTimer {
 }
 
 /** Before anything is done. @throws AgentError USAGE */
-export async function mustHaveSystemd(manager: ServiceManager, { configFile }: TimerRequest): Promise<void> {
-  unitName('bakker.timer', configFile);
+export async function mustHaveSystemd(manager: ServiceManager, request: TimerRequest): Promise<void> {
+  unitName('bakker.timer', request.configFile);
   if (await manager.isThere()) return;
   throw new AgentError('USAGE', '--timer: systemd does not run this machine', {
-    hint: `leave it out, and let cron start bakker, in /etc/cron.d/bakker: 15 1 * * * root ${manager.launcher} backup --quiet`,
+    hint: `leave it out, and let cron start bakker, in /etc/cron.d/bakker: ${cronLine(manager.launcher, request)}`,
   });
+}
+
+/** A run that is published without some files (3) lets old runs go like a complete one. */
+function cronLine(launcher: string, request: TimerRequest): string {
+  const flags = `${placeFlags(request)} --quiet`;
+  const retention = `${launcher} retention${flags} >/dev/null`;
+  return `15 1 * * * root ${launcher} backup${flags}; case $? in 0 | 3) ${retention} ;; esac`;
 }
 
 /**

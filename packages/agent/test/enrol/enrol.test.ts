@@ -40,6 +40,7 @@ class Person {
         acceptHostKey: false,
         sources: ['/etc'],
         transport: undefined,
+        stateDir: '/var/lib/bakker',
         ...request,
       },
       {
@@ -120,6 +121,22 @@ t.test('a fresh server: key, question, line to add, and on the second call all i
     ['bakker.yaml', 'id_ed25519', 'id_ed25519.pub'],
     'nothing temporary is left',
   );
+});
+
+t.test('a second account: each command that is printed names its places, and its timer', async (t) => {
+  await using server = await startSshd();
+  const storage = await server.addAccount({ authorised: false });
+  const folder = t.testdir();
+  const places = { configFile: join(folder, 'second.yaml'), stateDir: join(folder, 'second state') };
+  const flags = `--config ${places.configFile} --state '${places.stateDir}'`;
+  const request = { ...target(server, storage, folder), ...places, timer: true };
+  const person = new Person('yes');
+  const refused = await failureOf(person.enrol(request));
+  t.ok(refused.hint?.endsWith(` --timer ${flags}`), String(refused.hint));
+
+  await storage.authorise([person.told.find((text) => text.startsWith('restrict,')) ?? '']);
+  t.equal((await person.enrol(request)).nextStep, `bakker backup ${flags}`);
+  t.equal((await person.enrol(request)).nextStep, `bakker backup ${flags}`, 'also when nothing is to change');
 });
 
 t.test('run again it changes nothing, not a byte, and keeps what was edited by hand', async (t) => {

@@ -54,7 +54,7 @@ t.test('from nothing to a working account, by the words that the program prints'
     identityFile: join(folder, 'etc', 'id_ed25519'),
     hostKey: server.hostKeyFingerprint,
     created: [configFile],
-    nextStep: `bakker backup --config ${configFile}`,
+    nextStep: `bakker backup ${common.join(' ')}`,
   });
 
   const before = await readFile(configFile);

@@ -95,6 +95,7 @@ t.test('a failing command is told with its status and its last words, however ma
     code: 'QUIESCE_FAILED',
     exitStatus: 14,
     message: /^\/bin\/sh ended with status 7: .*it is stuck$/s,
+    hint: /docs\/quiesce\.md/,
   });
   t.ok(String(error).length < 2_000);
   t.ok(fs.existsSync(path.join(folder, 'left')), 'what failed to enter is left too');

@@ -13,6 +13,7 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { systemd } from '../../src/adapters/timer/systemd.ts';
 import { installTimer, mustHaveSystemd } from '../../src/enrol/install-timer.ts';
+import { AgentError } from '../../src/errors.ts';
 import type { InstalledTimer, TimerRequest } from '../../src/enrol/install-timer.ts';
 import { fillInUnit, unitName } from '../../src/enrol/timer-units.ts';
 import { BAKKER, runBakker } from '../cli/run-bakker.ts';
@@ -134,12 +135,37 @@ t.test('paths that would need quoting, and names that are taken, are refused', a
 t.test('a machine without systemd is told so before anything is done', async (t) => {
   const manager = { ...(await systemd()), isThere: async () => false };
   await t.rejects(mustHaveSystemd(manager, USUAL), { code: 'USAGE', hint: /cron/ });
+  const second = { configFile: '/etc/bakker/second.yaml', stateDir: '/var/lib/second' };
+  await t.rejects(mustHaveSystemd(manager, second), {
+    code: 'USAGE',
+    hint: /backup --config \/etc\/bakker\/second.yaml --state \/var\/lib\/second --quiet; .* retention --config .* --state /,
+  });
   if (existsSync('/run/systemd/system')) return;
   const folder = t.testdir({ source: { file: 'x' } });
   const config = join(folder, 'bakker.yaml');
   const ended = runBakker(['init', join(folder, 'account'), '--timer', '--yes', '--config', config]);
   t.match(ended, { status: 2, stderr: /systemd does not run this machine/ });
   t.notOk(existsSync(config));
+});
+
+t.test('by the line for cron, retention follows a complete and a partial run, and no other', async (t) => {
+  const launcher = join(t.testdir(), 'bakker');
+  const manager = { ...(await systemd()), isThere: async () => false, launcher };
+  const failure: unknown = await mustHaveSystemd(manager, USUAL).catch((error: unknown) => error);
+  const hint = failure instanceof AgentError ? (failure.hint ?? '') : '';
+  const command = hint.slice(hint.indexOf(' root ') + ' root '.length);
+  for (const [status, follows] of [
+    [0, true],
+    [3, true],
+    [1, false],
+    [13, false],
+  ] as const) {
+    writeFileSync(launcher, `#!/bin/sh\necho $1 >&2\n[ $1 = retention ] || exit ${status}\n`, {
+      mode: 0o755,
+    });
+    const { stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8' });
+    t.equal(stderr, follows ? 'backup\nretention\n' : 'backup\n', `after ${status}`);
+  }
 });
 
 t.test('every unit that comes with bakker is one that systemd takes', async (t) => {

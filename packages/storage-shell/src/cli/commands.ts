@@ -1,5 +1,6 @@
 import { listCommand } from '@bakker/command-line';
 import { freeze } from './freeze.ts';
+import { remove } from './remove.ts';
 import { retention } from './retention.ts';
 import { scrub } from './scrub.ts';
 import { thaw } from './thaw.ts';
@@ -30,6 +31,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(quota),
   listCommand(config),
   listCommand(retention),
+  listCommand(remove),
   listCommand(undelete),
   listCommand(freeze),
   listCommand(thaw),

@@ -8,6 +8,7 @@ import type { Outcomes, Which } from './each-account.ts';
 interface Args extends Which {
   readonly dryRun: boolean;
   readonly explain: boolean;
+  readonly emptyTrash: boolean;
 }
 
 /** What JSON shows of one account. */
@@ -31,26 +32,35 @@ export const retention: Command<Args, Result> = {
   examples: [
     ['bakker-storage retention --all --dry-run --explain', 'say of every run whether it stays, and why'],
     ['bakker-storage retention --all', 'what the timer does once a day'],
+    ['bakker-storage retention --account server1 --empty-trash', 'free the space of removed runs now'],
   ],
   positionals: {},
   flags: {
     ...WHICH_FLAGS,
     'dry-run': { type: 'boolean', describe: 'remove nothing' },
     explain: { type: 'boolean', describe: 'say of every run why it stays' },
+    'empty-trash': {
+      type: 'boolean',
+      describe: 'delete what is in the trash now; undelete finds nothing then',
+    },
   },
-  async run(context, { account, all, dryRun, explain }) {
+  async run(context, { account, all, dryRun, explain, emptyTrash }) {
     const outcomes = await eachAccount<Retired>(
       context,
       { all, ...(account === undefined ? {} : { account }) },
       {
-        words: (name) => ['retention', '--account', name, ...(dryRun ? ['--dry-run'] : [])],
+        words: (name) => [
+          ...['retention', '--account', name],
+          ...(dryRun ? ['--dry-run'] : []),
+          ...(emptyTrash ? ['--empty-trash'] : []),
+        ],
         async perform(name) {
           const { retireRuns } = await loadWork();
           const { openKeeper, stepBack } = await context.ports.keeping();
           stepBack();
           using keeper = openKeeper(context.rootDir, name);
-          const { signal } = context;
-          const { frozen, ...done } = await retireRuns(keeper, { nowMs: context.nowMs(), dryRun, signal });
+          const options = { nowMs: context.nowMs(), dryRun, emptyTrash, signal: context.signal };
+          const { frozen, ...done } = await retireRuns(keeper, options);
           return { account: name, ...done, frozen: frozen ?? null };
         },
       },
@@ -101,7 +111,9 @@ function summarise(
       ? 'nothing to remove'
       : `${isDryRun ? 'would remove' : 'removed'} ${removed.join(', ')}`,
     ...(inUse.length === 0 ? [] : [`in use by a session: ${inUse.join(', ')}`]),
-    ...(deleted.length === 0 ? [] : [`deleted for good: ${deleted.join(', ')}`]),
+    ...(deleted.length === 0
+      ? []
+      : [`${isDryRun ? 'would delete' : 'deleted'} for good: ${deleted.join(', ')}`]),
     `${stay} ${stay === 1 ? 'run stays' : 'runs stay'}`,
   ];
   screen.line(`${account}: ${parts.join('; ')}.`);

@@ -64,7 +64,9 @@ export interface System {
   /** The same for programs whose status is an answer. @throws StorageError UNSUPPORTED */
   try(argv: readonly string[]): Promise<ProgramEnd>;
 
+  /** By name, or by number in digits. */
   user(name: string): Promise<UnixUser | undefined>;
+  /** By name, or by number in digits. */
   group(name: string): Promise<UnixGroup | undefined>;
   /** Kills what runs as the user, and waits until it is gone. */
   endProcessesOf(uid: number): Promise<void>;

@@ -3,7 +3,7 @@ import { checkAgentYaml } from './agent-yaml.ts';
 import { fileStep } from './file-steps.ts';
 import { mustBeRoot } from './installation.ts';
 import { lockFile } from './places.ts';
-import { privateFileOptions, privateFolder } from './policy-file.ts';
+import { agentConfigFile, privateFileOptions } from './policy-file.ts';
 import type { ProvisionTools } from './provision.ts';
 import { mustReadRecord } from './registry.ts';
 import type { Registry } from './registry.ts';
@@ -13,7 +13,7 @@ import type { StepOutcome } from './steps.ts';
 /** What the account's server is told; undefined if nothing is. @throws StorageError NOT_FOUND */
 export async function readAgentConfig(name: AccountName, registry: Registry): Promise<string | undefined> {
   const record = await mustReadRecord(registry, name);
-  return registry.system.readText(`${privateFolder(record)}/agent.yaml`);
+  return registry.system.readText(agentConfigFile(record));
 }
 
 /**
@@ -28,7 +28,7 @@ export async function changeAgentConfig(
   const { system, places } = registry;
   mustBeRoot(system);
   const record = await mustReadRecord(registry, name);
-  const path = `${privateFolder(record)}/agent.yaml`;
+  const path = agentConfigFile(record);
   if (text !== undefined) checkAgentYaml(text, 'the configuration');
   const step =
     text === undefined

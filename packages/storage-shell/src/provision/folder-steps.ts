@@ -2,6 +2,7 @@ import { StorageError } from '../errors.ts';
 import type { System } from '../ports/system.ts';
 import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
+import { isUnused } from './kept-folder.ts';
 import type { Step } from './steps.ts';
 import { mustFindUser } from './user-steps.ts';
 
@@ -29,7 +30,7 @@ export function ownFolderStep(system: System, record: AccountRecord, { makes }: 
       const user = await mustFindUser(system, name);
       const facts = await system.inspect(folder);
       // One of somebody else's is never handed over with what is in it.
-      if (facts !== undefined && facts.uid !== user.uid && !(await isUnused(system, folder))) {
+      if (facts !== undefined && facts.uid !== user.uid && !isUnused(await system.list(folder))) {
         throw new StorageError('NAME_TAKEN', `${folder} is there, with files of user ${facts.uid}`, {
           hint: `if they are this account's, chown -R ${name}:${name} ${folder}; else move them away`,
         });
@@ -42,12 +43,6 @@ export function ownFolderStep(system: System, record: AccountRecord, { makes }: 
       if (isNew) await system.removeEmptyFolder(folder);
     },
   };
-}
-
-/** Whether nothing is in it but what a new file system or an unfinished provisioning has. */
-async function isUnused(system: System, folder: string): Promise<boolean> {
-  const names = await system.list(folder);
-  return names.every((name) => name === 'lost+found' || name === '.bakker');
 }
 
 /** Removes a folder with all that is in it, and nothing that is mounted below. */

@@ -7,6 +7,7 @@ import { fileStep, folderStep } from './file-steps.ts';
 import { ownFolderStep } from './folder-steps.ts';
 import { withFstabEntry, withoutFstabEntry } from './fstab.ts';
 import { sizeText } from './sizes.ts';
+import { isUnused } from './kept-folder.ts';
 import type { Step } from './steps.ts';
 import { hasSystemd } from './units.ts';
 
@@ -178,6 +179,7 @@ export function lvmSpace(parts: BackendParts, { vg, fs }: Extract<Backend, { kin
         await daemonReload();
         isOurs = true;
         await system.run(['mount', folder]);
+        await refuseOthersFiles();
         // It would be a foreign name among the runs; e2fsck makes it when it is needed.
         await system.removeEmptyFolder(`${folder}/lost+found`);
       },
@@ -185,6 +187,16 @@ export function lvmSpace(parts: BackendParts, { vg, fs }: Extract<Backend, { kin
         if (isOurs && (await mountedFrom()) !== undefined) await system.run(['umount', folder]);
       },
     };
+  }
+
+  /** Mounted before, it would have said which numbers the user is to have. */
+  async function refuseOthersFiles(): Promise<void> {
+    const facts = await system.inspect(folder);
+    const user = await system.user(record.name);
+    if (facts === undefined || facts.uid === user?.uid || isUnused(await system.list(folder))) return;
+    throw new StorageError('NAME_TAKEN', `${device} holds files of user ${facts.uid}`, {
+      hint: `mkdir -p ${folder}; mount ${device} ${folder}; then run this again, and ${record.name} gets their number`,
+    });
   }
 
   const fsGrowArgv = fs === 'xfs' ? ['xfs_growfs', folder] : ['resize2fs', device];

@@ -19,6 +19,11 @@ export function policyFile(record: AccountRecord): string {
   return `${privateFolder(record)}/account.yaml`;
 }
 
+/** What the account's server is told to back up. */
+export function agentConfigFile(record: AccountRecord): string {
+  return `${privateFolder(record)}/agent.yaml`;
+}
+
 /** The standard one where there is no file. @throws StorageError CONFIG_INVALID */
 export async function readPolicy(system: System, record: AccountRecord): Promise<AccountPolicy> {
   const file = policyFile(record);
@@ -31,7 +36,10 @@ export async function readPolicy(system: System, record: AccountRecord): Promise
  *
  * @throws StorageError ACCOUNT_UNUSABLE if the folder is none of its own: a symlink there would have root write elsewhere
  */
-export async function privateFileOptions(system: System, record: AccountRecord): Promise<WriteOptions> {
+export async function privateFileOptions(
+  system: System,
+  record: AccountRecord,
+): Promise<WriteOptions & { readonly gid: number }> {
   const user = await mustFindUser(system, record.name);
   for (const folder of [accountFolder(record), privateFolder(record)]) {
     const facts = await system.inspect(folder);
@@ -65,6 +73,21 @@ export function privateFolderStep(system: System, record: AccountRecord): Step {
       await system.removeEmptyFolder(folder);
     },
   };
+}
+
+/** Makes root's files root's again where a `chown -R` of the whole folder gave them to the account. */
+export function ownFilesSteps(system: System, record: AccountRecord): Step[] {
+  return [policyFile(record), agentConfigFile(record)].map((path) => ({
+    title: `take ${path} back from ${record.name}`,
+    lines: [`chown root:${record.name} ${path}`, `chmod 0640 ${path}`],
+    isDone: async () => {
+      const facts = await system.inspect(path);
+      return facts?.type !== 'file' || facts.uid !== (await system.user(record.name))?.uid;
+    },
+    do: async () => {
+      await system.setOwner(path, { uid: 0, ...(await privateFileOptions(system, record)) });
+    },
+  }));
 }
 
 /** Writes account.yaml, root's and readable by the account, with the change in it. Comments and other keys stay. */

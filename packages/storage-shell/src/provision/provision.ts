@@ -9,9 +9,10 @@ import { fileStep, folderStep } from './file-steps.ts';
 import { checkGroupName, joinGroup, parseGroups } from './groups.ts';
 import { hostKeyFingerprints } from './host-keys.ts';
 import { checkInstallation, mustBeRoot, startCheckStep } from './installation.ts';
+import { keptNumbers } from './kept-folder.ts';
 import { keyFileSteps } from './key-file-steps.ts';
 import { groupsFile, keysFolder, lockFile, recordsFolder } from './places.ts';
-import { policyStep, privateFolderStep } from './policy-file.ts';
+import { ownFilesSteps, policyStep, privateFolderStep } from './policy-file.ts';
 import { readRecords, recordFile } from './registry.ts';
 import type { Registry } from './registry.ts';
 import { sizeText } from './sizes.ts';
@@ -98,10 +99,11 @@ async function planProvision(
       ...(existing === undefined
         ? [recordStep(`note the account ${record.name} as unfinished`, { ...record, state: 'unfinished' })]
         : []),
-      userStep(system, record, places),
+      userStep(system, record, { places, kept: await keptNumbers(system, record) }),
       startCheckStep(system, record),
       ...backend.provisionSteps(request.sizeBytes),
       privateFolderStep(system, record),
+      ...ownFilesSteps(system, record),
       policyStep(system, record, {
         ...(limitBytes === undefined ? {} : { limitBytes }),
         ...(ceilingBytes === undefined ? {} : { ceilingBytes }),

@@ -2,10 +2,10 @@ import { StorageError } from '../errors.ts';
 import type { System, UnixUser } from '../ports/system.ts';
 import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
+import { COMMENT } from './kept-folder.ts';
+import type { Numbers } from './kept-folder.ts';
 import type { Places } from './places.ts';
 import type { Step } from './steps.ts';
-
-const COMMENT = 'bakker account';
 
 /** The group that sshd knows accounts by. */
 export function groupStep(system: System, { group }: Places): Step {
@@ -26,21 +26,33 @@ export function groupStep(system: System, { group }: Places): Step {
 /**
  * The account's Unix user. Its password is `*`: none matches, while `!` would be "locked", which sshd without PAM does not
  * let in by key either. Its shell starts forced commands of ours and nothing else.
+ *
+ * @param kept - the numbers that it had; else the system chooses
  */
-export function userStep(system: System, record: AccountRecord, places: Places): Step {
+export function userStep(
+  system: System,
+  record: AccountRecord,
+  { places, kept }: { places: Places; kept: Numbers | undefined },
+): Step {
   const { name } = record;
   const home = accountFolder(record);
   const shell = system.loginShell;
+  const addGroup = kept && ['groupadd', '--gid', String(kept.gid), name];
   const add = [
-    ...['useradd', '--no-create-home', '--no-log-init', '--user-group', '--groups', places.group],
+    ...['useradd', '--no-create-home', '--no-log-init'],
+    ...(kept === undefined ? ['--user-group'] : ['--uid', String(kept.uid), '--gid', name]),
+    ...['--groups', places.group],
     ...['--home-dir', home, '--shell', shell, '--password', '*', '--comment', COMMENT],
     // No ids for containers of its own: there will be none.
     ...['--key', 'SUB_UID_COUNT=0', '--key', 'SUB_GID_COUNT=0', name],
   ];
   let wasThere = true;
+  let hadGroup = true;
   return {
     title: `make the Unix user ${name}`,
-    lines: [add.map((word) => (/[ *]/.test(word) ? `'${word}'` : word)).join(' ')],
+    lines: [...(addGroup === undefined ? [] : [addGroup]), add].map((argv) =>
+      argv.map((word) => (/[ *]/.test(word) ? `'${word}'` : word)).join(' '),
+    ),
     isDone: async () => {
       const user = await system.user(name);
       if (user !== undefined) checkOurs(user);
@@ -48,23 +60,21 @@ export function userStep(system: System, record: AccountRecord, places: Places):
     },
     do: async () => {
       wasThere = (await system.user(name)) !== undefined;
-      if (!wasThere) await system.run(add);
-      else
+      if (wasThere) {
         await system.run([
-          'usermod',
-          '--home',
-          home,
-          '--shell',
-          shell,
-          '--append',
-          '--groups',
-          places.group,
-          name,
+          ...['usermod', '--home', home, '--shell', shell, '--append', '--groups', places.group, name],
         ]);
+        return;
+      }
+      hadGroup = (await system.group(name)) !== undefined;
+      if (addGroup !== undefined && !hadGroup) await system.run(addGroup);
+      await system.run(add);
     },
     undo: async () => {
-      if (wasThere || (await system.user(name)) === undefined) return;
-      await system.run(['userdel', name]);
+      if (wasThere) return;
+      if ((await system.user(name)) !== undefined) await system.run(['userdel', name]);
+      // Mostly gone with the user.
+      if (!hadGroup && (await system.group(name)) !== undefined) await system.run(['groupdel', name]);
     },
   };
 

@@ -11,6 +11,8 @@ export interface RetireOptions {
   readonly nowMs: number;
   /** Plan only. */
   readonly dryRun: boolean;
+  /** Delete what is in the trash now, however short a time it was there. */
+  readonly emptyTrash?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -22,7 +24,7 @@ export interface Retirement {
   readonly removed: readonly RunName[];
   /** Left for the next time: a session reads from them. */
   readonly inUse: readonly RunName[];
-  /** Deleted for good. */
+  /** Deleted for good; with `dryRun`, what `emptyTrash` would delete. */
   readonly deleted: readonly RunName[];
   /** Why retention stands still. */
   readonly frozen: string | undefined;
@@ -43,7 +45,8 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
   const verdicts = judgeRuns(runs, { rules: policy.retention, frozen, nowMs });
   const going = goingRuns(verdicts, runs);
   const told = { verdicts, frozen: frozen && frozenText(frozen) };
-  if (dryRun) return { ...told, removed: going, inUse: [], deleted: [] };
+  if (dryRun)
+    return { ...told, removed: going, inUse: [], deleted: wouldBeDeleted(keeper, { options, going }) };
   await keeper.mend();
   const deleted: RunName[] = [];
   const removed: RunName[] = [];
@@ -58,6 +61,14 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
   await keeper.deleteGivenUp(signal);
   if (keeper.frozen() === undefined) await emptyTrash(keeper, { ...options, policy, deleted });
   return { ...told, removed, inUse, deleted };
+}
+
+function wouldBeDeleted(
+  keeper: AccountKeeper,
+  { options, going }: { options: RetireOptions; going: readonly RunName[] },
+): RunName[] {
+  if (options.emptyTrash !== true || keeper.frozen() !== undefined) return [];
+  return [...keeper.trash().map(({ run }) => run), ...going];
 }
 
 /** On a volume where not even a name finds room, what is in the trash makes it. */
@@ -83,10 +94,11 @@ async function emptyTrash(
   options: RetireOptions & { policy: AccountPolicy; deleted: RunName[] },
 ): Promise<void> {
   const { nowMs, signal, policy, deleted } = options;
+  const { keepHours } = policy.trash;
   for (const entry of keeper.trash()) {
     signal.throwIfAborted();
-    const { keepHours } = policy.trash;
-    if (entry.isWhole && !isDue(entry, { nowMs, keepHours }) && !isShortOfSpace(keeper, policy)) continue;
+    const mustGo = options.emptyTrash === true || !entry.isWhole || isDue(entry, { nowMs, keepHours });
+    if (!mustGo && !isShortOfSpace(keeper, policy)) continue;
     await keeper.deleteTrashed(entry.name, signal);
     deleted.push(entry.run);
   }

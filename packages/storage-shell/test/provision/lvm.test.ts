@@ -41,8 +41,8 @@ async function standIns({ fault, hasSystemd = false }: { fault?: string; hasSyst
     'mkfs.ext4': `${note}:`,
     xfs_growfs: `${note}:`,
     resize2fs: `${note}:`,
-    mount: `${note}${failing('mount')}touch ${state}/mounted`,
-    umount: `${note}rm -f ${state}/mounted`,
+    mount: `${note}${failing('mount')}touch ${state}/mounted; ! [ -e ${state}/kept ] || touch ${rootDir}/${NAME}/2024_04_18_01`,
+    umount: `${note}rm -f ${state}/mounted ${rootDir}/${NAME}/2024_04_18_01`,
     systemctl: `case $1 in is-enabled) [ -e ${state}/enabled ]; exit ;; esac
 ${note}case $1 in enable) touch ${state}/enabled ;; disable) rm -f ${state}/enabled ;; esac`,
   };
@@ -184,6 +184,23 @@ t.test('a volume whose formatting was cut off is formatted; one that has data ne
   await t.rejects(runSteps(other.space().provisionSteps(10 * GIB), options), { code: 'NAME_TAKEN' });
   t.same(await other.log(), []);
 });
+
+t.test(
+  'a volume with the files of another user is unmounted again, and the hint says how to go on',
+  async (t) => {
+    await using world = await standIns();
+    await writeFile(join(world.state, 'size'), `${10 * GIB}`);
+    await writeFile(join(world.state, 'tags'), 'bakker');
+    await writeFile(join(world.state, 'kept'), '');
+    const folder = `${world.folder}/backups/daemon`;
+    await t.rejects(runSteps(world.space().provisionSteps(undefined), options), {
+      code: 'NAME_TAKEN',
+      hint: new RegExp(`^mkdir -p ${folder}; mount /dev/vg0/bakker-daemon ${folder}; then run this again`),
+    });
+    t.same(await world.log(), [`mount ${folder}`, `umount ${folder}`]);
+    t.equal(await world.fstab(), '# mine\n');
+  },
+);
 
 t.test('files below the mount point are not hidden by a volume', async (t) => {
   await using world = await standIns();

@@ -281,7 +281,7 @@ t.test('users and folders that are not ours are left alone', async (t) => {
   await writeFile(join(machine.rootDir, name, 'precious'), 'x');
   const before = await stateOf(machine);
   const taken = await machine.run(['provision', name]);
-  t.match(taken.stderr, /is there, with files of user 0/);
+  t.match(taken.stderr, /is there, with files of user 0 /);
   t.same(await stateOf(machine), before);
   const linked = machine.newName();
   await symlink('/etc', join(machine.rootDir, linked));
@@ -291,6 +291,74 @@ t.test('users and folders that are not ours are left alone', async (t) => {
     through: ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
   });
   t.not(plain.status, 0, 'and only root may do any of it');
+});
+
+/** An account that has a run, as it lies on the disks of a machine whose users are lost. */
+async function accountWithoutUser(
+  machine: StorageMachine,
+): Promise<{ name: string; folder: string; uid: number }> {
+  const name = machine.newName();
+  await machine.run(['provision', name, '--size', '1G', '--key', (await machine.newKey()).publicKey]);
+  const { uid = 0 } = user(name) ?? {};
+  const folder = join(machine.rootDir, name);
+  execFileSync('install', ['-d', '-o', name, '-g', name, join(folder, '2024_04_18_01')]);
+  await writeFile(join(machine.folder, 'agent.yaml'), 'sources: [/etc]\n');
+  await machine.run(['config', name, '--set', join(machine.folder, 'agent.yaml')]);
+  execFileSync('userdel', [name]);
+  return { name, folder, uid };
+}
+
+t.test('an account whose disks outlived the machine gets a user with the numbers that it had', async (t) => {
+  await using machine = await startStorageMachine();
+  const { name, folder, uid } = await accountWithoutUser(machine);
+  // So the next number that is free is another one.
+  const other = machine.newName();
+  await machine.run(['provision', other]);
+  if (user(other)?.uid === uid) {
+    execFileSync('usermod', ['--uid', String(uid + 5000), other]);
+    execFileSync('groupmod', ['--gid', String(uid + 5000), other]);
+  }
+  const before = await stateOf(machine);
+  const dry = await machine.run(['provision', name, '--dry-run']);
+  t.match(dry.stdout, new RegExp(`^groupadd --gid ${uid} ${name}$`, 'm'));
+  t.match(dry.stdout, new RegExp(`^useradd .*--uid ${uid} .*${name}$`, 'm'));
+  t.same(await stateOf(machine), before);
+
+  const made = await machine.run(['provision', name]);
+  t.equal(made.status, 0, made.stderr);
+  t.equal(user(name)?.uid, uid);
+  t.equal(user(name)?.home, folder);
+  t.equal(execFileSync('id', ['-gn', name]).toString().trim(), name);
+  t.equal(statSync(join(folder, '.bakker/account.yaml')).uid, 0);
+});
+
+t.test('numbers that another has now are refused, and the commands of the hint work', async (t) => {
+  await using machine = await startStorageMachine();
+  const { name, folder, uid } = await accountWithoutUser(machine);
+  const other = machine.newName();
+  execFileSync('groupadd', ['--gid', String(uid), other]);
+  execFileSync('useradd', [
+    ...['--uid', String(uid), '--gid', other, '--home-dir', join(machine.folder, 'nowhere'), other],
+  ]);
+  const before = await stateOf(machine);
+  const refused = await machine.run(['provision', name]);
+  t.equal(refused.status, 1);
+  t.match(refused.stderr, new RegExp(`files of user ${uid} and group ${uid}`));
+  t.equal(user(name), undefined);
+  t.same(await stateOf(machine), before);
+
+  const commands = /account's: (.*); then run this again/.exec(refused.stderr)?.[1] ?? 'false';
+  execFileSync('sh', ['-ec', commands]);
+  const made = await machine.run(['provision', name]);
+  t.equal(made.status, 0, made.stderr);
+  const own = user(name)?.uid;
+  t.not(own, uid);
+  t.equal(statSync(join(folder, '2024_04_18_01')).uid, own);
+  for (const file of ['account.yaml', 'agent.yaml']) {
+    const { uid: owner, gid, mode } = statSync(join(folder, '.bakker', file));
+    t.same([owner, gid, mode & 0o7777], [0, own, 0o640], `${file} is root's again`);
+  }
+  t.match(readFileSync('/etc/shadow', 'utf8'), new RegExp(`^${name}:\\*:`, 'm'), 'it is not locked');
 });
 
 t.test('closing keeps the data and ends sessions and access; opening again needs no new key', async (t) => {

@@ -98,6 +98,51 @@ t.test('an account can not lead root to what is not its own', (t) => {
   t.end();
 });
 
+t.test('a trash is emptied when that is said, but not on a frozen account', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  const account = owned(root, 'one', 54_321);
+  t.match(run(root, 'retention', '--account', 'one').json, [{ removed: ['2020_01_01_01'], deleted: [] }]);
+  t.match(run(root, 'retention', '--account', 'one').json, [{ removed: [], deleted: [] }]);
+  const emptying = ['retention', '--account', 'one', '--empty-trash'];
+  t.match(run(root, ...emptying, '--dry-run').json, [{ removed: [], deleted: ['2020_01_01_01'] }]);
+  run(root, 'freeze', 'one', '--reason', 'looks odd');
+  for (const words of [emptying, [...emptying, '--dry-run']])
+    t.match(run(root, ...words).json, [{ deleted: [], frozen: /looks odd/ }]);
+  t.not(account.trash().length, 0);
+  run(root, 'thaw', 'one');
+  t.match(run(root, ...emptying).json, [{ removed: [], deleted: ['2020_01_01_01'] }]);
+  t.same(account.trash(), []);
+  t.end();
+});
+
+t.test('one run is removed by name, and brought back', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  const account = owned(root, 'one', 54_321);
+  const newest = ['one', '2020_01_02_01'];
+  run(root, 'freeze', 'one', '--reason', 'looks odd');
+  const frozen = run(root, 'remove', ...newest);
+  t.equal(frozen.status, 13);
+  t.match(frozen.stderr, /one is frozen: no run of it is removed/);
+  run(root, 'thaw', 'one');
+  t.equal(account.runs().length, 2);
+
+  t.same(run(root, 'remove', ...newest).json, [{ account: 'one', removed: '2020_01_02_01' }]);
+  t.same(account.runs(), ['2020_01_01_01']);
+  for (const entry of account.trash())
+    t.equal(lstatSync(join(account.folder, '.bakker/trash', entry)).uid, 54_321, entry);
+  const only = run(root, 'remove', 'one', '2020_01_01_01');
+  t.equal(only.status, 1);
+  t.match(only.stderr, /2020_01_01_01 is the only run/);
+  const gone = run(root, 'remove', ...newest);
+  t.equal(gone.status, 1);
+  t.match(gone.stderr, /one has no run 2020_01_02_01/);
+  t.equal(run(root, 'undelete', ...newest).status, 0);
+  t.same(account.runs(), ['2020_01_01_01', '2020_01_02_01']);
+  t.end();
+});
+
 t.test('freeze and thaw; one broken account does not stop the others', (t) => {
   const root = makeRoot(t);
   chmodSync(root, 0o755);
@@ -158,6 +203,8 @@ t.test('usage tells each run and all together; words that make no sense are refu
     ['scrub', '--all', '--budget', 'long'],
     ['usage', '--account', 'one', '--run', 'x'],
     ['undelete', 'one', 'x'],
+    ['remove', 'one', 'x'],
+    ['remove', 'one'],
   ])
     t.equal(run(root, ...words).status, 2, words.join(' '));
   for (const words of [

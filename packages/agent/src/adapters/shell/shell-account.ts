@@ -318,11 +318,15 @@ export class ShellAccount implements StorageAccount {
   /** Said in our words before the storage says it in its own, for each file. */
   #refuseUnread(): void {
     if (this.side.mayRead) return;
+    // What a storage says of itself gets into no command that is more than a name.
+    const account = /^[a-z][a-z0-9_-]*$/.test(this.side.account) ? this.side.account : 'NAME';
     throw new AgentError(
       'READING_DENIED',
       `this server's key may add runs to ${this.address}, but not read them`,
       {
-        hint: 'use a key with the role restore: bakker-storage grant on the storage lets one in',
+        hint:
+          `on the storage, bakker-storage provision ${account} --allow-read lets it read ` +
+          `(later --no-read takes that back); or let another key in, bakker-storage grant ${account} --key FILE, and name it in identity:`,
       },
     );
   }
