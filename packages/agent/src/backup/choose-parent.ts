@@ -129,7 +129,9 @@ async function checkedParent(options: {
   const stored = () => account.manifest(run, manifestSizeBytes);
   const receipt = () => account.receipt(run);
   const known = await state.keptManifest(run);
-  if (known?.stored.sizeBytes === manifestSizeBytes) {
+  // what this server remembers is not given up for what the storage shows
+  if (known && known.stored.sizeBytes !== manifestSizeBytes) throw notWhatWasWritten(run);
+  if (known) {
     if (account.side) return unread({ run, known, receipt });
     const verified = compareBytes(stored(), { run, sha256: known.stored.sha256 });
     verified.catch(() => undefined); // asked for before the publish
@@ -174,8 +176,11 @@ async function compareBytes(
 ): Promise<void> {
   const hash = createHash('sha256');
   for await (const piece of stored) hash.update(piece);
-  if (hash.digest('hex') === sha256) return;
-  throw new AgentError(
+  if (hash.digest('hex') !== sha256) throw notWhatWasWritten(run);
+}
+
+function notWhatWasWritten(run: RunName): AgentError {
+  return new AgentError(
     'MANIFEST_DAMAGED',
     `${manifestName(run)} on the storage is not what was written there`,
   );

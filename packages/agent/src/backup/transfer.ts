@@ -237,7 +237,9 @@ export class Transfer {
       sealed?.begin(sizeBytes);
       // what an earlier pass made is there; what this one starts is empty
       const isMade = patch.sink !== undefined;
-      if (reading.isChanged && !patch.isGivenUp) await writer.start();
+      // zeros that the pass before told are told again: a hole that the file ends with decides its length
+      const isTold = sealed !== undefined && isMade;
+      if ((reading.isChanged || isTold) && !patch.isGivenUp) await writer.start();
       const take = async (part: Iterable<readonly [Verdict, Block]>): Promise<void> => {
         for (const [verdict, block] of part) {
           if (patch.isGivenUp) continue;

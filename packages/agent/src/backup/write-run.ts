@@ -239,6 +239,7 @@ export async function writeRun(
     // without it, a run that was published in the moment of a kill could not be read by the next one
     const kept = { digest: trailer.digest, stored, isPending: true };
     await draft.keepAs(writer.run, { ...kept, sha256: receipt.manifestSha256 });
+    await sealed.remember();
     published = await publish(writer, {
       manifest: () => sealedDraft.read(),
       manifestSizeBytes: stored.sizeBytes,
@@ -257,10 +258,7 @@ export async function writeRun(
         sizeBytes: published.manifestSizeBytes,
       };
       await draft.keepAs(writer.run, { digest: trailer.digest, stored, sha256: receipt.manifestSha256 });
-    } else {
-      await state.keepOnly(writer.run);
-      await sealed.published();
-    }
+    } else await state.keepOnly(writer.run);
   } catch (error) {
     if (signal.aborted) throw error;
     onWarning(notKept(writer.run, state.explain(error)));

@@ -18,7 +18,7 @@ export interface SealedRunKeys {
 export async function beginSealedRun(keys: SealedRunKeys, options: SealedRunOptions): Promise<SealedRun> {
   const { writer, state, accountId, parent, dryRun } = options;
   const sealing = sealRun(keys.recipients, { threads: keys.threads, isHashed: writer.tellsHashes === true });
-  const published = async (): Promise<void> => {
+  const remember = async (): Promise<void> => {
     const memory = await state.sealedAccount(accountId);
     if (memory?.since !== undefined) return;
     await state.saveSealedAccount(accountId, { since: writer.run, nameKey: memory?.nameKey });
@@ -30,17 +30,19 @@ export async function beginSealedRun(keys: SealedRunKeys, options: SealedRunOpti
       naming: clearNaming(writer.maxPathBytes, wasHidden),
       keeping: undefined,
       mayKeep: !wasHidden,
-      published,
+      remember,
       [Symbol.asyncDispose]: () => sealing[Symbol.asyncDispose](),
     };
   }
   const nameKey = await nameKeyOf(state, { accountId, known: parent?.header.nameKey, isKept: !dryRun });
+  // names under another key than the one that is remembered are not this server's
+  const isAsBefore = parent?.header.nameKey?.equals(nameKey) === true;
   const scratch = await state.scratch();
   const { keeper, maxPathBytes } = writer;
   const naming = new HiddenNaming({
     nameKey,
     maxPathBytes,
-    parent: wasHidden ? () => parent.manifest() : undefined,
+    parent: isAsBefore ? () => parent.manifest() : undefined,
     filesystems: options.filesystems,
     scratch,
     hasFolder: (path) => options.source.hasFolder(path),
@@ -49,8 +51,8 @@ export async function beginSealedRun(keys: SealedRunKeys, options: SealedRunOpti
     sealing,
     naming,
     keeping: keeper && new KeepingHidden(keeper, scratch),
-    mayKeep: wasHidden,
-    published,
+    mayKeep: isAsBefore,
+    remember,
     [Symbol.asyncDispose]: async () => {
       scratch[Symbol.dispose]();
       await sealing[Symbol.asyncDispose]();
@@ -58,13 +60,13 @@ export async function beginSealedRun(keys: SealedRunKeys, options: SealedRunOpti
   };
 }
 
-/** The parent's, else the one that is remembered; drawn once for an account, and on the disk before it names anything. */
+/** The one that is remembered, else the parent's, which a storage may have made; drawn once for an account, and on the disk before it names anything. */
 async function nameKeyOf(
   state: StateFolder,
   { accountId, known, isKept }: { accountId: string; known: Buffer | undefined; isKept: boolean },
 ): Promise<Buffer> {
   const memory = await state.sealedAccount(accountId);
-  const nameKey = known ?? memory?.nameKey ?? newNameKey();
+  const nameKey = memory?.nameKey ?? known ?? newNameKey();
   if (isKept && memory?.nameKey?.equals(nameKey) !== true)
     await state.saveSealedAccount(accountId, { since: memory?.since, nameKey });
   return nameKey;

@@ -37,6 +37,6 @@ export interface SealedRun extends AsyncDisposable {
   readonly keeping: KeepTeller | undefined;
   /** Whether the storage can keep what stays of the parent by itself. */
   readonly mayKeep: boolean;
-  /** Remembers that the account is sealed from this run on. */
-  published(): Promise<void>;
+  /** Remembers that the account is sealed from this run on: before it is published, as whoever dies then does not come to it. */
+  remember(): Promise<void>;
 }

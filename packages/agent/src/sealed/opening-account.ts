@@ -62,7 +62,7 @@ export class OpeningAccount implements StorageAccount {
       const all = from(first, stored);
       if (!isSealed) {
         await this.#options.checkClear(run);
-        yield* all;
+        yield* this.#checked(run, all);
         return;
       }
       const { openManifestBytes } = await import('./open-manifest-bytes.ts');

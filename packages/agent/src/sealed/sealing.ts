@@ -50,7 +50,7 @@ export interface SealedPatch extends PatchTarget {
   into(sink: PatchSink): void;
   /** Whether a block that stays has to be sealed again, because an end lies in it, or lay. @param beforeBytes - size before */
   mustSeal(offsetBytes: number, lengthBytes: number, beforeBytes: number): boolean;
-  /** Writes the header: from here on it can be opened. */
+  /** Writes the header, if no chunk was written. */
   end(): Promise<StoredFile>;
 }
 

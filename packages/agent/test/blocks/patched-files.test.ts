@@ -22,6 +22,8 @@ const keyring = new Keyring([privateKey]);
 /** A file with holes, changed as files are. */
 class Content {
   bytes = Buffer.alloc(0);
+  /** Moved by whatever its times show, also where no byte changed. */
+  version = 0;
   /** 4 KiB pages that hold data. */
   readonly #pages = new Set<number>();
 
@@ -176,6 +178,7 @@ function sourceOf(content: Content, pieceBytes: number, whileRead: (pass: number
   const open = (): OpenSourceFile => {
     const extents = content.extents();
     const frozen = Buffer.from(content.bytes);
+    const { version } = content;
     const entry: Entry = { ...ENTRY, sizeBytes: frozen.length, ...(extents ? { extents } : {}) };
     return {
       entry,
@@ -190,7 +193,7 @@ function sourceOf(content: Content, pieceBytes: number, whileRead: (pass: number
         }
         whileRead(++passes);
       },
-      isUnchanged: () => content.bytes.equals(frozen),
+      isUnchanged: () => content.version === version,
       async [Symbol.asyncDispose]() {},
     };
   };
@@ -243,7 +246,8 @@ for (const isSealed of [false, true])
           fc.asyncProperty(
             fc.array(fc.array(change, { minLength: 1, maxLength: 4 }), { minLength: 2, maxLength: 5 }),
             fc.integer({ min: 5000, max: 3 * BLOCK }),
-            fc.option(fc.array(change, { minLength: 1, maxLength: 2 })),
+            // none: it is only touched
+            fc.option(fc.array(change, { maxLength: 2 })),
             async (days, pieceBytes, whileRead) => {
               const content = new Content();
               content.write(0, randomBytes(3 * BLOCK + 17));
@@ -275,7 +279,9 @@ for (const isSealed of [false, true])
                   ) => patchSink(stored, from, { picks, mostBytes: expectedBytes }),
                 } as unknown as RunWriter;
                 const source = sourceOf(content, pieceBytes, (pass) => {
-                  if (pass === 1 && whileRead) apply(content, whileRead);
+                  if (pass > 1 || !whileRead) return;
+                  apply(content, whileRead);
+                  content.version++;
                 });
                 const transfer = new Transfer({
                   writer,

@@ -19,8 +19,8 @@ export interface ChunkRequest {
 }
 
 /**
- * Seals a large file, or changed chunks of one, in any order. The header is to be written last: before that the file
- * can't be opened, so a half-written one is never mistaken for a whole one.
+ * Seals a large file, or changed chunks of one, in any order. A new file that is cut off lacks chunks that its header counts; of
+ * one that is changed in place only the manifest's hash tells whether it is whole.
  */
 export class StridedSealer {
   readonly chunkSizeBytes: number;
