@@ -2,6 +2,7 @@ import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, unlinkSync, wri
 import t from 'tap';
 import { compareTrees } from '../harness/compare-trees.ts';
 import { pseudoRandomBytes } from '../harness/sample-tree.ts';
+import { makeWorld } from '../harness/world.ts';
 import { makeSealedWorld, tamper, type SealedWorld } from '../harness/sealed-world.ts';
 
 const MIB = 1024 * 1024;
@@ -9,7 +10,7 @@ const DAMAGED = 15;
 const MANIFEST_DAMAGED = 1;
 
 /** A run with a small, a medium and a large file, each of the same size as another one. */
-async function makeRun(world: SealedWorld, seed: string): Promise<string> {
+async function makeRun(world: SealedWorld, seed: string, args: readonly string[] = []): Promise<string> {
   for (const [name, sizeBytes] of [
     ['small', 5000],
     ['medium', 2 * MIB],
@@ -20,7 +21,7 @@ async function makeRun(world: SealedWorld, seed: string): Promise<string> {
         `${world.source}/${name} ${twin}`,
         pseudoRandomBytes(`${seed} ${name} ${twin}`, sizeBytes),
       );
-  return (await world.backup()).run ?? '';
+  return (await world.backup(args)).run ?? '';
 }
 
 /** What `verify --data` and `restore` call damaged. */
@@ -201,7 +202,7 @@ t.test('a run that somebody else made up is not taken for one of this server', a
   t.match(refused.stderr, /is not what this server had stored/);
 
   await forger.configure({ encrypt: false });
-  const clear = (await makeRun(forger, 'in the clear')) || '';
+  const clear = (await makeRun(forger, 'in the clear', ['--allow-clear'])) || '';
   for (const name of [clear, `${clear}.impl`])
     cpSync(`${forger.storage}/${name}`, `${world.storage}/${name}`, { recursive: true });
   const result = await world.expect(
@@ -212,6 +213,23 @@ t.test('a run that somebody else made up is not taken for one of this server', a
     result.stderr,
     new RegExp(`${clear} is not sealed, and this server has sealed every run since ${first}`),
   );
+});
+
+t.test('what this server remembers of its last run is not given up for what the storage shows', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const first = await makeRun(world, 'first');
+  await using forger = await makeWorld({ kind: 'local' });
+  writeFileSync(`${forger.source}/file`, 'forged');
+  const { run } = await forger.backup();
+  t.equal(run, first, 'both are the first of today');
+  // in the clear, so that nobody has to know a key; begun just now, so that the next run seems not to be due
+  tamper(`${world.storage}/${first}.impl`, () => readFileSync(`${forger.storage}/${first}.impl`));
+  await world.configure({ interval: '20h' });
+  const next = await world.backup();
+  t.match(next.warnings.join('\n'), /is not what was written there/);
+  t.match(next, { status: 'complete', parent: null });
+  const { stderr } = await world.expect(['ls', first, '/', ...world.key], MANIFEST_DAMAGED);
+  t.match(stderr, first);
 });
 
 t.test('a run in the middle that was exchanged, or is gone, shows by the run after it', async (t) => {
