@@ -1,14 +1,6 @@
 import { encodeTreeOutcome, incompleteName } from '@bakker/impl-format/storage';
 import type { BeginReply, ObjectCounts, PublishReply, PublishRequest } from '@bakker/impl-format/storage';
-import {
-  EarlyFlush,
-  makeSymlinkAt,
-  openFolderBeneath,
-  renameNewAt,
-  renameOverAt,
-  syncFilesystem,
-  syncFilesystemLater,
-} from '@bakker/linux';
+import { FilesystemFlush, makeSymlinkAt, openFolderBeneath, renameNewAt, renameOverAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';
 import { fstatSync, fsyncSync } from 'node:fs';
@@ -20,7 +12,7 @@ import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
 import type { RemoveOptions } from '../runs/remove-tree.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
-import { dropToken, openCarried } from './carried.ts';
+import { disown, dropToken, openCarried } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
 import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
@@ -62,7 +54,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #hasher = new ContentThread();
   readonly #storer = new ContentThread();
   readonly #linkable: LinkableFolders;
-  readonly #early: EarlyFlush;
+  readonly #flush: FilesystemFlush;
   #files = 0;
   #bytes = 0;
   #isOpen = true;
@@ -72,7 +64,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#options = options;
     this.begun = options.begun;
     this.#linkable = new LinkableFolders(options);
-    this.#early = new EarlyFlush(() => syncFilesystemLater(options.root.fd));
+    this.#flush = new FilesystemFlush(options.root.fd, this.#distrust);
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
@@ -125,7 +117,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
       this.#files += taken.files;
       this.#bytes += taken.contentBytes;
-      this.#early.wrote(taken.blockBytes);
+      this.#flush.wrote(taken.blockBytes);
       return digests;
     } catch (error) {
       space.released(taken.blockBytes, taken.files);
@@ -183,7 +175,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   async #publish({ objects, manifestSha256, receipt }: PublishRequest): Promise<PublishReply> {
-    const { folders, freeze, nowMs, root } = this.#options;
+    const { folders, freeze, nowMs } = this.#options;
     const { account, hidden } = folders;
     const { run, token } = this.begun;
     // First: with a manifest that is wrong on purpose nobody learns whether he guessed the counts.
@@ -191,10 +183,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { parentFiles, keptFiles } = await this.#cloner.finish();
     this.#checkCounts(objects);
 
-    // Everything that the run needs is on the disk before it has its name. Early on another thread, so that the client
-    // hears of us; then again, because only that says whether it went well.
-    await syncFilesystemLater(root.fd);
-    syncFilesystem(root.fd);
+    // Everything that the run needs is on the disk before it has its name.
+    await this.#flush.flush().catch(() => this.#checkDisk());
 
     // Held for the renames: retention looks at the account's names meanwhile, and so does another begin.
     using _names = await lockNames(account);
@@ -277,8 +267,11 @@ export class DiskRun implements NewRun, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#manifest[Symbol.asyncDispose]();
     await this.#close();
-    this.#options.parent?.[Symbol.dispose]();
-    this.#options.lock[Symbol.dispose]();
+    const { folders, lock, parent } = this.#options;
+    parent?.[Symbol.dispose]();
+    using _lock = lock;
+    // Once more, should it not have worked at once.
+    if (this.#flush.hasFailed) disown(folders.hidden, this.begun);
   }
 
   /** Nobody waits for what is under way, and it may be hours of work. A publish is ended: it is small, and all was sent. */
@@ -290,9 +283,32 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   /** After a publish that failed half-way nothing can be written: the next session carries it over. */
   #checkOpen(): void {
+    this.#checkDisk();
     if (this.#isOpen) return;
     throw new StorageError('OUT_OF_ORDER', 'the run was closed when it could not be published');
   }
+
+  /** Nobody knows which of the files it concerns: of such a run nothing more is taken, and none is published. */
+  #checkDisk(): void {
+    try {
+      this.#flush.check();
+    } catch (error) {
+      const why = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+      throw new StorageError('FAILED', `the storage's disk did not take what was written${why}`, {
+        hint: "look at that disk; the next run sends this one's content again",
+        cause: error,
+      });
+    }
+  }
+
+  /** What the disk may not have is not for the next run to link. At once, for the session may be killed. */
+  readonly #distrust = (): void => {
+    try {
+      disown(this.#options.folders.hidden, this.begun);
+    } catch {
+      // A disk that fails may fail here, too: tried again at the end.
+    }
+  };
 
   async #close(): Promise<void> {
     if (!this.#isOpen) return;
@@ -302,7 +318,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#copier[Symbol.asyncDispose]();
     await this.#hasher[Symbol.asyncDispose]();
     await this.#storer[Symbol.asyncDispose]();
-    await this.#early[Symbol.asyncDispose]();
+    await this.#flush[Symbol.asyncDispose]();
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
@@ -321,7 +337,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       space,
       hasher: this.#hasher,
       signal,
-      wrote: (bytes) => this.#early.wrote(bytes),
+      wrote: (bytes) => this.#flush.wrote(bytes),
       finished: (sizeBytes) => this.#count(sizeBytes),
     });
   }
