@@ -141,7 +141,6 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const source = opened.use(
       await openSource(folder, from.path, {
         trust,
-        mayBeUnfinished: trust !== 'complete' || from.folder === this.begun.token,
         hurtInodes,
         check: () => signal.throwIfAborted(),
       }),
