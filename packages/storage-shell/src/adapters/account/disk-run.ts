@@ -10,9 +10,9 @@ import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
-import type { RemoveOptions } from '../runs/remove-tree.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
-import { disown, dropToken, openCarried } from './carried.ts';
+import { CarriedContent, removing } from './carried-content.ts';
+import { disown, dropToken } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
 import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
@@ -54,6 +54,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #hasher = new ContentThread();
   readonly #storer = new ContentThread();
   readonly #linkable: LinkableFolders;
+  readonly #carried: CarriedContent;
   readonly #flush: FilesystemFlush;
   #files = 0;
   #bytes = 0;
@@ -64,6 +65,12 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#options = options;
     this.begun = options.begun;
     this.#linkable = new LinkableFolders(options);
+    this.#carried = new CarriedContent({
+      hidden: options.folders.hidden,
+      tokens: options.begun.carried,
+      space: options.space,
+      signal: options.signal,
+    });
     this.#flush = new FilesystemFlush(options.root.fd, this.#distrust);
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
@@ -100,20 +107,11 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   async put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer> {
-    this.#checkOpen();
     const { root, space } = this.#options;
-    const taken = { contentBytes: 0, blockBytes: 0, files: 0 };
+    const contentBytes = files.reduce((sum, { content }) => sum + content.length, 0);
+    const taken = await this.#makingRoom(contentBytes, () => this.#take(files));
     try {
-      for (const { path, content } of files) {
-        // Counted before it is stored: what comes meanwhile must not take the same room.
-        space.check(content.length);
-        const blockBytes = Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES;
-        space.used(blockBytes);
-        taken.contentBytes += content.length;
-        taken.blockBytes += blockBytes;
-        taken.files++;
-        this.#place(path);
-      }
+      this.#checkOpen();
       const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
       this.#files += taken.files;
       this.#bytes += taken.contentBytes;
@@ -121,18 +119,24 @@ export class DiskRun implements NewRun, AsyncDisposable {
       return digests;
     } catch (error) {
       space.released(taken.blockBytes, taken.files);
+      // Its bytes are gone: only who sends them again finds the room.
+      await this.#carried.makeRoom(error, contentBytes);
       throw error;
     }
   }
 
-  create(path: Buffer, expectedBytes: number): NewLargeFile {
-    this.#checkOpen();
-    this.#options.space.check(Math.max(expectedBytes, BLOCK_BYTES));
-    return this.#largeFile(path);
+  create(path: Buffer, expectedBytes: number): Promise<NewLargeFile> {
+    return this.#makingRoom(expectedBytes, () => {
+      this.#options.space.check(Math.max(expectedBytes, BLOCK_BYTES));
+      return this.#largeFile(path);
+    });
   }
 
-  async cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
-    this.#checkOpen();
+  cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
+    return this.#makingRoom(0, () => this.#cloneFile(from, path, mostBytes));
+  }
+
+  async #cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
     const { hurtInodes, signal, space } = this.#options;
     const folder = this.#linkable.resolve(from.folder);
     if (folder === undefined) throw new StorageError('NOT_FOUND', 'there is no such folder to copy from');
@@ -154,13 +158,24 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   async tree(script: Buffer): Promise<Buffer> {
     this.#checkOpen();
-    this.#options.space.checkEnding(BLOCK_BYTES);
-    return encodeTreeOutcome(await this.#cloner.apply(script));
+    try {
+      this.#options.space.checkEnding(BLOCK_BYTES);
+      return encodeTreeOutcome(await this.#cloner.apply(script));
+    } catch (error) {
+      // For the next run: scripts have their order, and this one may be half done.
+      await this.#carried.makeRoom(error, 0);
+      throw error;
+    }
   }
 
   async manifest(kind: number, content: Buffer): Promise<void> {
     this.#checkOpen();
-    await this.#manifest.piece(kind, content);
+    try {
+      await this.#manifest.piece(kind, content);
+    } catch (error) {
+      await this.#carried.makeRoom(error, 0);
+      throw error;
+    }
   }
 
   async publish(request: PublishRequest): Promise<PublishReply> {
@@ -229,7 +244,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   async abandon(): Promise<void> {
-    const { folders, lock, signal, parent } = this.#options;
+    const { folders, lock, signal, parent, space } = this.#options;
     const { account, hidden } = folders;
     const { run, token } = this.begun;
     await this.#manifest[Symbol.asyncDispose]();
@@ -243,23 +258,14 @@ export class DiskRun implements NewRun, AsyncDisposable {
       dropToken(hidden, run, token);
     }
     parent?.[Symbol.dispose]();
-    await removeTree(trash, name, this.#removing(signal));
+    await removeTree(trash, name, removing({ space, signal }));
   }
 
   async cleanUp(): Promise<void> {
-    const { folders, lock, signal, parent } = this.#options;
+    const { lock, parent } = this.#options;
     using _lock = lock;
     parent?.[Symbol.dispose]();
-    using carried = openCarried(folders.hidden) ?? null;
-    if (carried === null) return;
-    for (const token of this.begun.carried)
-      await removeTree(carried, Buffer.from(token), this.#removing(signal));
-  }
-
-  /** What goes was counted when it was stored, by this session or by one before. */
-  #removing(signal: AbortSignal): RemoveOptions {
-    const { space } = this.#options;
-    return space.isCounted ? { signal, freed: (bytes) => space.released(bytes, 1) } : { signal };
+    await this.#carried.remove();
   }
 
   /** Lets go of everything; what was written stays as `.incomplete`, for the next run to carry over. */
@@ -318,9 +324,43 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#hasher[Symbol.asyncDispose]();
     await this.#storer[Symbol.asyncDispose]();
     await this.#flush[Symbol.asyncDispose]();
+    await this.#carried.idle();
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
+  }
+
+  /** Does it at once, and again as long as what was carried over can make room for it. `work` leaves nothing if it fails. */
+  async #makingRoom<Result>(bytes: number, work: () => Result | Promise<Result>): Promise<Result> {
+    for (;;) {
+      this.#checkOpen();
+      try {
+        return await work();
+      } catch (error) {
+        await this.#carried.makeRoom(error, bytes);
+      }
+    }
+  }
+
+  #take(files: readonly PutFile[]): Taken {
+    const { space } = this.#options;
+    const taken = { contentBytes: 0, blockBytes: 0, files: 0 };
+    try {
+      for (const { path, content } of files) {
+        // Counted before it is stored: what comes meanwhile must not take the same room.
+        space.check(content.length);
+        const blockBytes = Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES;
+        space.used(blockBytes);
+        taken.contentBytes += content.length;
+        taken.blockBytes += blockBytes;
+        taken.files++;
+        this.#place(path);
+      }
+      return taken;
+    } catch (error) {
+      space.released(taken.blockBytes, taken.files);
+      throw error;
+    }
   }
 
   #place(path: Buffer): { folder: FolderHandle; name: Buffer } {
@@ -337,6 +377,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
       hasher: this.#hasher,
       signal,
       wrote: (bytes) => this.#flush.wrote(bytes),
+      // Nobody waits: this write was refused, and who tries again finds the room.
+      refused: (error) => void this.#carried.makeRoom(error, 0).catch(() => undefined),
       finished: (sizeBytes) => this.#count(sizeBytes),
     });
   }
@@ -359,6 +401,12 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const list = wrong.map((key) => `${stored[key]} ${key} where ${said[key]} were counted`).join(', ');
     throw new StorageError('COUNTS_DIFFER', `the run holds ${list}`);
   }
+}
+
+interface Taken {
+  readonly contentBytes: number;
+  readonly blockBytes: number;
+  readonly files: number;
 }
 
 const SLASH = 0x2f;
