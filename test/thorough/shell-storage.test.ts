@@ -270,6 +270,30 @@ t.test('a run that is known to be a link of the past shares its inode', async (t
   }
 });
 
+t.test(
+  'a folder that filled the account and is excluded then is not in the way of the next run',
+  async (t) => {
+    await using world = await makeWorld({ kind: 'shell' });
+    writeFileSync(`${world.source}/first`, 'first');
+    await world.backup();
+    writeFileSync(`${world.storage}/.bakker/account.yaml`, 'space: { limit: 8M }\n');
+    mkdirSync(`${world.source}/big`);
+    for (let index = 0; index < 120; index++)
+      writeFileSync(`${world.source}/big/${index}`, pseudoRandomBytes(`big ${index}`, 100_000));
+    mkdirSync(`${world.source}/wanted`);
+    await settle();
+    await world.expect(['backup', '--json'], 13);
+    for (let index = 0; index < 30; index++)
+      writeFileSync(`${world.source}/wanted/${index}`, pseudoRandomBytes(`wanted ${index}`, 100_000));
+    await world.configure({ exclude: ['big/'] });
+    await settle();
+    t.equal((await world.backup()).status, 'complete');
+    const [run] = completeRuns(world.storage).slice(-1);
+    t.equal(readdirSync(`${world.storage}/${run}${world.source}/wanted`).length, 30);
+    t.same(findBrokenPromises(world.storage), []);
+  },
+);
+
 t.test('a large file that can not fit fails before it is sent; one of holes does fit', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 96 * MIB });
   await using world = await makeWorld({ kind: 'shell', storageOn: disk.folder, proxied: true });

@@ -4,6 +4,7 @@ export * from './cache.ts';
 export * from './clone.ts';
 export * from './early-flush.ts';
 export * from './errno.ts';
+export * from './filesystem-flush.ts';
 export * from './hang-up.ts';
 export { AT_FDCWD, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, LibcError, cString, fail, libc } from './libc.ts';
 export type { Libc, NssRecord } from './libc.ts';

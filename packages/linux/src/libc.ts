@@ -82,8 +82,8 @@ export interface Libc {
   ): void;
   ioctlInt(fd: number, request: number, value: number): number;
   syncfs(fd: number): number;
-  /** On one of Node's threads; `done` is called in a later turn of the event loop, with -1 for a failure. */
-  syncfsLater(fd: number, done: (failure: unknown, result: number) => void): void;
+  /** On one of Node's threads; `done` is called in a later turn of the event loop, with the errno, 0 for none. */
+  syncfsLater(fd: number, done: (errno: number) => void): void;
   flock(fd: number, operation: number): number;
   poll(descriptors: Buffer, count: number, timeoutMs: number): number;
   fcntlLock(fd: number, command: number, lock: Buffer): number;
@@ -177,7 +177,9 @@ function bind(): Libc {
     ioctlInt: call('ioctl', 'int', ['int', 'ulong', 'int64_t']),
     syncfs: call('syncfs', 'int', ['int']),
     syncfsLater: (fd, done) => {
-      library.func('syncfs', 'int', ['int']).async(fd, done);
+      library.func('syncfs', 'int', ['int']).async(fd, (_failure: unknown, result: number) => {
+        done(result === 0 ? 0 : koffi.errno());
+      });
     },
     mount: call('mount', 'int', [bytes, bytes, bytes, 'ulong', bytes]),
     mountLater: ({ source, at, type, data }, flags, done) => {

@@ -1,16 +1,21 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fail, libc } from './libc.ts';
+import { LibcError, fail, libc } from './libc.ts';
 
-/** Writes all of the file system that an open file is on to its disk, and waits for it. @throws LibcError `EIO`, `ENOSPC` */
+/**
+ * Writes all of the file system that an open file is on to its disk, and waits for it. What failed since the file was opened is
+ * told once for each opening, whoever asked for the writing: see FilesystemFlush.
+ *
+ * @throws LibcError `EIO`, `ENOSPC`
+ */
 export function syncFilesystem(fd: number): void {
   if (libc().syncfs(fd) < 0) fail('syncfs');
 }
 
-/** The same on another thread, to have it done early. Resolves when it ended, however that was: who needs to know syncs again. */
+/** The same on another thread, which tells as much: a failure that is passed over here is told to nobody. @throws as `syncFilesystem` */
 export function syncFilesystemLater(fd: number): Promise<void> {
-  return new Promise((resolve) => {
-    libc().syncfsLater(fd, () => resolve());
+  return new Promise((resolve, reject) => {
+    libc().syncfsLater(fd, (errno) => (errno === 0 ? resolve() : reject(new LibcError('syncfs', errno))));
   });
 }
 

@@ -82,8 +82,8 @@ class LocalTree implements TargetTree {
     return new OpenFolder(openFolderBeneath(this.#handle, path), made);
   }
 
-  flush(): void {
-    this.#shared.filesystems.flush();
+  flush(): Promise<void> {
+    return this.#shared.filesystems.flush();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -136,8 +136,8 @@ export interface TargetTree extends AsyncDisposable {
   readonly root: TargetFolder;
   /** Opens a folder below the root by its path, no symlink followed. Throws the errno error. */
   folderAt(path: Buffer): TargetFolder;
-  /** Everything written is on disk when this returns. */
-  flush(): void;
+  /** Everything written is on disk when this resolves. Throws the errno error. */
+  flush(): Promise<void>;
 }
 
 /** This machine's file system, as a restore writes it. */

@@ -42,7 +42,7 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
   stages.begin('files');
   await writeAll(context, selection);
   stages.begin('flushing');
-  if (!job.isDryRun) flush(context);
+  if (!job.isDryRun) await flush(context);
   const unmatched = selection.unmatched();
   if (unmatched.length > 0 && unmatched.length === job.patterns.length) {
     throw new AgentError('PATH_NOT_FOUND', `${job.run} has nothing at ${texts(unmatched)}`, {
@@ -96,9 +96,9 @@ async function writeAll(context: RestoreContext, selection: Selection): Promise<
   await files.idle();
 }
 
-function flush({ tree }: RestoreContext): void {
+async function flush({ tree }: RestoreContext): Promise<void> {
   try {
-    tree?.flush();
+    await tree?.flush();
   } catch (error) {
     throw new AgentError(
       'RESTORE_FAILED',

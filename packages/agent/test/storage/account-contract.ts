@@ -16,7 +16,7 @@ export interface AccountUnderTest extends AsyncDisposable {
   open(): Promise<StorageAccount>;
 }
 
-const NOW_MS = Date.UTC(2024, 3, 18, 1);
+export const NOW_MS = Date.UTC(2024, 3, 18, 1);
 const MIB = 1024 * 1024;
 const ABOUT = { mtimeS: 1_700_000_000, executable: false };
 

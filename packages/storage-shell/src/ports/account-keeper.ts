@@ -63,8 +63,8 @@ export interface AccountKeeper extends Disposable {
   trash(): TrashEntry[];
   /** Deletes what was not made by `remove`: folders of runs that were given up. */
   deleteGivenUp(signal: AbortSignal): Promise<void>;
-  /** Deletes a removed run for good. Cut off, the next call goes on. */
-  deleteTrashed(name: string, signal: AbortSignal): Promise<void>;
+  /** Deletes a removed run for good, unless the account is frozen by now. Cut off, the next call goes on. */
+  deleteTrashed(name: string, signal: AbortSignal): Promise<'deleted' | 'frozen'>;
   /** Brings the newest removal of a run back. @throws StorageError NOT_FOUND, NAME_TAKEN */
   bringBack(run: RunName): Promise<void>;
   space(): VolumeSpace;

@@ -107,7 +107,7 @@ export interface NewRun {
    */
   put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer>;
   /** Opens a large one. */
-  create(path: Buffer, expectedBytes: number): NewLargeFile;
+  create(path: Buffer, expectedBytes: number): Promise<NewLargeFile>;
   /**
    * Opens a new one that begins as a copy of the first bytes of a stored file, or shares its blocks.
    *

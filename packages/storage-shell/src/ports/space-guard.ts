@@ -22,6 +22,8 @@ export interface SpaceGuard {
    * @throws StorageError FULL, QUOTA
    */
   checkEnding(bytes: number): void;
+  /** How much has to go before `check` takes so many bytes; 0 if it takes them, or if it is inodes that are missing. */
+  missing(bytes: number): number;
   /** Notes that so many bytes were stored, in one new inode unless told otherwise. */
   used(bytes: number, inodes?: number): void;
   /** As `check`, for blocks that another file has already: the limit counts them, the volume has them once. */

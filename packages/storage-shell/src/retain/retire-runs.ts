@@ -59,7 +59,7 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
     if (outcome === 'frozen') break;
   }
   await keeper.deleteGivenUp(signal);
-  if (keeper.frozen() === undefined) await emptyTrash(keeper, { ...options, policy, deleted });
+  await emptyTrash(keeper, { ...options, policy, deleted });
   return { ...told, removed, inUse, deleted };
 }
 
@@ -83,7 +83,7 @@ async function removeMakingRoom(
     } catch (error) {
       const oldest = keeper.trash()[0];
       if (!(error instanceof StorageError && error.code === 'FULL') || oldest === undefined) throw error;
-      await keeper.deleteTrashed(oldest.name, signal);
+      if ((await keeper.deleteTrashed(oldest.name, signal)) === 'frozen') return 'frozen';
       deleted.push(oldest.run);
     }
   }
@@ -99,7 +99,7 @@ async function emptyTrash(
     signal.throwIfAborted();
     const mustGo = options.emptyTrash === true || !entry.isWhole || isDue(entry, { nowMs, keepHours });
     if (!mustGo && !isShortOfSpace(keeper, policy)) continue;
-    await keeper.deleteTrashed(entry.name, signal);
+    if ((await keeper.deleteTrashed(entry.name, signal)) === 'frozen') return;
     deleted.push(entry.run);
   }
 }

@@ -164,7 +164,7 @@ export class Verbs {
     return extended(await run.put(files, body.buffer as ArrayBuffer));
   }
 
-  #create(body: Buffer): SftpReply {
+  async #create(body: Buffer): Promise<SftpReply> {
     const reader = new BodyReader(body);
     const path = reader.path();
     reader.flags();
@@ -172,9 +172,10 @@ export class Verbs {
     reader.end();
     const run = this.#open();
     this.#checkLength(path);
-    this.#context.handles.reserve();
-    const file = run.create(Buffer.from(path), expectedBytes);
-    return extended(string(this.#context.handles.add({ kind: 'new', file, isSecret: false })));
+    const { handles } = this.#context;
+    using _promised = handles.promise();
+    const file = await run.create(Buffer.from(path), expectedBytes);
+    return extended(string(handles.add({ kind: 'new', file, isSecret: false })));
   }
 
   async #cloneFile(body: Buffer): Promise<SftpReply> {

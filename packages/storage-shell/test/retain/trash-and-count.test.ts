@@ -1,9 +1,12 @@
 import t from 'tap';
+import type { RunName } from '@bakker/impl-format';
 import { openFolder, openFolderBeneath } from '@bakker/linux';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addUsage, readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
+import { StorageError } from '../../src/errors.ts';
+import type { AccountKeeper } from '../../src/ports/account-keeper.ts';
 import { retireRuns } from '../../src/retain/retire-runs.ts';
 import { SampleAccount, makeRoot } from './sample-account.ts';
 
@@ -11,6 +14,26 @@ const NEVER = new AbortController().signal;
 const DAY_MS = 86_400_000;
 const NOW_MS = Date.UTC(2024, 5, 1);
 const POLICY = 'retention: {days: 1, instances: 1, months: 0, years: 0}\n';
+
+/** The same keeper but for some of what it does. */
+function overridden(keeper: AccountKeeper, instead: Partial<AccountKeeper>): AccountKeeper {
+  return new Proxy(keeper, {
+    get(target, name): unknown {
+      const found: unknown = Reflect.get(name in instead ? instead : target, name);
+      return typeof found === 'function' ? (found.bind(target) as unknown) : found;
+    },
+  });
+}
+
+function afterEachDeletion(keeper: AccountKeeper, then: () => Promise<void>): AccountKeeper {
+  return overridden(keeper, {
+    deleteTrashed: async (name, signal) => {
+      const outcome = await keeper.deleteTrashed(name, signal);
+      await then();
+      return outcome;
+    },
+  });
+}
 
 function twoRuns(root: string): SampleAccount {
   const account = new SampleAccount(root);
@@ -70,6 +93,44 @@ t.test('a frozen account keeps its trash, too', async (t) => {
   const told = await retireRuns(keeper, { nowMs: NOW_MS + 30 * DAY_MS, dryRun: false, signal: NEVER });
   t.match(told, { removed: [], deleted: [], frozen: 'odd' });
   t.equal(keeper.trash().length, 1);
+});
+
+t.test('a freeze that comes while the trash is emptied keeps what is still whole', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  const third = { files: { 'd/a': null }, parent: '2024_01_02_01', receivedAtMs: NOW_MS - 98 * DAY_MS };
+  account.publish('2024_01_03_01', third);
+  using keeper = openKeeper(root, account.name);
+  const retire = (of: AccountKeeper) =>
+    retireRuns(of, { nowMs: NOW_MS + 30 * DAY_MS, dryRun: false, signal: NEVER });
+  for (const { run } of keeper.runs().slice(0, 2)) await keeper.remove(run, NOW_MS);
+  const [, second] = keeper.trash();
+  const freezing = afterEachDeletion(keeper, () =>
+    keeper.freeze({ reason: 'odd', sinceRun: undefined, atMs: NOW_MS }),
+  );
+  t.match(await retire(freezing), { deleted: ['2024_01_01_01'] });
+  t.match(keeper.trash(), [{ name: second?.name, isWhole: true }]);
+  await keeper.bringBack('2024_01_02_01' as RunName);
+  t.same(account.runs(), ['2024_01_02_01', '2024_01_03_01']);
+});
+
+t.test('on a full volume a freeze stops the deletions that make room for a removal', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  using keeper = openKeeper(root, account.name);
+  const [old] = keeper.runs();
+  if (old !== undefined) await keeper.remove(old.run, NOW_MS);
+  const third = { files: { 'd/a': null }, parent: '2024_01_02_01', receivedAtMs: NOW_MS - 98 * DAY_MS };
+  account.publish('2024_01_03_01', third);
+  const full = overridden(keeper, {
+    remove: async () => {
+      await keeper.freeze({ reason: 'odd', sinceRun: undefined, atMs: NOW_MS });
+      throw new StorageError('FULL', 'no name finds room');
+    },
+  });
+  const told = await retireRuns(full, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
+  t.match(told, { removed: [], deleted: [] });
+  t.match(keeper.trash(), [{ run: '2024_01_01_01', isWhole: true }]);
 });
 
 t.test('by a clock of another age nothing is removed', async (t) => {

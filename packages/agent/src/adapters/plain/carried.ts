@@ -22,13 +22,28 @@ function noteOf(run: RunName, token: string): Buffer {
 
 /** Notes a new token for a run that is about to be written. Done before its folder is made. */
 export function issueToken(store: FileStore, run: RunName): { token: string; noted: Promise<void> } {
-  const token = randomBytes(16).toString('hex');
+  const token = newToken();
   return { token, noted: store.mkdir(noteOf(run, token)) };
 }
 
 /** The run is published: its content is found under its name from now on. */
 export async function dropToken(store: FileStore, run: RunName, token: string): Promise<void> {
   await store.rmdir(noteOf(run, token)).catch(unlessMissing);
+}
+
+/**
+ * Lets nobody find the content of an unfinished run any more, nor what it was given by others: under names that nobody knows
+ * it is only removed.
+ */
+export async function disown(
+  store: FileStore,
+  { run, token, carriedFolders }: { run: RunName; token: string; carriedFolders: readonly string[] },
+): Promise<void> {
+  await dropToken(store, run, token);
+  for (const known of carriedFolders) {
+    const unknown = carriedFolder(newToken());
+    await store.renameNew(carriedFolder(known), unknown).catch(unlessMissing);
+  }
 }
 
 /**
@@ -55,7 +70,7 @@ export async function adoptUnfinished(
       (note) => note.run === run && !before.some((name) => name.toString() === note.token),
     );
     // without its own token nobody knows what is in it: it is carried only to be removed
-    const token = noted.length === 1 && noted[0] ? noted[0].token : randomBytes(16).toString('hex');
+    const token = noted.length === 1 && noted[0] ? noted[0].token : newToken();
     await store.renameNew(Buffer.from(incompleteName(run)), carriedFolder(token));
     adopted.push(token);
   }
@@ -75,6 +90,10 @@ export async function namesIn(store: FileStore, folder: Buffer): Promise<readonl
   const names: Buffer[] = [];
   for await (const items of store.list(folder)) names.push(...items.map(({ name }) => name));
   return names;
+}
+
+function newToken(): string {
+  return randomBytes(16).toString('hex');
 }
 
 const CARRIED_NAME = CARRIED.slice(PRIVATE_FOLDER.length + 1);

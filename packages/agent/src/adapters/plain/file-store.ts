@@ -67,7 +67,7 @@ export interface FileStore extends AsyncDisposable {
   remove(path: Buffer): Promise<void>;
   /** Brings a file, or a folder's names, to the disk; quietly nothing where the store has no way to. */
   flush(path: Buffer): Promise<void>;
-  /** Brings everything written so far to the disk where one request can do that. */
+  /** Brings everything written so far to the disk where one request can do that; once that failed, it fails for good. */
   flushAll(): Promise<void>;
   space(): Promise<Space | undefined>;
 }

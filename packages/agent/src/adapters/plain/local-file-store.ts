@@ -12,7 +12,7 @@ import type {
   StoredPiece,
 } from '../../ports/storage-account.ts';
 import type { Extent } from '@bakker/impl-format';
-import { errnoOf, reflink, syncFilesystem } from '@bakker/linux';
+import { FilesystemFlush, errnoOf, reflink } from '@bakker/linux';
 import type { FileStore, OlderFileAt, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { LocalPatchSink } from './local-patch-sink.ts';
@@ -31,12 +31,18 @@ export class LocalFileStore implements FileStore {
   readonly maxPathBytes: number;
   readonly features = { fsync: true, serverSideCopy: true, hardLinks: true, atomicRename: true };
   readonly #root: Buffer;
+  /** Held open from before anything is written: a later opening would not be told what another was. */
+  readonly #folder: number;
+  readonly #flush: FilesystemFlush;
+  #isClosed = false;
 
   /** @param folder - absolute, existing */
   constructor(folder: string) {
     this.address = folder;
     this.#root = Buffer.from(folder);
     this.maxPathBytes = PATH_MAX_BYTES - this.#root.length - 1;
+    this.#folder = this.#do('open', Buffer.alloc(0), (full) => fs.openSync(full, 'r'));
+    this.#flush = new FilesystemFlush(this.#folder);
   }
 
   ready(): undefined {
@@ -210,14 +216,11 @@ export class LocalFileStore implements FileStore {
   }
 
   async flushAll(): Promise<void> {
-    this.#do('flush', Buffer.alloc(0), (full) => {
-      const descriptor = fs.openSync(full, 'r');
-      try {
-        syncFilesystem(descriptor);
-      } finally {
-        fs.closeSync(descriptor);
-      }
-    });
+    try {
+      await this.#flush.flush();
+    } catch (error) {
+      throw this.#translate(error, 'flush', Buffer.alloc(0));
+    }
   }
 
   async space(): Promise<Space> {
@@ -230,7 +233,10 @@ export class LocalFileStore implements FileStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // nothing is held open
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#flush[Symbol.asyncDispose]();
+    fs.closeSync(this.#folder);
   }
 
   /** Undefined if it is not there, or is not what it should be. */

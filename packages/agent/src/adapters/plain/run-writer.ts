@@ -12,7 +12,7 @@ import type {
   StoredPiece,
   StoredPlace,
 } from '../../ports/storage-account.ts';
-import { carriedFolder, dropToken, isWhole, issueToken } from './carried.ts';
+import { carriedFolder, disown, dropToken, isWhole, issueToken } from './carried.ts';
 import type { FileStore } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { encodeReceipt } from './receipt-text.ts';
@@ -126,7 +126,7 @@ export class PlainRunWriter implements RunWriter {
   async publish(options: PublishOptions): Promise<undefined> {
     const store = this.#store;
     const account = Buffer.alloc(0);
-    await store.flushAll();
+    await this.#flushAll();
     const receipt = encodeReceipt({ ...options.receipt, token: this.folder });
     const [manifest] = await Promise.all([
       this.#writeManifest(options),
@@ -145,6 +145,18 @@ export class PlainRunWriter implements RunWriter {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // what was written stays as `.incomplete`, for the next run to carry over
+  }
+
+  /** What the disk may not have is not for the next run to link. */
+  async #flushAll(): Promise<void> {
+    try {
+      await this.#store.flushAll();
+    } catch (error) {
+      const { run, folder: token, carriedFolders } = this;
+      // A disk that fails may fail here, too: its first failure is what is told.
+      await disown(this.#store, { run, token, carriedFolders }).catch(() => undefined);
+      throw error;
+    }
   }
 
   async #writeManifest({ manifest, manifestSizeBytes, receipt }: PublishOptions): Promise<Buffer> {

@@ -1,5 +1,5 @@
 import { CARRIED, PRIVATE_FOLDER, incompleteName, isToken } from '@bakker/impl-format/storage';
-import type { RunName } from '@bakker/impl-format/storage';
+import type { BeginReply, RunName } from '@bakker/impl-format/storage';
 import {
   hasCode,
   makeFolderAt,
@@ -36,6 +36,22 @@ export function issueToken(hidden: FolderHandle, run: RunName): string {
 /** The run is published, or given up: nobody looks for its content under the token any more. @throws LibcError */
 export function dropToken(hidden: FolderHandle, run: RunName, token: string): void {
   removeFolderAt({ folder: hidden, name: noteOf(run, token) });
+}
+
+/**
+ * Lets nobody find the content of an unfinished run any more, nor what it was given by others: under names that nobody knows
+ * it is only removed. Done twice, it does no harm.
+ *
+ * @throws LibcError
+ */
+export function disown(hidden: FolderHandle, { run, token, carried }: BeginReply): void {
+  dropToken(hidden, run, token);
+  using folder = openCarried(hidden) ?? null;
+  if (folder === null) return;
+  for (const name of allNames(folder)) {
+    if (!carried.includes(name.toString('latin1'))) continue;
+    renameNewAt({ folder, name }, { folder, name: Buffer.from(newToken()) });
+  }
 }
 
 /**

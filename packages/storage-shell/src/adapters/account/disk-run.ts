@@ -1,14 +1,6 @@
 import { encodeTreeOutcome, incompleteName } from '@bakker/impl-format/storage';
 import type { BeginReply, ObjectCounts, PublishReply, PublishRequest } from '@bakker/impl-format/storage';
-import {
-  EarlyFlush,
-  makeSymlinkAt,
-  openFolderBeneath,
-  renameNewAt,
-  renameOverAt,
-  syncFilesystem,
-  syncFilesystemLater,
-} from '@bakker/linux';
+import { FilesystemFlush, makeSymlinkAt, openFolderBeneath, renameNewAt, renameOverAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';
 import { fstatSync, fsyncSync } from 'node:fs';
@@ -18,9 +10,9 @@ import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
-import type { RemoveOptions } from '../runs/remove-tree.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
-import { dropToken, openCarried } from './carried.ts';
+import { CarriedContent, removing } from './carried-content.ts';
+import { disown, dropToken } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
 import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
@@ -62,7 +54,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #hasher = new ContentThread();
   readonly #storer = new ContentThread();
   readonly #linkable: LinkableFolders;
-  readonly #early: EarlyFlush;
+  readonly #carried: CarriedContent;
+  readonly #flush: FilesystemFlush;
   #files = 0;
   #bytes = 0;
   #isOpen = true;
@@ -72,7 +65,13 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#options = options;
     this.begun = options.begun;
     this.#linkable = new LinkableFolders(options);
-    this.#early = new EarlyFlush(() => syncFilesystemLater(options.root.fd));
+    this.#carried = new CarriedContent({
+      hidden: options.folders.hidden,
+      tokens: options.begun.carried,
+      space: options.space,
+      signal: options.signal,
+    });
+    this.#flush = new FilesystemFlush(options.root.fd, this.#distrust);
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
@@ -108,39 +107,36 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   async put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer> {
-    this.#checkOpen();
     const { root, space } = this.#options;
-    const taken = { contentBytes: 0, blockBytes: 0, files: 0 };
+    const contentBytes = files.reduce((sum, { content }) => sum + content.length, 0);
+    const taken = await this.#makingRoom(contentBytes, () => this.#take(files));
     try {
-      for (const { path, content } of files) {
-        // Counted before it is stored: what comes meanwhile must not take the same room.
-        space.check(content.length);
-        const blockBytes = Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES;
-        space.used(blockBytes);
-        taken.contentBytes += content.length;
-        taken.blockBytes += blockBytes;
-        taken.files++;
-        this.#place(path);
-      }
+      this.#checkOpen();
       const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
       this.#files += taken.files;
       this.#bytes += taken.contentBytes;
-      this.#early.wrote(taken.blockBytes);
+      this.#flush.wrote(taken.blockBytes);
       return digests;
     } catch (error) {
       space.released(taken.blockBytes, taken.files);
+      // Its bytes are gone: only who sends them again finds the room.
+      await this.#carried.makeRoom(error, contentBytes);
       throw error;
     }
   }
 
-  create(path: Buffer, expectedBytes: number): NewLargeFile {
-    this.#checkOpen();
-    this.#options.space.check(Math.max(expectedBytes, BLOCK_BYTES));
-    return this.#largeFile(path);
+  create(path: Buffer, expectedBytes: number): Promise<NewLargeFile> {
+    return this.#makingRoom(expectedBytes, () => {
+      this.#options.space.check(Math.max(expectedBytes, BLOCK_BYTES));
+      return this.#largeFile(path);
+    });
   }
 
-  async cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
-    this.#checkOpen();
+  cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
+    return this.#makingRoom(0, () => this.#cloneFile(from, path, mostBytes));
+  }
+
+  async #cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
     const { hurtInodes, signal, space } = this.#options;
     const folder = this.#linkable.resolve(from.folder);
     if (folder === undefined) throw new StorageError('NOT_FOUND', 'there is no such folder to copy from');
@@ -149,7 +145,6 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const source = opened.use(
       await openSource(folder, from.path, {
         trust,
-        mayBeUnfinished: trust !== 'complete' || from.folder === this.begun.token,
         hurtInodes,
         check: () => signal.throwIfAborted(),
       }),
@@ -163,13 +158,24 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   async tree(script: Buffer): Promise<Buffer> {
     this.#checkOpen();
-    this.#options.space.checkEnding(BLOCK_BYTES);
-    return encodeTreeOutcome(await this.#cloner.apply(script));
+    try {
+      this.#options.space.checkEnding(BLOCK_BYTES);
+      return encodeTreeOutcome(await this.#cloner.apply(script));
+    } catch (error) {
+      // For the next run: scripts have their order, and this one may be half done.
+      await this.#carried.makeRoom(error, 0);
+      throw error;
+    }
   }
 
   async manifest(kind: number, content: Buffer): Promise<void> {
     this.#checkOpen();
-    await this.#manifest.piece(kind, content);
+    try {
+      await this.#manifest.piece(kind, content);
+    } catch (error) {
+      await this.#carried.makeRoom(error, 0);
+      throw error;
+    }
   }
 
   async publish(request: PublishRequest): Promise<PublishReply> {
@@ -183,7 +189,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   async #publish({ objects, manifestSha256, receipt }: PublishRequest): Promise<PublishReply> {
-    const { folders, freeze, nowMs, root } = this.#options;
+    const { folders, freeze, nowMs } = this.#options;
     const { account, hidden } = folders;
     const { run, token } = this.begun;
     // First: with a manifest that is wrong on purpose nobody learns whether he guessed the counts.
@@ -191,10 +197,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { parentFiles, keptFiles } = await this.#cloner.finish();
     this.#checkCounts(objects);
 
-    // Everything that the run needs is on the disk before it has its name. Early on another thread, so that the client
-    // hears of us; then again, because only that says whether it went well.
-    await syncFilesystemLater(root.fd);
-    syncFilesystem(root.fd);
+    // Everything that the run needs is on the disk before it has its name.
+    await this.#flush.flush().catch(() => this.#checkDisk());
 
     // Held for the renames: retention looks at the account's names meanwhile, and so does another begin.
     using _names = await lockNames(account);
@@ -240,7 +244,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   async abandon(): Promise<void> {
-    const { folders, lock, signal, parent } = this.#options;
+    const { folders, lock, signal, parent, space } = this.#options;
     const { account, hidden } = folders;
     const { run, token } = this.begun;
     await this.#manifest[Symbol.asyncDispose]();
@@ -254,31 +258,25 @@ export class DiskRun implements NewRun, AsyncDisposable {
       dropToken(hidden, run, token);
     }
     parent?.[Symbol.dispose]();
-    await removeTree(trash, name, this.#removing(signal));
+    await removeTree(trash, name, removing({ space, signal }));
   }
 
   async cleanUp(): Promise<void> {
-    const { folders, lock, signal, parent } = this.#options;
+    const { lock, parent } = this.#options;
     using _lock = lock;
     parent?.[Symbol.dispose]();
-    using carried = openCarried(folders.hidden) ?? null;
-    if (carried === null) return;
-    for (const token of this.begun.carried)
-      await removeTree(carried, Buffer.from(token), this.#removing(signal));
-  }
-
-  /** What goes was counted when it was stored, by this session or by one before. */
-  #removing(signal: AbortSignal): RemoveOptions {
-    const { space } = this.#options;
-    return space.isCounted ? { signal, freed: (bytes) => space.released(bytes, 1) } : { signal };
+    await this.#carried.remove();
   }
 
   /** Lets go of everything; what was written stays as `.incomplete`, for the next run to carry over. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#manifest[Symbol.asyncDispose]();
     await this.#close();
-    this.#options.parent?.[Symbol.dispose]();
-    this.#options.lock[Symbol.dispose]();
+    const { folders, lock, parent } = this.#options;
+    parent?.[Symbol.dispose]();
+    using _lock = lock;
+    // Once more, should it not have worked at once.
+    if (this.#flush.hasFailed) disown(folders.hidden, this.begun);
   }
 
   /** Nobody waits for what is under way, and it may be hours of work. A publish is ended: it is small, and all was sent. */
@@ -290,9 +288,32 @@ export class DiskRun implements NewRun, AsyncDisposable {
 
   /** After a publish that failed half-way nothing can be written: the next session carries it over. */
   #checkOpen(): void {
+    this.#checkDisk();
     if (this.#isOpen) return;
     throw new StorageError('OUT_OF_ORDER', 'the run was closed when it could not be published');
   }
+
+  /** Nobody knows which of the files it concerns: of such a run nothing more is taken, and none is published. */
+  #checkDisk(): void {
+    try {
+      this.#flush.check();
+    } catch (error) {
+      const why = error instanceof Error && 'code' in error ? ` (${String(error.code)})` : '';
+      throw new StorageError('FAILED', `the storage's disk did not take what was written${why}`, {
+        hint: "look at that disk; the next run sends this one's content again",
+        cause: error,
+      });
+    }
+  }
+
+  /** What the disk may not have is not for the next run to link. At once, for the session may be killed. */
+  readonly #distrust = (): void => {
+    try {
+      disown(this.#options.folders.hidden, this.begun);
+    } catch {
+      // A disk that fails may fail here, too: tried again at the end.
+    }
+  };
 
   async #close(): Promise<void> {
     if (!this.#isOpen) return;
@@ -302,10 +323,44 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#copier[Symbol.asyncDispose]();
     await this.#hasher[Symbol.asyncDispose]();
     await this.#storer[Symbol.asyncDispose]();
-    await this.#early[Symbol.asyncDispose]();
+    await this.#flush[Symbol.asyncDispose]();
+    await this.#carried.idle();
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
+  }
+
+  /** Does it at once, and again as long as what was carried over can make room for it. `work` leaves nothing if it fails. */
+  async #makingRoom<Result>(bytes: number, work: () => Result | Promise<Result>): Promise<Result> {
+    for (;;) {
+      this.#checkOpen();
+      try {
+        return await work();
+      } catch (error) {
+        await this.#carried.makeRoom(error, bytes);
+      }
+    }
+  }
+
+  #take(files: readonly PutFile[]): Taken {
+    const { space } = this.#options;
+    const taken = { contentBytes: 0, blockBytes: 0, files: 0 };
+    try {
+      for (const { path, content } of files) {
+        // Counted before it is stored: what comes meanwhile must not take the same room.
+        space.check(content.length);
+        const blockBytes = Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES;
+        space.used(blockBytes);
+        taken.contentBytes += content.length;
+        taken.blockBytes += blockBytes;
+        taken.files++;
+        this.#place(path);
+      }
+      return taken;
+    } catch (error) {
+      space.released(taken.blockBytes, taken.files);
+      throw error;
+    }
   }
 
   #place(path: Buffer): { folder: FolderHandle; name: Buffer } {
@@ -321,7 +376,9 @@ export class DiskRun implements NewRun, AsyncDisposable {
       space,
       hasher: this.#hasher,
       signal,
-      wrote: (bytes) => this.#early.wrote(bytes),
+      wrote: (bytes) => this.#flush.wrote(bytes),
+      // Nobody waits: this write was refused, and who tries again finds the room.
+      refused: (error) => void this.#carried.makeRoom(error, 0).catch(() => undefined),
       finished: (sizeBytes) => this.#count(sizeBytes),
     });
   }
@@ -344,6 +401,12 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const list = wrong.map((key) => `${stored[key]} ${key} where ${said[key]} were counted`).join(', ');
     throw new StorageError('COUNTS_DIFFER', `the run holds ${list}`);
   }
+}
+
+interface Taken {
+  readonly contentBytes: number;
+  readonly blockBytes: number;
+  readonly files: number;
 }
 
 const SLASH = 0x2f;

@@ -46,6 +46,12 @@ export class DiskSpace implements SpaceGuard {
     if (bytes > this.#allowance) this.#ask(bytes);
   }
 
+  missing(bytes: number): number {
+    const limit = (this.#limit ??= this.#readLimit());
+    const aboveLimit = limit.bytes === null ? 0 : limit.usedBytes + bytes - limit.bytes;
+    return Math.max(0, aboveLimit, bytes - this.#look().free);
+  }
+
   checkShared(bytes: number): void {
     this.#checkLimit(bytes);
     // What says where the blocks are takes space itself, the more the more they are scattered.

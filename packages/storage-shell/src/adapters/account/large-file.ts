@@ -25,6 +25,8 @@ export interface LargeFileOptions {
   readonly signal: AbortSignal;
   /** Told each time something was written. */
   readonly wrote: (bytes: number) => void;
+  /** Told why, when something could not be written. */
+  readonly refused: (error: unknown) => void;
   /** Told once, when the file is done. */
   readonly finished: (sizeBytes: number) => void;
 }
@@ -82,7 +84,7 @@ export class LargeFile implements NewLargeFile {
 
   write(offsetBytes: number, bytes: Buffer): void {
     this.#checkOpen();
-    this.#charge.write(blockBytesOf(offsetBytes, bytes.length), this.#endBytes);
+    this.#charged(blockBytesOf(offsetBytes, bytes.length));
     this.#changing(offsetBytes, offsetBytes + bytes.length);
     writeAll(this.#fd, bytes, offsetBytes);
     this.#options.wrote(bytes.length);
@@ -104,7 +106,7 @@ export class LargeFile implements NewLargeFile {
     this.#changing(offsetBytes, endBytes);
     if (this.#hashedBytes !== undefined && offsetBytes < this.#hashedBytes) this.#hashedBytes = undefined;
     // What of its first and last block stays is written anew, where they are shared.
-    this.#charge.write(2 * BLOCK_BYTES, this.#endBytes);
+    this.#charged(2 * BLOCK_BYTES);
     if (!punchHole(this.#fd, { offsetBytes, lengthBytes })) {
       throw new StorageError('UNSUPPORTED', 'this file system makes no holes: write zeros');
     }
@@ -115,7 +117,7 @@ export class LargeFile implements NewLargeFile {
     this.#checkOpen();
     this.#changing(Math.min(sizeBytes, this.#endBytes), Infinity);
     if (this.#hashedBytes !== undefined && sizeBytes < this.#hashedBytes) this.#hashedBytes = undefined;
-    this.#charge.write(BLOCK_BYTES, this.#endBytes);
+    this.#charged(BLOCK_BYTES);
     this.#truncate(sizeBytes);
   }
 
@@ -173,6 +175,15 @@ export class LargeFile implements NewLargeFile {
       return digest;
     } catch (error) {
       if (!this.#isClosed()) this.#state = 'open';
+      throw error;
+    }
+  }
+
+  #charged(bytes: number): void {
+    try {
+      this.#charge.write(bytes, this.#endBytes);
+    } catch (error) {
+      this.#options.refused(error);
       throw error;
     }
   }

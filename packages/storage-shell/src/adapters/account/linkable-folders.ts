@@ -43,7 +43,10 @@ export class LinkableFolders implements Disposable {
 
   /** How far the files of such a folder can be trusted. */
   trust(name: string): Trust {
-    if (!this.#options.begun.carried.includes(name)) return 'complete';
+    const { token, carried } = this.#options.begun;
+    // What a handle still writes to may be discarded, and its bytes given back: no second name may keep it.
+    if (name === token) return 'unfinished';
+    if (!carried.includes(name)) return 'complete';
     return isFromAnotherBoot(name) ? 'doubtful' : 'unfinished';
   }
 

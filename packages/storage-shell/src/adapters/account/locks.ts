@@ -40,23 +40,25 @@ export function trySessionLock(account: FolderHandle): HeldLock | undefined {
  * Takes one of the account's seats: so many sessions at once and no more, or the memory of one account's sessions would be
  * that of the whole storage. A seat is a byte of the lock's file, which is another lock than the file's own.
  *
+ * On a file system that is mounted read-only nobody can take any, and nobody is kept from reading: that is when restores
+ * are needed.
+ *
  * @param mayMake - whether the file is made; where it is not there, nobody ever wrote, and there is nothing to read
  * @returns undefined if all are taken
  * @throws LibcError
  */
 export function trySeat(account: FolderHandle, { mayMake }: { mayMake: boolean }): HeldLock | undefined {
-  let fd: number;
   try {
-    const flags = mayMake ? SESSION_LOCK_FLAGS : constants.O_RDWR;
-    fd = openBeneath(account, SESSION_LOCK, { flags, mode: 0o600 });
+    return lockOneOf(account, { flags: mayMake ? SESSION_LOCK_FLAGS : constants.O_RDWR, from: 0, to: SEATS });
   } catch (error) {
-    if (!mayMake && hasCode(error, 'ENOENT')) return { [Symbol.dispose]: () => undefined };
+    if (hasCode(error, 'EROFS') || (!mayMake && hasCode(error, 'ENOENT'))) return NOTHING_HELD;
     throw error;
   }
-  const handle = new FolderHandle(fd);
-  for (let seat = 0; seat < SEATS; seat++) if (tryLockByte(fd, seat)) return handle;
-  handle[Symbol.dispose]();
-  return undefined;
+}
+
+/** Where those stand who found no seat, until they were told: they are few, too. @returns as `trySeat` @throws LibcError */
+export function tryStandingRoom(account: FolderHandle): HeldLock | undefined {
+  return lockOneOf(account, { flags: constants.O_RDWR, from: SEATS, to: SEATS + STANDING_ROOM });
 }
 
 /**
@@ -122,6 +124,8 @@ export function claimRunForRemoval(account: FolderHandle, run: string): HeldRun 
 
 /** Two restores with as many channels as bakker opens at most. */
 export const SEATS = 32;
+const STANDING_ROOM = 8;
+const NOTHING_HELD: HeldLock = { [Symbol.dispose]: () => undefined };
 const SESSION_LOCK = Buffer.from('.bakker/lock');
 const SESSION_LOCK_FLAGS = constants.O_RDWR | constants.O_CREAT;
 const PRIVATE = Buffer.from(PRIVATE_FOLDER);
@@ -131,6 +135,16 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const EWOULDBLOCK = 11;
 const EINTR = 4;
+
+function lockOneOf(
+  account: FolderHandle,
+  { flags, from, to }: { flags: number; from: number; to: number },
+): HeldLock | undefined {
+  const handle = new FolderHandle(openBeneath(account, SESSION_LOCK, { flags, mode: 0o600 }));
+  for (let place = from; place < to; place++) if (tryLockByte(handle.fd, place)) return handle;
+  handle[Symbol.dispose]();
+  return undefined;
+}
 
 function claimRun(account: FolderHandle, run: string, kind: number): HeldRun | undefined {
   const name = Buffer.from(run);

@@ -9,8 +9,6 @@ import { isStoredWhole } from '../tree/stored-whole.ts';
 export interface SourceRules {
   /** How far the files of the folder can be trusted. */
   readonly trust: Trust;
-  /** Files may be under construction there: those that can be written to. */
-  readonly mayBeUnfinished: boolean;
   readonly hurtInodes: ReadonlySet<bigint>;
   /** Throws when nobody waits any more. */
   readonly check: () => void;
@@ -32,7 +30,7 @@ export interface OpenSource extends Disposable {
 export async function openSource(
   folder: FolderHandle,
   path: Buffer,
-  { trust, mayBeUnfinished, hurtInodes, check }: SourceRules,
+  { trust, hurtInodes, check }: SourceRules,
 ): Promise<OpenSource> {
   using stack = new DisposableStack();
   const fd = open(folder, path);
@@ -40,7 +38,7 @@ export async function openSource(
   const stat = fstatSync(fd, { bigint: true });
   if (!stat.isFile()) throw new StorageError('NOT_FOUND', 'it is no file');
   if (hurtInodes.has(stat.ino)) throw new StorageError('NOT_FOUND', 'its stored bytes are damaged');
-  if (mayBeUnfinished && (stat.mode & WRITABLE) !== 0n) {
+  if (trust !== 'complete' && (stat.mode & WRITABLE) !== 0n) {
     throw new StorageError('NOT_FOUND', 'it was not stored to its end');
   }
   if (trust === 'doubtful') {

@@ -17,9 +17,10 @@ import { StorageError } from '../../errors.ts';
 import { DEFAULT_POLICY } from '../../policy/account-policy.ts';
 import type { AccountPolicy } from '../../policy/account-policy.ts';
 import type { SessionOptions, ShellSession } from '../../ports/shell-session.ts';
+import { refusalOf } from '../../session/refusals.ts';
 import { Session } from '../../session/session.ts';
 import { DiskAccount } from './disk-account.ts';
-import { SEATS, trySeat } from './locks.ts';
+import { SEATS, trySeat, tryStandingRoom } from './locks.ts';
 import { POLICY_FILE, readPolicyText } from './policy-text.ts';
 
 /** Serves the standard streams of this process. */
@@ -32,26 +33,29 @@ export const shellSession: ShellSession = {
   async serve({ rootDir, account: name, role, mayRead, signal }) {
     // Whatever the session of sshd says: what is made here is the account's alone.
     process.umask(0o077);
-    using opened = new DisposableStack();
+    await using opened = new AsyncDisposableStack();
+    const gone = new AbortController();
     let folder: FolderHandle;
-    let policy: AccountPolicy;
+    let account: DiskAccount;
+    let seat: Disposable | undefined;
     try {
       folder = opened.use(openAccount(rootDir, name));
-      policy = await readPolicy(folder);
+      account = opened.use(
+        new DiskAccount({
+          name,
+          account: folder,
+          mayWrite: role === 'backup',
+          policy: await readPolicy(folder),
+          nowMs: () => Date.now(),
+          signal: gone.signal,
+        }),
+      );
+      seat = trySeat(folder, { mayMake: role === 'backup' });
     } catch (error) {
-      if (error instanceof StorageError) await sayWhyNot(error);
+      await sayWhyNot(error);
       throw error;
     }
-    const gone = new AbortController();
-    await using account = new DiskAccount({
-      name,
-      account: folder,
-      mayWrite: role === 'backup',
-      policy,
-      nowMs: () => Date.now(),
-      signal: gone.signal,
-    });
-    using _seat = takeSeat(folder, { name, mayMake: role === 'backup' });
+    using _seat = seat ?? (await refuseForWantOfSeats(folder, name));
     using session = new Session({
       account,
       rights: { role, mayRead },
@@ -99,8 +103,8 @@ export const shellSession: ShellSession = {
  * Refuses whatever the client asks for, with the reason: sshd passes nothing on to it of what a subsystem writes to standard
  * error. Takes no seat, and soon ends.
  */
-async function sayWhyNot({ message, hint }: StorageError): Promise<void> {
-  const words = [message, hint].filter((text) => text !== undefined).join('; ');
+async function sayWhyNot(error: unknown): Promise<void> {
+  const words = refusalOf(error)?.message ?? 'the storage failed, and its own log says why';
   const refusal = new SftpRefusal(REFUSAL.FAILED, words.replaceAll(/\s*\n\s*/g, ' '));
   const service: SftpService = { handle: () => Promise.reject(refusal) };
   const served = serveSftp({ input: openInput(), output: openOutput() }, service, {
@@ -111,17 +115,16 @@ async function sayWhyNot({ message, hint }: StorageError): Promise<void> {
   clearTimeout(timer);
 }
 
-/** @throws StorageError LOCKED */
-function takeSeat(account: FolderHandle, { name, mayMake }: { name: string; mayMake: boolean }): Disposable {
-  const seat = trySeat(account, { mayMake });
-  if (seat !== undefined) return seat;
-  throw new StorageError(
+/** @throws StorageError LOCKED, once the client was told, or at once if others are being told */
+async function refuseForWantOfSeats(account: FolderHandle, name: string): Promise<never> {
+  const error = new StorageError(
     'LOCKED',
     `${SEATS} sessions are open in the account ${name}, and no more are served`,
-    {
-      hint: 'wait until one has ended',
-    },
+    { hint: 'wait until one has ended' },
   );
+  using room = tryStandingRoom(account) ?? null;
+  if (room !== null) await sayWhyNot(error);
+  throw error;
 }
 
 /** Sockets, for process.stdout blocks on a pipe while the client does not read. Files and /dev/null can't be sockets. */

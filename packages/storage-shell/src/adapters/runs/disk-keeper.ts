@@ -103,15 +103,18 @@ class DiskKeeper implements AccountKeeper {
     for (const name of lookAtTrash(folders.trash).foreignNames) await this.#delete(folders, name, signal);
   }
 
-  async deleteTrashed(name: string, signal: AbortSignal): Promise<void> {
+  async deleteTrashed(name: string, signal: AbortSignal): Promise<'deleted' | 'frozen'> {
     using folders = new RemovalFolders(this.#folder);
     {
       using _names = await lockNames(this.#folder);
+      // A session may have published, and frozen the account, since the deletions began: they take hours.
+      if (this.frozen() !== undefined) return 'frozen';
       // From here on it can't be brought back any more: the manifest is what `undelete` looks for.
       for (const suffix of ['.impl', '.json']) unlinkCounted(folders, Buffer.from(name + suffix));
     }
     await this.#delete(folders, Buffer.from(`${name}.diff`), signal);
     await this.#delete(folders, Buffer.from(name), signal);
+    return 'deleted';
   }
 
   async bringBack(run: RunName): Promise<void> {

@@ -37,6 +37,17 @@ export async function measureRuns(
   return { runs: measured, together: together.freed };
 }
 
+/** What deleting these folders, all together, would free; those that are not there, nothing. @throws LibcError; the signal's reason */
+export async function measureFolders(
+  parent: FolderHandle,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<FreedFigures> {
+  const together = new SharedUse();
+  for (const name of names) await meetFolder(parent, name, { signal, meet: (inode) => together.meet(inode) });
+  return together.freed;
+}
+
 /** What everything in the account takes. @throws LibcError; the signal's reason */
 export async function measureAccount(account: FolderHandle, signal: AbortSignal): Promise<FreedFigures> {
   const all = new DistinctUse();

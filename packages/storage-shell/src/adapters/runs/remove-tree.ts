@@ -7,6 +7,8 @@ export interface RemoveOptions {
   readonly signal: AbortSignal;
   /** Told of each inode that went with its last name; costs a look at every inode, so left out where nobody counts. */
   readonly freed?: (bytes: number) => void;
+  /** Asked before each name that is no folder's: what it throws ends the removal there. */
+  readonly check?: () => void;
 }
 
 /**
@@ -17,7 +19,7 @@ export interface RemoveOptions {
  * @throws LibcError; the signal's reason
  */
 export async function removeTree(parent: FolderHandle, name: Buffer, options: RemoveOptions): Promise<void> {
-  const { signal, freed } = options;
+  const { signal, freed, check } = options;
   // What is added while it is removed keeps a folder from going; it is found by starting over.
   for (let attempt = 1; ; attempt++) {
     using root = openOrNothing(parent, name) ?? null;
@@ -26,6 +28,7 @@ export async function removeTree(parent: FolderHandle, name: Buffer, options: Re
       root,
       {
         entry: ({ folder, cName }) => {
+          check?.();
           if (freed !== undefined) countFile(folder, cName, freed);
           unlink(folder, cName);
         },

@@ -34,8 +34,8 @@ export interface LinkMakerOptions {
 }
 
 /**
- * `complete`: of a run that was published, or of this session: all of it was stored. `unfinished`: of a session that was cut
- * off, while it stored or copied something; that can still be written to. `doubtful`: the machine was started anew since,
+ * `complete`: of a run that was published: all of it was stored. `unfinished`: of this session, or of one that was cut off,
+ * while it stored or copied something; that can still be written to. `doubtful`: the machine was started anew since,
  * and what was not flushed may have been lost: only a file's own hash tells.
  */
 export type Trust = 'complete' | 'unfinished' | 'doubtful';
