@@ -50,7 +50,9 @@ export const retention: Command<Args, Result> = {
           stepBack();
           using keeper = openKeeper(context.rootDir, name);
           const { signal } = context;
-          const { frozen, ...done } = await retireRuns(keeper, { nowMs: context.nowMs(), dryRun, signal });
+          const nowMs = context.nowMs();
+          const { frozen, ...done } = await retireRuns(keeper, { nowMs, dryRun, signal });
+          if (!dryRun) await keeper.recount({ nowMs, signal });
           return { account: name, ...done, frozen: frozen ?? null };
         },
       },

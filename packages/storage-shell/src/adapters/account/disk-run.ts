@@ -18,10 +18,12 @@ import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
+import { inBlocks } from '../runs/stat-at.ts';
 import type { RemoveOptions } from '../runs/remove-tree.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { dropToken, openCarried } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
+import { FolderCharges } from './folder-charges.ts';
 import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
 import { lockNames } from './locks.ts';
@@ -63,6 +65,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #storer = new ContentThread();
   readonly #linkable: LinkableFolders;
   readonly #early: EarlyFlush;
+  /** Of files that are being stored. */
+  readonly #growing = new Set<readonly Buffer[]>();
   #files = 0;
   #bytes = 0;
   #isOpen = true;
@@ -76,15 +80,19 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
+    // The run's own folder; and a block, for its names in folders of the account that nobody charges.
+    space.used(folderBytes + BLOCK_BYTES);
+    const charges = new FolderCharges(folderBytes, (bytes) => space.used(bytes, 0));
     this.#folders = new RunFolders(options.root, {
       // Folders, symlinks and links may use the reserve: a run of which nothing changed needs nothing else.
       before: () => space.checkEnding(folderBytes),
       after: () => space.used(folderBytes),
+      measured: (folder) => charges.measured(folder),
     });
     const { run, parent } = options.begun;
-    const storing = (bytes: number): void => {
+    const storing = (bytes: number, inodes: number): void => {
       if (bytes > 0) space.checkEnding(bytes);
-      space.used(bytes, 0);
+      space.used(bytes, inodes);
     };
     this.#manifest = new NewManifest({ folders: options.folders, run, parent: parent?.run, storing });
     this.#cloner = new TreeCloner({
@@ -96,11 +104,16 @@ export class DiskRun implements NewRun, AsyncDisposable {
       hurtInodes: options.hurtInodes,
       beforeCopy: (sizeBytes) => {
         space.check(sizeBytes);
-        space.used(sizeBytes);
+        space.used(inBlocks(sizeBytes));
       },
-      made: ({ directories, symlinks }) => {
+      made: ({ directories, symlinks, symlinkBytes }) => {
         if (directories + symlinks === 0) return;
-        space.used(directories * folderBytes, directories + symlinks);
+        space.used(directories * folderBytes + symlinkBytes, directories + symlinks);
+        space.checkEnding(0);
+      },
+      emptyFolderBytes: folderBytes,
+      grown: (folder) => {
+        charges.measured(folder);
         space.checkEnding(0);
       },
     });
@@ -111,11 +124,13 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#checkOpen();
     const { root, space } = this.#options;
     const taken = { contentBytes: 0, blockBytes: 0, files: 0 };
+    const folders = foldersOf(files);
+    this.#growing.add(folders);
     try {
       for (const { path, content } of files) {
         // Counted before it is stored: what comes meanwhile must not take the same room.
         space.check(content.length);
-        const blockBytes = Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES;
+        const blockBytes = inBlocks(content.length);
         space.used(blockBytes);
         taken.contentBytes += content.length;
         taken.blockBytes += blockBytes;
@@ -130,6 +145,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     } catch (error) {
       space.released(taken.blockBytes, taken.files);
       throw error;
+    } finally {
+      this.#measure(folders);
     }
   }
 
@@ -215,6 +232,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       objects,
       ...(reason === undefined ? {} : { frozen: reason }),
     });
+    this.#options.space.used(inBlocks(text.length));
     replaceFile(hidden, { folder: hidden, name: Buffer.from(`receipts/${run}.json`) }, text);
     const latest = { folder: hidden, name: temporaryName() };
     makeSymlinkAt(latest, Buffer.from(run));
@@ -254,7 +272,11 @@ export class DiskRun implements NewRun, AsyncDisposable {
       dropToken(hidden, run, token);
     }
     parent?.[Symbol.dispose]();
-    await removeTree(trash, name, this.#removing(signal));
+    try {
+      await removeTree(trash, name, this.#removing(signal));
+    } finally {
+      await this.#options.space.flush();
+    }
   }
 
   async cleanUp(): Promise<void> {
@@ -262,9 +284,13 @@ export class DiskRun implements NewRun, AsyncDisposable {
     using _lock = lock;
     parent?.[Symbol.dispose]();
     using carried = openCarried(folders.hidden) ?? null;
-    if (carried === null) return;
-    for (const token of this.begun.carried)
-      await removeTree(carried, Buffer.from(token), this.#removing(signal));
+    try {
+      if (carried === null) return;
+      for (const token of this.begun.carried)
+        await removeTree(carried, Buffer.from(token), this.#removing(signal));
+    } finally {
+      await this.#options.space.flush();
+    }
   }
 
   /** What goes was counted when it was stored, by this session or by one before. */
@@ -278,6 +304,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#manifest[Symbol.asyncDispose]();
     await this.#close();
     this.#options.parent?.[Symbol.dispose]();
+    // Before the lock: whoever counts anew takes for counted what lies there.
+    this.#options.space.save();
     this.#options.lock[Symbol.dispose]();
   }
 
@@ -303,9 +331,15 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#hasher[Symbol.asyncDispose]();
     await this.#storer[Symbol.asyncDispose]();
     await this.#early[Symbol.asyncDispose]();
+    for (const folders of this.#growing) this.#measure(folders);
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
+  }
+
+  /** What folders grew to, once the names are in them. Once; the last are looked at when the run is closed. */
+  #measure(folders: readonly Buffer[]): void {
+    if (this.#growing.delete(folders)) for (const path of folders) this.#folders.measure(path);
   }
 
   #place(path: Buffer): { folder: FolderHandle; name: Buffer } {
@@ -352,6 +386,17 @@ const BLOCK_BYTES = 4096;
 const BLOCK_UNIT_BYTES = 512;
 const TRASH_NAME = Buffer.from('trash');
 const COUNTED = ['files', 'directories', 'symlinks', 'bytes'] as const;
+
+/** The folders that they lie in, each once where they follow one another. */
+function foldersOf(files: readonly PutFile[]): Buffer[] {
+  const folders: Buffer[] = [];
+  for (const { path } of files) {
+    const folder = path.subarray(0, Math.max(path.lastIndexOf(SLASH), 0));
+    // Copied: the memory of the paths goes to another thread.
+    if (folders.at(-1)?.equals(folder) !== true) folders.push(Buffer.from(folder));
+  }
+  return folders;
+}
 
 /** One JSON object, readable by people and `jq`; the same as on plain storage, and what only the storage knows. */
 function receiptText(receipt: object): Buffer {

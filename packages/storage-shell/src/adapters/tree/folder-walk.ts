@@ -9,7 +9,15 @@ import {
   readSymlinkAt,
   type FolderHandle,
 } from '@bakker/linux';
-import { noTotals, type FolderJob, type FolderTotals, type FullFile, type Measures } from './folder-job.ts';
+import { ITSELF, useOf } from '../runs/stat-at.ts';
+import {
+  noTotals,
+  type FolderJob,
+  type FolderTotals,
+  type FullFile,
+  type GrownFolder,
+  type Measures,
+} from './folder-job.ts';
 import { listFolder } from './list-folder.ts';
 import { sizeAt } from './stat-at.ts';
 
@@ -29,12 +37,16 @@ export interface FolderWalkOptions {
   readonly run: FolderHandle;
   readonly hurtInodes: ReadonlySet<bigint>;
   readonly measures: Measures;
+  /** What an empty folder takes; undefined if nobody wants to know what folders grow to. */
+  readonly emptyFolderBytes: number | undefined;
   /** Asked before each name and each folder. */
   isStopped(): boolean;
   /** Whether another thread waits for work; if so, it is promised some. */
   claimWanted(): boolean;
   share(job: FolderJob): void;
   full(group: number, files: readonly FullFile[]): void;
+  /** Told of a folder of the run that takes more than an empty one, when names were made in it. */
+  grown(folder: GrownFolder): void;
 }
 
 /** A folder that is being gone through: names before `next` are done, those from `to` on are somebody else's. */
@@ -143,19 +155,30 @@ export class FolderWalk {
     { frame, parent, run }: { frame: Frame; parent: FolderHandle; run: FolderHandle },
   ): void {
     const { listing, next, to } = frame;
-    for (let number = next; number < to && !this.#options.isStopped(); number++) {
-      switch (listing.type(number)) {
-        case DIRENT.FILE:
-          this.#file(job, { frame, number, parent, run });
-          break;
-        case DIRENT.DIRECTORY:
-          this.#folder(listing.cName(number), run);
-          break;
-        case DIRENT.SYMLINK:
-          this.#symlink(listing.cName(number), parent, run);
-          break;
+    try {
+      for (let number = next; number < to && !this.#options.isStopped(); number++) {
+        switch (listing.type(number)) {
+          case DIRENT.FILE:
+            this.#file(job, { frame, number, parent, run });
+            break;
+          case DIRENT.DIRECTORY:
+            this.#folder(listing.cName(number), run);
+            break;
+          case DIRENT.SYMLINK:
+            this.#symlink(listing.cName(number), parent, run);
+            break;
+        }
       }
+    } finally {
+      this.#measureFolder(run);
     }
+  }
+
+  #measureFolder(run: FolderHandle): void {
+    const { emptyFolderBytes } = this.#options;
+    const use = emptyFolderBytes === undefined ? undefined : useOf(run, ITSELF);
+    if (use === undefined || use.bytes <= (emptyFolderBytes ?? 0)) return;
+    this.#options.grown({ inode: use.inode, bytes: use.bytes });
   }
 
   #file(
@@ -199,6 +222,8 @@ export class FolderWalk {
       const target = readSymlinkAt({ folder: parent, name: plain });
       if (target === undefined) throw linkError(errno, plain);
       makeSymlinkAt({ folder: run, name: plain }, target);
+      this.#totals.newSymlinks++;
+      this.#totals.newSymlinkBytes += useOf(run, name)?.bytes ?? 0;
     }
     this.#totals.symlinks++;
   }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FolderHandle } from '@bakker/linux';
-import type { FolderJob, FolderTotals, FullFile, Measures } from './folder-job.ts';
+import type { FolderJob, FolderTotals, FullFile, GrownFolder, Measures } from './folder-job.ts';
 import { FolderWalk } from './folder-walk.ts';
 import { JobQueue } from './job-queue.ts';
 
@@ -12,11 +12,14 @@ export interface FolderClonerOptions {
   readonly run: FolderHandle;
   readonly hurtInodes: ReadonlySet<bigint>;
   readonly measures: Measures;
+  /** As FolderWalk's. */
+  readonly emptyFolderBytes: number | undefined;
   /** A job has ended well. */
   done(group: number, totals: FolderTotals): void;
   /** A part of a job was given away: there is one job more. */
   shared(group: number): void;
   full(group: number, files: readonly FullFile[]): void;
+  grown(folder: GrownFolder): void;
   failed(error: unknown): void;
 }
 
@@ -46,6 +49,7 @@ export class TreeSlices implements FolderCloner {
       claimWanted: () => false,
       share: () => undefined,
       full: (group, files) => options.full(group, files),
+      grown: (folder) => options.grown(folder),
     });
   }
 

@@ -12,7 +12,7 @@ import { copyOf, FolderWalk } from './folder-walk.ts';
 /** The program of a thread that clones folders. */
 const port = parentPort;
 if (port === null) throw new Error('tree-thread.ts is a program for a thread');
-const { parentFd, runFd, hurtInodes, measures, shared } = workerData as ThreadStart;
+const { parentFd, runFd, hurtInodes, measures, emptyFolderBytes, shared } = workerData as ThreadStart;
 const post = (answer: ThreadAnswer): void => port.postMessage(answer);
 
 const walk = new FolderWalk({
@@ -20,6 +20,7 @@ const walk = new FolderWalk({
   run: new FolderHandle(runFd),
   hurtInodes,
   measures,
+  emptyFolderBytes,
   isStopped: () => Atomics.load(shared, SHARED.STOP) !== 0,
   claimWanted() {
     const wanted = Atomics.load(shared, SHARED.WANTED);
@@ -27,6 +28,7 @@ const walk = new FolderWalk({
   },
   share: (job) => post({ kind: 'share', job }),
   full: (group, files) => post({ kind: 'full', group, files }),
+  grown: (folder) => post({ kind: 'grown', folder }),
 });
 
 port.on('message', (jobs: readonly FolderJob[] | 'end') => {

@@ -62,9 +62,9 @@ export class TreeThreads implements FolderCloner {
   }
 
   #start(): Worker {
-    const { parent, run, hurtInodes, measures } = this.#options;
+    const { parent, run, hurtInodes, measures, emptyFolderBytes } = this.#options;
     const workerData: ThreadStart = {
-      ...{ parentFd: parent.fd, runFd: run.fd, hurtInodes, measures },
+      ...{ parentFd: parent.fd, runFd: run.fd, hurtInodes, measures, emptyFolderBytes },
       shared: this.#shared,
     };
     const program = new URL(`./tree-thread${extname(import.meta.url)}`, import.meta.url);
@@ -90,6 +90,9 @@ export class TreeThreads implements FolderCloner {
         break;
       case 'full':
         this.#options.full(answer.group, answer.files);
+        break;
+      case 'grown':
+        this.#options.grown(answer.folder);
         break;
       case 'done':
         this.#options.done(answer.group, answer.totals);
