@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DIRENT, FolderHandle, hasCode, listDirectory, openAt } from '@bakker/linux';
 import type { DirectoryListing } from '@bakker/linux';
 
-/** Something in a tree that is no folder. Good during the call. */
+/** Something in a tree that is no folder. Good until the call is done. */
 export interface TreeEntry {
   readonly folder: FolderHandle;
   readonly name: Buffer;
@@ -13,9 +13,10 @@ export interface TreeEntry {
   readonly isFile: boolean;
 }
 
-/** What is done with a tree. Calls are synchronous. */
+/** What is done with a tree. */
 export interface TreeVisitor {
-  entry(entry: TreeEntry): void;
+  /** What takes long is waited for; most does not. */
+  entry(entry: TreeEntry): void | Promise<void>;
   /** A folder, before what is in it; the tree's own is the first. */
   enter?(folder: FolderHandle): void;
   /** A folder, after what is in it; not called for the tree's own. */
@@ -64,7 +65,9 @@ export async function walkTree(
         const number = level.next++;
         const kind = kindOf(listing, number, folder);
         if (kind !== DIRENT.DIRECTORY) {
-          visitor.entry(new ListedEntry({ folder, listing, number, isFile: kind === DIRENT.FILE }));
+          const entry = new ListedEntry({ folder, listing, number, isFile: kind === DIRENT.FILE });
+          const waiting = visitor.entry(entry);
+          if (waiting !== undefined) await waiting;
           continue;
         }
         const name = listing.name(number);
