@@ -66,8 +66,11 @@ export interface ThreadStart {
   readonly shared: Int32Array<SharedArrayBuffer>;
 }
 
-/** Places in `ThreadStart.shared`: how many threads have nothing to do, and whether to stop. */
-export const SHARED = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
+/** Places in `ThreadStart.shared`: how many threads have nothing to do, whether to stop, and how many full files wait. */
+export const SHARED = { WANTED: 0, STOP: 1, FULL: 2, COUNT: 3 } as const;
+
+/** So many full files may wait to be copied, with paths of 4 KiB each; who finds more waits, too. */
+export const MAX_FULL_FILES = 2000;
 
 export type ThreadAnswer =
   | { readonly kind: 'share'; readonly job: FolderJob }

@@ -28,7 +28,7 @@ const EEXIST = 17;
 const EMLINK = 31;
 const EOPNOTSUPP = 95;
 /** So many are told at once. */
-const FULL_BATCH = 1000;
+const FULL_BATCH = 500;
 /** So many names are done before others may have their turn: some milliseconds. */
 const NAMES_A_STEP = 512;
 
@@ -44,6 +44,7 @@ export interface FolderWalkOptions {
   /** Whether another thread waits for work; if so, it is promised some. */
   claimWanted(): boolean;
   share(job: FolderJob): void;
+  /** Told of files that have to be copied; may block while too many wait for that. */
   full(group: number, files: readonly FullFile[]): void;
   /** Told of a folder of the run that takes more than an empty one, when names were made in it. */
   grown(folder: GrownFolder): void;

@@ -318,7 +318,10 @@ export class TreeCloner implements AsyncDisposable {
     group?.begun();
     this.#copying = this.#copying
       .then(async () => {
-        for (const file of files) await this.#placeCopy(file);
+        for (const file of files) {
+          await this.#placeCopy(file);
+          this.#folders?.copied();
+        }
         group?.ended();
       })
       .catch((error: unknown) => this.#fail(translated(error)));

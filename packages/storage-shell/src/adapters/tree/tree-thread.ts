@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { FolderHandle, LibcError } from '@bakker/linux';
 import {
+  MAX_FULL_FILES,
   SHARED,
   type FolderJob,
   type ThreadAnswer,
@@ -27,7 +28,11 @@ const walk = new FolderWalk({
     return wanted > 0 && Atomics.compareExchange(shared, SHARED.WANTED, wanted, wanted - 1) === wanted;
   },
   share: (job) => post({ kind: 'share', job }),
-  full: (group, files) => post({ kind: 'full', group, files }),
+  full(group, files) {
+    Atomics.add(shared, SHARED.FULL, files.length);
+    post({ kind: 'full', group, files });
+    waitForCopies();
+  },
   grown: (folder) => post({ kind: 'grown', folder }),
 });
 
@@ -46,6 +51,15 @@ port.on('message', (jobs: readonly FolderJob[] | 'end') => {
   }
   post({ kind: 'idle' });
 });
+
+/** Copying takes longer than finding what is to be copied, of which there may be millions. */
+function waitForCopies(): void {
+  while (Atomics.load(shared, SHARED.STOP) === 0) {
+    const waiting = Atomics.load(shared, SHARED.FULL);
+    if (waiting < MAX_FULL_FILES) return;
+    Atomics.wait(shared, SHARED.FULL, waiting);
+  }
+}
 
 function asFailure(error: unknown): ThreadFailure {
   if (error instanceof LibcError) {
