@@ -2,6 +2,7 @@ import {
   DIRENT,
   DirectoryListing,
   fail,
+  GatheredNames,
   LibcError,
   libc,
   makeSymlinkAt,
@@ -18,11 +19,12 @@ import {
   type GrownFolder,
   type Measures,
 } from './folder-job.ts';
-import { listFolder } from './list-folder.ts';
+import { readPieces } from './list-folder.ts';
 import { sizeAt } from './stat-at.ts';
 
 const FOLDER_MODE = 0o700;
 const SLASH = Buffer.from('/');
+const NO_NAMES = new GatheredNames().listing();
 const EPERM = 1;
 const EEXIST = 17;
 const EMLINK = 31;
@@ -60,7 +62,7 @@ interface Frame {
 
 /**
  * Does the jobs of one thread: links the files of a folder, makes its folders, then goes down into each. Holds two
- * descriptors, and the listings of the folders above the one it is in.
+ * descriptors, and the names of the folders in those above the one it is in: other names only by some thousands.
  */
 export class FolderWalk {
   readonly #options: FolderWalkOptions;
@@ -119,10 +121,14 @@ export class FolderWalk {
 
   *#enter(job: FolderJob, path: Buffer): Generator<undefined, Frame> {
     this.#place = path;
-    using listed = listFolder(this.#options.parent, path);
-    const frame = { path, listing: listed.listing, next: 0, to: listed.listing.count };
-    yield* this.#names(job, frame, listed.folder);
-    return frame;
+    using parent = openFolderBeneath(this.#options.parent, path);
+    const pieces = readPieces(parent);
+    for (;;) {
+      const { done, value: listing } = pieces.next();
+      const frame = { path, listing: listing ?? NO_NAMES, next: 0, to: listing?.count ?? 0 };
+      if (done === true) return frame;
+      yield* this.#names(job, frame, parent);
+    }
   }
 
   /** Does the names of a folder themselves; what is in the folders among them comes later. */

@@ -72,7 +72,8 @@ export interface TreeCounts extends ObjectCounts {
  * Makes in a run what `tree` scripts say: what is kept of the parent, links, folders, symlinks. Never follows a symlink.
  * Threads do the bulk where there are processors for them; this one does the rest, in slices of a few milliseconds, so
  * that uploads are served meanwhile.
- * Memory does not grow with the tree, but with its largest folder: about 17 bytes and the name for each name in it.
+ * Memory does not grow with the tree, but with the folders that a script's paths lead into: 18 bytes and the name for each name
+ * in one and those above it, at most 256 MiB; and with the number of folders in a folder, and those above it.
  */
 export class TreeCloner implements AsyncDisposable {
   readonly #options: TreeClonerOptions;
