@@ -113,19 +113,47 @@ export class DirectoryListing {
  * @throws LibcError `ENOTDIR`, `EIO`
  */
 export function listDirectory(fd: number): DirectoryListing {
+  const listing = listAtMost(fd, Infinity);
+  if (listing === undefined) throw new Error('a listing without a limit met one');
+  return listing;
+}
+
+/** As `listDirectory`; undefined if the listing would take more memory than so many bytes. @throws as `listDirectory` */
+export function listAtMost(fd: number, mostBytes: number): DirectoryListing | undefined {
+  const gathered = new GatheredNames();
+  for (let filledBytes = readDirents(fd); filledBytes > 0; filledBytes = readDirents(fd)) {
+    gathered.addDirents(filledBytes);
+    if (gathered.listingBytes > mostBytes) return undefined;
+  }
+  return gathered.listing();
+}
+
+/**
+ * Reads the next names of an open folder, as many as fit into 128 KiB, for whoever needs no order and must not hold all names of a
+ * folder of millions. Those that are there from the first call to the last are each read once.
+ *
+ * @param fd - not used by another thread meanwhile
+ * @returns undefined at the end
+ * @throws LibcError `ENOTDIR`, `EIO`
+ */
+export function listNext(fd: number): DirectoryListing | undefined {
+  const filledBytes = readDirents(fd);
+  if (filledBytes === 0) return undefined;
+  const gathered = new GatheredNames();
+  gathered.addDirents(filledBytes);
+  return gathered.listing();
+}
+
+function readDirents(fd: number): number {
   const number = GETDENTS64[process.arch];
   if (number === undefined) throw new Error(`getdents64 is not known on ${process.arch}`);
-  const gathered = new Gathered();
-  for (;;) {
-    const filledBytes = libc().getdents64(number, fd, dirents, dirents.length);
-    if (filledBytes < 0) fail('getdents64');
-    if (filledBytes === 0) return gathered.listing();
-    gathered.add(filledBytes);
-  }
+  const filledBytes = libc().getdents64(number, fd, dirents, dirents.length);
+  return filledBytes < 0 ? fail('getdents64') : filledBytes;
 }
 
 const GETDENTS64: Partial<Record<NodeJS.Architecture, number>> = { x64: 217, arm64: 61 };
 const HEADER_BYTES = 8;
+const LARGE = 1 << 20;
 const DOT = 0x2e;
 /** `struct linux_dirent64`: u64 inode, i64 offset, u16 length of the record, u8 type, name with NUL. */
 const LENGTH_AT = 16;
@@ -134,8 +162,8 @@ const NAME_AT = 19;
 const dirents = Buffer.alloc(128 * 1024);
 const direntWords = new Uint32Array(dirents.buffer, dirents.byteOffset, dirents.length / 4);
 
-/** A listing that is being read: grows by doubling, then is copied to memory of its size. */
-class Gathered {
+/** A listing that is being read: grows by doubling, large ones by a quarter, then is copied to memory of its size. */
+export class GatheredNames {
   #count = 0;
   #namesBytes = 0;
   #inodes = new Uint32Array(128);
@@ -143,8 +171,18 @@ class Gathered {
   #types = new Uint8Array(64);
   #names = Buffer.allocUnsafe(2048);
 
-  /** Takes what the kernel wrote into `dirents`. */
-  add(filledBytes: number): void {
+  /** Takes a name of a listing. */
+  add(listing: DirectoryListing, number: number): void {
+    const inode = listing.inode(number);
+    const name = listing.cName(number);
+    const count = this.#place(name, 0, name.length);
+    this.#inodes[count * 2] = Number(inode & 0xffff_ffffn);
+    this.#inodes[count * 2 + 1] = Number(inode >> 32n);
+    this.#types[count] = listing.type(number);
+  }
+
+  /** Takes what the kernel wrote into `dirents`. @internal */
+  addDirents(filledBytes: number): void {
     for (let at = 0; at < filledBytes;) {
       const recordBytes = dirents[at + LENGTH_AT]! + dirents[at + LENGTH_AT + 1]! * 256;
       if (!isSelfOrParent(at + NAME_AT)) this.#entry(at);
@@ -152,9 +190,14 @@ class Gathered {
     }
   }
 
+  /** What `listing` takes. */
+  get listingBytes(): number {
+    return HEADER_BYTES + this.#count * 17 + 4 + this.#namesBytes;
+  }
+
   listing(): DirectoryListing {
     const count = this.#count;
-    const memory = new SharedArrayBuffer(HEADER_BYTES + count * 17 + 4 + this.#namesBytes);
+    const memory = new SharedArrayBuffer(this.listingBytes);
     new Uint32Array(memory, 0, 1)[0] = count;
     new Uint32Array(memory, HEADER_BYTES, count * 2).set(this.#inodes.subarray(0, count * 2));
     this.#starts[count] = this.#namesBytes;
@@ -167,23 +210,28 @@ class Gathered {
   }
 
   #entry(at: number): void {
-    const count = this.#count;
-    if (count === this.#types.length) this.#grow();
+    const count = this.#place(dirents, at + NAME_AT, dirents.indexOf(0, at + NAME_AT) + 1);
     // Records begin at multiples of eight.
     this.#inodes[count * 2] = direntWords[at / 4]!;
     this.#inodes[count * 2 + 1] = direntWords[at / 4 + 1]!;
-    this.#starts[count] = this.#namesBytes;
     this.#types[count] = dirents[at + TYPE_AT]!;
-    const end = dirents.indexOf(0, at + NAME_AT) + 1;
-    const needed = this.#namesBytes + end - at - NAME_AT;
+  }
+
+  /** Takes the bytes of a name, with its NUL. @returns its number */
+  #place(from: Buffer, start: number, end: number): number {
+    const count = this.#count;
+    if (count === this.#types.length) this.#grow();
+    this.#starts[count] = this.#namesBytes;
+    const needed = this.#namesBytes + end - start;
     if (needed > this.#names.length) this.#growNames(needed);
-    dirents.copy(this.#names, this.#namesBytes, at + NAME_AT, end);
+    from.copy(this.#names, this.#namesBytes, start, end);
     this.#namesBytes = needed;
     this.#count = count + 1;
+    return count;
   }
 
   #grow(): void {
-    const types = new Uint8Array(this.#types.length * 2);
+    const types = new Uint8Array(grown(this.#types.length));
     types.set(this.#types);
     this.#types = types;
     const starts = new Uint32Array(types.length + 1);
@@ -195,10 +243,14 @@ class Gathered {
   }
 
   #growNames(needed: number): void {
-    const names = Buffer.allocUnsafe(Math.max(needed, this.#names.length * 2));
+    const names = Buffer.allocUnsafe(Math.max(needed, grown(this.#names.length)));
     this.#names.copy(names, 0, 0, this.#namesBytes);
     this.#names = names;
   }
+}
+
+function grown(length: number): number {
+  return length < LARGE ? length * 2 : Math.ceil(length * 1.25);
 }
 
 function isSelfOrParent(at: number): boolean {

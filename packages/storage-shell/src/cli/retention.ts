@@ -59,8 +59,10 @@ export const retention: Command<Args, Result> = {
           const { openKeeper, stepBack } = await context.ports.keeping();
           stepBack();
           using keeper = openKeeper(context.rootDir, name);
-          const options = { nowMs: context.nowMs(), dryRun, emptyTrash, signal: context.signal };
-          const { frozen, ...done } = await retireRuns(keeper, options);
+          const { signal } = context;
+          const nowMs = context.nowMs();
+          const { frozen, ...done } = await retireRuns(keeper, { nowMs, dryRun, emptyTrash, signal });
+          if (!dryRun) await keeper.recount({ nowMs, signal });
           return { account: name, ...done, frozen: frozen ?? null };
         },
       },

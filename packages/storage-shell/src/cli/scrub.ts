@@ -16,8 +16,10 @@ interface Scrubbed {
   readonly files: number;
   readonly checked: number;
   readonly checkedBytes: number;
+  /** Not read to their end: the budget was over. */
+  readonly givenUp: number;
   readonly noted: number;
-  /** The oldest check that is left; null if some file was never checked. */
+  /** The oldest check that is left; null if some file was never checked, or given up. */
   readonly oldestCheck: string | null;
   readonly healed: number;
   readonly hurtManifests: readonly string[];
@@ -86,8 +88,10 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
   },
   json: ({ results }) => results,
   render({ results }, screen) {
-    for (const { account, files, checked, checkedBytes, hurt, hurtManifests, healed } of results) {
+    for (const result of results) {
+      const { account, files, checked, checkedBytes, givenUp, hurt, hurtManifests, healed } = result;
       screen.line(`${account}: checked ${checked} of ${files} files, ${formatBytes(checkedBytes)}.`);
+      if (givenUp > 0) screen.line(`  ${givenUp} are so large that the budget did not suffice to read them.`);
       if (healed > 0) screen.line(`  ${healed} that were hurt are right again or gone.`);
       for (const run of hurtManifests) screen.line(`  DAMAGED ${run}.impl: the run's manifest`);
       for (const { names, found } of hurt) {

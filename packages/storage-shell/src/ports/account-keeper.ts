@@ -74,6 +74,8 @@ export interface AccountKeeper extends Disposable {
   measure(runs: readonly RunName[], signal: AbortSignal): Promise<Measured>;
   /** What all that lies in the account takes, each inode once. */
   measureAll(signal: AbortSignal): Promise<FreedFigures>;
+  /** Counts anew what the account takes, if somebody counts it and the last time is a week ago. @returns whether it did */
+  recount(options: { readonly nowMs: number; readonly signal: AbortSignal }): Promise<boolean>;
 }
 
 export interface Measured {

@@ -41,4 +41,6 @@ export interface SpaceGuard {
   readonly isCounted: boolean;
   /** Remembers what this session stored, for the next one. */
   save(): void;
+  /** The same, waiting for whoever renames in the account: before others may count. @throws StorageError LOCKED */
+  flush(): Promise<void>;
 }

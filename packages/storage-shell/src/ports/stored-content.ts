@@ -27,8 +27,8 @@ export interface HurtRecord {
   })[];
 }
 
-/** `gone`: while nobody looked; `noted`: it had no checksum so far. */
-export type CheckOutcome = 'good' | 'gone' | 'noted' | HurtContent;
+/** `gone`: while nobody looked; `noted`: it had no checksum so far; `given-up`: it took too long. */
+export type CheckOutcome = 'good' | 'gone' | 'noted' | 'given-up' | HurtContent;
 
 /**
  * When each inode was checked last: seconds since 1970 in the order of the inodes' numbers, 0 for never. What is written
@@ -37,7 +37,9 @@ export type CheckOutcome = 'good' | 'gone' | 'noted' | HurtContent;
 export interface CheckTimes extends Disposable {
   readonly inodes: Float64Array;
   readonly checkedAtS: Uint32Array;
-  set(place: number, checkedAtS: number): void;
+  /** Places of those that were given up at that time. */
+  readonly givenUp: ReadonlySet<number>;
+  set(place: number, checkedAtS: number, options?: { readonly isGivenUp: boolean }): void;
 }
 
 /** The content of an account, as scrub sees it. */
@@ -50,10 +52,13 @@ export interface StoredContent extends Disposable {
    * Reads files from the disk, each inode at most once, in the order in which they lie in the runs.
    *
    * @param isWanted - whether an inode is to be checked; asked for every name
+   * @param goesOn - asked now and then within a large file; false gives it up. `isMostlyHole`: most of what was passed of
+   *   it takes no block
    * @param checked - told of each; false ends the walk
    */
   check(options: {
     readonly isWanted: (inode: number) => boolean;
+    readonly goesOn: (isMostlyHole: boolean) => boolean;
     readonly checked: (inode: number, outcome: CheckOutcome, sizeBytes: number) => boolean;
     readonly signal: AbortSignal;
   }): Promise<void>;

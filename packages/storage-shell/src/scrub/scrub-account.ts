@@ -5,7 +5,7 @@ import { DONE, chooseDue, placeOf } from './choose-due.ts';
 export interface ScrubOptions {
   /** Share (0 to 1) of the files to check, oldest check first; 1 for all. */
   readonly share: number;
-  /** No file is begun after this long; undefined for no end. */
+  /** No file is begun after this long, and none read for much longer; undefined for no end. */
   readonly budgetMs: number | undefined;
   readonly nowMs: () => number;
   readonly signal: AbortSignal;
@@ -16,9 +16,11 @@ export interface ScrubReport {
   readonly files: number;
   readonly checked: number;
   readonly checkedBytes: number;
-  /** Of these, had no checksum so far. */
+  /** Were not read to their end, for want of time: now, or when they were tried last. */
+  readonly givenUp: number;
+  /** Of those checked, had no checksum so far. */
   readonly noted: number;
-  /** Unix milliseconds of the oldest check that is left; null if some file was never checked. */
+  /** Unix milliseconds of the oldest check that is left; null if some file was never checked, or given up. */
   readonly oldestCheckMs: number | null;
   /** All that is known to be hurt, from before as well. */
   readonly hurt: HurtRecord;
@@ -42,7 +44,7 @@ export async function scrubAccount(content: StoredContent, options: ScrubOptions
   using times = content.checkTimes(inodes);
   for (const { inode } of before?.files ?? []) {
     const place = placeOf(inodes, inode);
-    if (place >= 0) times.set(place, 0);
+    if (place >= 0 && !times.givenUp.has(place)) times.set(place, 0);
   }
   const tally = new Tally(before?.files ?? []);
   const startedAtS = Math.floor(startedAtMs / 1000);
@@ -52,7 +54,8 @@ export async function scrubAccount(content: StoredContent, options: ScrubOptions
   let left = Math.ceil(inodes.length * options.share);
   const roundSize =
     budgetMs === undefined ? left : Math.max(LEAST_A_ROUND, Math.ceil(inodes.length / ROUNDS));
-  const isOver = (): boolean => budgetMs !== undefined && nowMs() - startedAtMs >= budgetMs;
+  const isOver = (budgets = 1): boolean =>
+    budgetMs !== undefined && nowMs() - startedAtMs >= budgetMs * budgets;
   while (left > 0 && !isOver()) {
     const { due, count } = chooseDue(times.checkedAtS, Math.min(left, roundSize));
     if (count === 0) break;
@@ -60,12 +63,15 @@ export async function scrubAccount(content: StoredContent, options: ScrubOptions
     await content.check({
       signal,
       isWanted: (inode) => due[placeOf(inodes, inode)] === 1,
+      // Of what somebody stored, more is read than in time, or the largest files would never be. Holes cost nobody anything.
+      goesOn: (isMostlyHole) => !isOver(isMostlyHole ? 1 : MOST_BUDGETS_A_FILE),
       checked: (inode, outcome, sizeBytes) => {
         const place = placeOf(inodes, inode);
         due[place] = 0;
         tally.add(inode, outcome, sizeBytes);
-        // On the disk, what is hurt stays first in line: should this scrub die, the next one finds it again.
-        times.set(place, typeof outcome === 'object' ? 0 : startedAtS);
+        // On the disk, what is hurt stays first in line: should this scrub die, the next one finds it again. What was given
+        // up comes last, or nothing else would have its turn.
+        times.set(place, typeof outcome === 'object' ? 0 : startedAtS, { isGivenUp: outcome === 'given-up' });
         times.checkedAtS[place] = DONE;
         return !isOver();
       },
@@ -80,7 +86,8 @@ export async function scrubAccount(content: StoredContent, options: ScrubOptions
   return {
     ...tally.figures,
     files: inodes.length,
-    oldestCheckMs: oldestMs(times.checkedAtS, startedAtS),
+    givenUp: times.givenUp.size,
+    oldestCheckMs: times.givenUp.size > 0 ? null : oldestMs(times.checkedAtS, startedAtS),
     hurt,
     healed: healed(before, hurt),
   };
@@ -88,6 +95,8 @@ export async function scrubAccount(content: StoredContent, options: ScrubOptions
 
 const ROUNDS = 20;
 const LEAST_A_ROUND = 4_096;
+/** So many times the budget, and no file is read any more. */
+const MOST_BUDGETS_A_FILE = 8;
 /** What `hurt.json` holds: a disk with more damage is none to build on. Newer runs' names are told first. */
 const MOST_HURT = 50_000;
 const MOST_NAMES = 100_000;
@@ -111,6 +120,8 @@ class Tally {
   }
 
   add(inode: number, outcome: CheckOutcome, sizeBytes: number): void {
+    // Nothing new is known of it.
+    if (outcome === 'given-up') return;
     if (typeof outcome === 'object') this.#hurt.set(inode, outcome);
     else this.#hurt.delete(inode);
     if (outcome === 'gone') return;

@@ -1,6 +1,6 @@
 import t from 'tap';
 import fc from 'fast-check';
-import { mergeChecked } from '../../src/scrub/check-records.ts';
+import { encodeCheck, mergeChecked } from '../../src/scrub/check-records.ts';
 import { DONE, chooseDue, placeOf } from '../../src/scrub/choose-due.ts';
 import { NotedSums, encodeNotedSum } from '../../src/scrub/noted-sums.ts';
 import { SortedNumbers } from '../../src/scrub/number-set.ts';
@@ -28,11 +28,18 @@ t.test('times follow their inodes through any change of the account', (t) => {
     fc.property(inodes, inodes, (before, after) => {
       const old = mergeChecked(Float64Array.from(before), Buffer.alloc(0)).text;
       for (const [place, inode] of before.entries())
-        old.writeUInt32LE((inode % 1_000_000) + 1, place * 16 + 8);
-      const { text, checkedAtS } = mergeChecked(Float64Array.from(after), old);
+        encodeCheck(place, { timeS: (inode % 1_000_000) + 1, isGivenUp: inode % 3 === 0 }).bytes.copy(
+          old,
+          place * 16 + 8,
+        );
+      const { text, checkedAtS, givenUp } = mergeChecked(Float64Array.from(after), old);
       t.same(
         [...checkedAtS],
         after.map((inode) => (before.includes(inode) ? (inode % 1_000_000) + 1 : 0)),
+      );
+      t.same(
+        [...givenUp].map((place) => after[place]),
+        after.filter((inode) => before.includes(inode) && inode % 3 === 0),
       );
       t.same(mergeChecked(Float64Array.from(after), text).text, text);
     }),

@@ -9,7 +9,9 @@ import {
   closeSync,
   existsSync,
   lstatSync,
+  mkdirSync,
   openSync,
+  readFileSync,
   readSync,
   rmSync,
   truncateSync,
@@ -203,6 +205,79 @@ t.test('a budget ends the work between two files, and the next call goes on', as
   t.equal(second.checked, 4);
   t.type(second.oldestCheckMs, 'number');
 });
+
+t.test(
+  'a file of a hole that has no end takes its budget, and then the others have their turn',
+  async (t) => {
+    const { account, scrub, path } = world(t);
+    // Days of zeros to hash, and not a block.
+    const hole = path(FIRST, 'd/hole');
+    writeFileSync(hole, '');
+    truncateSync(hole, 2 ** 43);
+    setXattr(Buffer.from(hole), { name: 'user.bakker.sha256', value: Buffer.alloc(32) });
+    // It alone was never checked, so it is first.
+    const checkedAt = Math.floor(Date.now() / 1000) - 1_000_000;
+    const inodes = [
+      hole,
+      path(FIRST, 'd/shared'),
+      path(FIRST, 'd/own'),
+      path(SECOND, 'd/own'),
+      path(FIRST, 'empty'),
+    ]
+      .map((file) => lstatSync(file).ino)
+      .sort((a, b) => a - b);
+    const records = inodes.map((inode) => {
+      const record = Buffer.alloc(16);
+      record.writeBigUInt64LE(BigInt(inode));
+      record.writeUInt32LE(inode === lstatSync(hole).ino ? 0 : checkedAt, 8);
+      return record;
+    });
+    mkdirSync(join(account.folder, '.bakker/scrub'));
+    writeFileSync(join(account.folder, '.bakker/scrub/checked'), Buffer.concat(records));
+    const startedAtMs = Date.now();
+    const first = await scrub({ budgetMs: 300, nowMs: Date.now, share: 0.2 });
+    t.ok(Date.now() - startedAtMs < 5_000, 'the budget holds within a file');
+    t.match(first, { files: 5, checked: 0, givenUp: 1, oldestCheckMs: null, hurt: { files: [] } });
+    const second = await scrub({ budgetMs: 300, nowMs: Date.now, share: 0.8 });
+    t.match(second, { checked: 4, givenUp: 1, oldestCheckMs: null }, 'the others come first now');
+    const gone = scrub({ signal: AbortSignal.timeout(300) });
+    await t.rejects(gone, { name: 'TimeoutError' }, 'and it ends when it is told to');
+    rmSync(hole);
+    t.match(await scrub(), { checked: 4, givenUp: 0 });
+  },
+);
+
+t.test(
+  'what somebody stored is read on when the budget is over, and holes are hashed as zeros',
+  async (t) => {
+    const { scrub, path } = world(t, { sums: false });
+    const large = path(FIRST, 'large');
+    writeFileSync(large, Buffer.alloc(300 << 20, 'l'));
+    addSum(large, readFileSync(large));
+    let nowMs = Date.UTC(2024, 6, 1);
+    // A second passes with every look at the clock: five within the large file.
+    const clock = (): number => (nowMs += 1_000);
+    let checkedBytes = 0;
+    for (let round = 0; round < 5; round++) {
+      const report = await scrub({ budgetMs: 3_000, nowMs: clock });
+      t.equal(report.givenUp, 0);
+      checkedBytes += report.checkedBytes;
+    }
+    t.ok(checkedBytes > 300e6, `${checkedBytes} bytes read`);
+    const sparse = path(FIRST, 'sparse');
+    writeFileSync(sparse, 'begin');
+    truncateSync(sparse, 3_000_001);
+    writeFileSync(sparse, 'middle', { flag: 'a' });
+    truncateSync(sparse, 150_000_000);
+    addSum(sparse, readFileSync(sparse));
+    t.match(await scrub(), { hurt: { files: [] }, givenUp: 0 });
+    flipBit(sparse, 3_000_003);
+    t.same(named(await scrub()), [`${FIRST}/sparse`]);
+    flipBit(sparse, 3_000_003);
+    flipBit(sparse, 140_000_000);
+    t.same(named(await scrub()), [`${FIRST}/sparse`], 'within a hole');
+  },
+);
 
 t.test('cut off after any file, the next scrub takes the others first and finds what was hurt', async (t) => {
   for (let after = 1; after <= 4; after++) {

@@ -10,10 +10,12 @@ import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
+import { inBlocks } from '../runs/stat-at.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { CarriedContent, removing } from './carried-content.ts';
 import { disown, dropToken } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
+import { FolderCharges } from './folder-charges.ts';
 import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
 import { lockNames } from './locks.ts';
@@ -56,6 +58,8 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #linkable: LinkableFolders;
   readonly #carried: CarriedContent;
   readonly #flush: FilesystemFlush;
+  /** Of files that are being stored. */
+  readonly #growing = new Set<readonly Buffer[]>();
   #files = 0;
   #bytes = 0;
   #isOpen = true;
@@ -75,15 +79,19 @@ export class DiskRun implements NewRun, AsyncDisposable {
     const { space } = options;
     // What an empty folder takes: nothing on some file systems.
     const folderBytes = fstatSync(options.root.fd).blocks * BLOCK_UNIT_BYTES;
+    // The run's own folder; and a block, for its names in folders of the account that nobody charges.
+    space.used(folderBytes + BLOCK_BYTES);
+    const charges = new FolderCharges(folderBytes, (bytes) => space.used(bytes, 0));
     this.#folders = new RunFolders(options.root, {
       // Folders, symlinks and links may use the reserve: a run of which nothing changed needs nothing else.
       before: () => space.checkEnding(folderBytes),
       after: () => space.used(folderBytes),
+      measured: (folder) => charges.measured(folder),
     });
     const { run, parent } = options.begun;
-    const storing = (bytes: number): void => {
+    const storing = (bytes: number, inodes: number): void => {
       if (bytes > 0) space.checkEnding(bytes);
-      space.used(bytes, 0);
+      space.used(bytes, inodes);
     };
     this.#manifest = new NewManifest({ folders: options.folders, run, parent: parent?.run, storing });
     this.#cloner = new TreeCloner({
@@ -95,11 +103,16 @@ export class DiskRun implements NewRun, AsyncDisposable {
       hurtInodes: options.hurtInodes,
       beforeCopy: (sizeBytes) => {
         space.check(sizeBytes);
-        space.used(sizeBytes);
+        space.used(inBlocks(sizeBytes));
       },
-      made: ({ directories, symlinks }) => {
+      made: ({ directories, symlinks, symlinkBytes }) => {
         if (directories + symlinks === 0) return;
-        space.used(directories * folderBytes, directories + symlinks);
+        space.used(directories * folderBytes + symlinkBytes, directories + symlinks);
+        space.checkEnding(0);
+      },
+      emptyFolderBytes: folderBytes,
+      grown: (folder) => {
+        charges.measured(folder);
         space.checkEnding(0);
       },
     });
@@ -109,19 +122,25 @@ export class DiskRun implements NewRun, AsyncDisposable {
   async put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer> {
     const { root, space } = this.#options;
     const contentBytes = files.reduce((sum, { content }) => sum + content.length, 0);
-    const taken = await this.#makingRoom(contentBytes, () => this.#take(files));
+    const folders = foldersOf(files);
+    this.#growing.add(folders);
     try {
-      this.#checkOpen();
-      const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
-      this.#files += taken.files;
-      this.#bytes += taken.contentBytes;
-      this.#flush.wrote(taken.blockBytes);
-      return digests;
-    } catch (error) {
-      space.released(taken.blockBytes, taken.files);
-      // Its bytes are gone: only who sends them again finds the room.
-      await this.#carried.makeRoom(error, contentBytes);
-      throw error;
+      const taken = await this.#makingRoom(contentBytes, () => this.#take(files));
+      try {
+        this.#checkOpen();
+        const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
+        this.#files += taken.files;
+        this.#bytes += taken.contentBytes;
+        this.#flush.wrote(taken.blockBytes);
+        return digests;
+      } catch (error) {
+        space.released(taken.blockBytes, taken.files);
+        // Its bytes are gone: only who sends them again finds the room.
+        await this.#carried.makeRoom(error, contentBytes);
+        throw error;
+      }
+    } finally {
+      this.#measure(folders);
     }
   }
 
@@ -219,6 +238,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       objects,
       ...(reason === undefined ? {} : { frozen: reason }),
     });
+    this.#options.space.used(inBlocks(text.length));
     replaceFile(hidden, { folder: hidden, name: Buffer.from(`receipts/${run}.json`) }, text);
     const latest = { folder: hidden, name: temporaryName() };
     makeSymlinkAt(latest, Buffer.from(run));
@@ -258,25 +278,35 @@ export class DiskRun implements NewRun, AsyncDisposable {
       dropToken(hidden, run, token);
     }
     parent?.[Symbol.dispose]();
-    await removeTree(trash, name, removing({ space, signal }));
+    try {
+      await removeTree(trash, name, removing({ space, signal }));
+    } finally {
+      await space.flush();
+    }
   }
 
   async cleanUp(): Promise<void> {
-    const { lock, parent } = this.#options;
+    const { lock, parent, space } = this.#options;
     using _lock = lock;
     parent?.[Symbol.dispose]();
-    await this.#carried.remove();
+    try {
+      await this.#carried.remove();
+    } finally {
+      await space.flush();
+    }
   }
 
   /** Lets go of everything; what was written stays as `.incomplete`, for the next run to carry over. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#manifest[Symbol.asyncDispose]();
     await this.#close();
-    const { folders, lock, parent } = this.#options;
+    const { folders, lock, parent, space } = this.#options;
     parent?.[Symbol.dispose]();
     using _lock = lock;
     // Once more, should it not have worked at once.
     if (this.#flush.hasFailed) disown(folders.hidden, this.begun);
+    // Before the lock: whoever counts anew takes for counted what lies there.
+    space.save();
   }
 
   /** Nobody waits for what is under way, and it may be hours of work. A publish is ended: it is small, and all was sent. */
@@ -325,6 +355,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
     await this.#storer[Symbol.asyncDispose]();
     await this.#flush[Symbol.asyncDispose]();
     await this.#carried.idle();
+    for (const folders of this.#growing) this.#measure(folders);
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
@@ -349,7 +380,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
       for (const { path, content } of files) {
         // Counted before it is stored: what comes meanwhile must not take the same room.
         space.check(content.length);
-        const blockBytes = Math.ceil(content.length / BLOCK_BYTES) * BLOCK_BYTES;
+        const blockBytes = inBlocks(content.length);
         space.used(blockBytes);
         taken.contentBytes += content.length;
         taken.blockBytes += blockBytes;
@@ -361,6 +392,11 @@ export class DiskRun implements NewRun, AsyncDisposable {
       space.released(taken.blockBytes, taken.files);
       throw error;
     }
+  }
+
+  /** What folders grew to, once the names are in them. Once; the last are looked at when the run is closed. */
+  #measure(folders: readonly Buffer[]): void {
+    if (this.#growing.delete(folders)) for (const path of folders) this.#folders.measure(path);
   }
 
   #place(path: Buffer): { folder: FolderHandle; name: Buffer } {
@@ -415,6 +451,17 @@ const BLOCK_BYTES = 4096;
 const BLOCK_UNIT_BYTES = 512;
 const TRASH_NAME = Buffer.from('trash');
 const COUNTED = ['files', 'directories', 'symlinks', 'bytes'] as const;
+
+/** The folders that they lie in, each once where they follow one another. */
+function foldersOf(files: readonly PutFile[]): Buffer[] {
+  const folders: Buffer[] = [];
+  for (const { path } of files) {
+    const folder = path.subarray(0, Math.max(path.lastIndexOf(SLASH), 0));
+    // Copied: the memory of the paths goes to another thread.
+    if (folders.at(-1)?.equals(folder) !== true) folders.push(Buffer.from(folder));
+  }
+  return folders;
+}
 
 /** One JSON object, readable by people and `jq`; the same as on plain storage, and what only the storage knows. */
 function receiptText(receipt: object): Buffer {

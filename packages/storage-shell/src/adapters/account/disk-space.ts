@@ -143,6 +143,13 @@ export class DiskSpace implements SpaceGuard {
     this.#addUnsaved(hidden);
   }
 
+  async flush(): Promise<void> {
+    const { hidden, account } = this.#options;
+    if (hidden === undefined || (this.#unsaved.inodes === 0 && this.#unsaved.bytes === 0)) return;
+    using _names = await lockNames(account);
+    this.#addUnsaved(hidden);
+  }
+
   /** Now and then: a session that is killed is not to be forgotten. Whoever has the lock has it for a moment. */
   #saveSomeTime(): void {
     const { hidden, account } = this.#options;
@@ -158,7 +165,7 @@ export class DiskSpace implements SpaceGuard {
     this.#unsaved = { bytes: 0, inodes: 0 };
   }
 
-  /** Counts the whole account if it has a limit and nobody has counted: once in its life. */
+  /** Counts the whole account if it has a limit and nobody has counted: once in its life. Later, retention does. */
   async prepare(signal: AbortSignal): Promise<void> {
     const { hidden, account, rules, nowMs } = this.#options;
     if (hidden === undefined || rules().limitBytes === undefined || readUsage(account) !== undefined) return;
@@ -258,6 +265,6 @@ async function measure(
   account: FolderHandle,
   signal: AbortSignal,
 ): Promise<{ bytes: number; inodes: number }> {
-  const { measureAccount } = await import('../runs/measure-runs.ts');
-  return measureAccount(account, signal);
+  const { countAll } = await import('../runs/recount.ts');
+  return countAll(account, signal);
 }

@@ -46,7 +46,11 @@ export class FileCharge {
   /** What it really takes, but for blocks that the file system holds ready behind its end. */
   settle(sizeBytes: number): void {
     const { blocks } = fstatSync(this.#fd);
-    const takenBytes = Math.min(blocks * BLOCK_UNIT_BYTES, sizeBytes + MOST_TAIL_BYTES);
+    const blockBytes = blocks * BLOCK_UNIT_BYTES;
+    // Where its parts lie is noted when they go to the disk, in blocks of its own.
+    const isScattered = blockBytes < sizeBytes && blockBytes > UNNOTED_BYTES;
+    const notesBytes = isScattered ? Math.ceil(blockBytes / NOTED_BYTES_A_BLOCK) * BLOCK_BYTES : 0;
+    const takenBytes = Math.min(blockBytes + notesBytes, sizeBytes + MOST_TAIL_BYTES);
     if (takenBytes > this.#bytes) this.#space.usedShared(takenBytes - this.#bytes);
     else this.#space.released(this.#bytes - takenBytes, 0);
     this.#bytes = takenBytes;
@@ -67,4 +71,8 @@ export class FileCharge {
 
 /** Of `st_blocks`, on every file system. */
 const BLOCK_UNIT_BYTES = 512;
+const BLOCK_BYTES = 4096;
+/** Four parts of a block each are noted in the inode of ext4; in a block beside it, at least 170 (half of what fits). */
+const UNNOTED_BYTES = 4 * BLOCK_BYTES;
+const NOTED_BYTES_A_BLOCK = 170 * BLOCK_BYTES;
 const MOST_TAIL_BYTES = 64 * 1024;

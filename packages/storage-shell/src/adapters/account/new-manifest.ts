@@ -3,6 +3,7 @@ import type { RunName } from '@bakker/impl-format/storage';
 import { openAt, renameOverAt, unlinkAt } from '@bakker/linux';
 import { closeSync, constants, fchmodSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
+import { inBlocks } from '../runs/stat-at.ts';
 import { ManifestComposer } from '../tree/manifest-composer.ts';
 import type { ComposedManifest } from '../tree/manifest-composer.ts';
 import { temporaryName } from './steps.ts';
@@ -13,8 +14,8 @@ export interface NewManifestOptions {
   readonly run: RunName;
   /** Whose lines differences refer to. */
   readonly parent: RunName | undefined;
-  /** As ManifestComposer's. */
-  readonly storing: (bytes: number) => void;
+  /** Told what is about to be stored, or, below zero, was removed; may throw to refuse. */
+  readonly storing: (bytes: number, inodes: number) => void;
 }
 
 /** The manifest of a run that is not published: in a temporary file of `.bakker`, until it gets its name. */
@@ -23,6 +24,9 @@ export class NewManifest implements AsyncDisposable {
   readonly #name = temporaryName();
   #composer: ManifestComposer | undefined;
   #finished: ComposedManifest | undefined;
+  /** What was told of a file that does not have its name yet. */
+  #charged = { bytes: 0, inodes: 0 };
+  #sizeBytes = 0;
 
   constructor(options: NewManifestOptions) {
     this.#options = options;
@@ -69,21 +73,24 @@ export class NewManifest implements AsyncDisposable {
   publish(): void {
     const { folders, run } = this.#options;
     renameOverAt(this.#place(), { folder: folders.account, name: Buffer.from(manifestName(run)) });
+    this.#charged = { bytes: 0, inodes: 0 };
   }
 
   /** Removes it, unless it has its name. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#composer?.[Symbol.asyncDispose]();
     this.#forget();
+    this.#release();
   }
 
   #compose(): ManifestComposer {
-    const { folders, run, parent, storing } = this.#options;
+    const { folders, run, parent } = this.#options;
+    this.#charge(0, 1);
     return new ManifestComposer({
       account: folders.account,
       run,
       temporary: Buffer.from(`${PRIVATE_FOLDER}/${this.#name.toString()}`),
-      storing,
+      storing: (bytes) => this.#store(bytes),
       parentManifest: parent === undefined ? undefined : Buffer.from(manifestName(parent)),
     });
   }
@@ -97,5 +104,25 @@ export class NewManifest implements AsyncDisposable {
     if (this.#finished === undefined) return;
     this.#finished = undefined;
     unlinkAt(this.#place());
+    this.#release();
+  }
+
+  /** By whole blocks, as its removal gives them back in the end. */
+  #store(bytes: number): void {
+    const sizeBytes = this.#sizeBytes + bytes;
+    this.#charge(inBlocks(sizeBytes) - this.#charged.bytes);
+    this.#sizeBytes = sizeBytes;
+  }
+
+  #charge(bytes: number, inodes = 0): void {
+    this.#options.storing(bytes, inodes);
+    this.#charged.bytes += bytes;
+    this.#charged.inodes += inodes;
+  }
+
+  #release(): void {
+    const { bytes, inodes } = this.#charged;
+    this.#charge(-bytes, -inodes);
+    this.#sizeBytes = 0;
   }
 }

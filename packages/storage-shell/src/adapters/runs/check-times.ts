@@ -3,7 +3,7 @@ import type { FolderHandle } from '@bakker/linux';
 import { closeSync, constants, fstatSync, fsyncSync, writeSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { CheckTimes } from '../../ports/stored-content.ts';
-import { mergeChecked, timeOffset } from '../../scrub/check-records.ts';
+import { encodeCheck, mergeChecked } from '../../scrub/check-records.ts';
 import { readFully, writeAll } from '../account/steps.ts';
 
 /** `.bakker/scrub`, made if it is not there. @param hidden - `.bakker` @throws LibcError */
@@ -57,21 +57,23 @@ export function replaceKept(scrub: FolderHandle, name: Buffer, text: Buffer): vo
 /** Opens `.bakker/scrub/checked` for these inodes. @throws StorageError FULL */
 export function openCheckTimes(scrub: FolderHandle, inodes: Float64Array): CheckTimes {
   const older = readKept(scrub, CHECKED);
-  const { text, checkedAtS } = mergeChecked(inodes, older);
+  const { text, checkedAtS, givenUp } = mergeChecked(inodes, older);
   if (!text.equals(older)) replaceKept(scrub, CHECKED, text);
   const fd = openAt(
     { folder: scrub, name: CHECKED },
     { flags: constants.O_RDWR | constants.O_CREAT, mode: 0o600 },
   );
-  const time = Buffer.alloc(4);
   return {
     inodes,
     checkedAtS,
-    set(place, timeS) {
+    givenUp,
+    set(place, timeS, { isGivenUp } = { isGivenUp: false }) {
       checkedAtS[place] = timeS;
-      time.writeUInt32LE(timeS);
-      // Four bytes within a sector: there is no half of them.
-      writeSync(fd, time, 0, time.length, timeOffset(place));
+      if (isGivenUp) givenUp.add(place);
+      else givenUp.delete(place);
+      const { bytes, offsetBytes } = encodeCheck(place, { timeS, isGivenUp });
+      // Eight bytes within a sector: there is no half of them.
+      writeSync(fd, bytes, 0, bytes.length, offsetBytes);
     },
     [Symbol.dispose]: () => closeSync(fd),
   };

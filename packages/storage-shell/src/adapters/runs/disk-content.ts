@@ -41,7 +41,12 @@ class DiskContent implements StoredContent {
 
   async inodes(signal: AbortSignal): Promise<Float64Array> {
     const numbers = new SortedNumbers();
-    await this.#eachRun({ signal, entry: ({ isFile, inode }) => isFile && numbers.add(inode) });
+    await this.#eachRun({
+      signal,
+      entry: ({ isFile, inode }) => {
+        if (isFile) numbers.add(inode);
+      },
+    });
     return (this.#inodes = numbers.finish());
   }
 
@@ -49,7 +54,7 @@ class DiskContent implements StoredContent {
     return openCheckTimes(this.#scrub, inodes);
   }
 
-  async check({ isWanted, checked, signal }: Parameters<StoredContent['check']>[0]): Promise<void> {
+  async check({ isWanted, goesOn, checked, signal }: Parameters<StoredContent['check']>[0]): Promise<void> {
     using noted = this.#openNoted();
     const stop = new AbortController();
     let isStopped = false;
@@ -59,11 +64,12 @@ class DiskContent implements StoredContent {
         signal: either,
         entry: (entry) => {
           if (isStopped || !entry.isFile || !isWanted(entry.inode)) return;
-          const { outcome, sizeBytes } = checkFile(entry, noted);
-          // Under another name it may still be there.
-          if (outcome === 'gone' || checked(entry.inode, outcome, sizeBytes)) return;
-          isStopped = true;
-          stop.abort();
+          return checkFile(entry, noted, { signal, goesOn }).then(({ outcome, sizeBytes }) => {
+            // Under another name it may still be there.
+            if (outcome === 'gone' || checked(entry.inode, outcome, sizeBytes)) return;
+            isStopped = true;
+            stop.abort();
+          });
         },
       });
     } catch (error) {
@@ -77,7 +83,7 @@ class DiskContent implements StoredContent {
       signal.throwIfAborted();
       const expected = readReceipt(this.#account, run)?.manifestSha256;
       if (expected === undefined) continue;
-      const found = this.#hashManifest(run);
+      const found = await this.#hashManifest(run, signal);
       // Without the run, retention took it meanwhile.
       if (found !== expected && lookAt(this.#account).complete.includes(run)) hurt.push(run);
     }
@@ -114,14 +120,14 @@ class DiskContent implements StoredContent {
   async #eachRun(walk: {
     readonly signal: AbortSignal;
     readonly path?: Buffer[];
-    readonly entry: (entry: Parameters<TreeVisitor['entry']>[0], run: RunName) => unknown;
+    readonly entry: (entry: Parameters<TreeVisitor['entry']>[0], run: RunName) => void | Promise<void>;
   }): Promise<void> {
     const { signal, path, entry } = walk;
     for (const run of lookAt(this.#account).complete) {
       signal.throwIfAborted();
       using folder = this.#openRun(run) ?? null;
       if (folder === null) continue;
-      const visitor: TreeVisitor = { entry: (found) => void entry(found, run) };
+      const visitor: TreeVisitor = { entry: (found) => entry(found, run) };
       await walkTree(folder, visitor, path === undefined ? { signal } : { signal, path });
     }
   }
@@ -136,7 +142,7 @@ class DiskContent implements StoredContent {
   }
 
   /** Undefined if it is not there, or can't be read. */
-  #hashManifest(run: RunName): string | undefined {
+  async #hashManifest(run: RunName, signal: AbortSignal): Promise<string | undefined> {
     let fd: number;
     try {
       fd = openBeneath(this.#account, Buffer.from(manifestName(run)), { flags: constants.O_RDONLY });
@@ -144,7 +150,8 @@ class DiskContent implements StoredContent {
       return undefined;
     }
     try {
-      return hashFromDisk(fd, fstatSync(fd).size)?.toString('hex');
+      const found = await hashFromDisk(fd, fstatSync(fd).size, { signal, goesOn: () => true });
+      return found?.toString('hex');
     } finally {
       closeSync(fd);
     }

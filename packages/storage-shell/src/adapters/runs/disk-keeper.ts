@@ -22,10 +22,11 @@ import { POLICY_FILE, readPolicyText } from '../account/policy-text.ts';
 import { addUsage, readUsage } from '../account/usage-file.ts';
 import { measureAccount, measureRuns } from './measure-runs.ts';
 import { openAccountFolder } from './open-account.ts';
+import { recount } from './recount.ts';
 import { bringRunBack, mendNames, removeRun } from './remove-run.ts';
 import { removeLargeTree } from './remove-large-tree.ts';
 import { removeTree } from './remove-tree.ts';
-import { useOf } from './stat-at.ts';
+import { releasedBytes, useOf } from './stat-at.ts';
 import { storedRuns } from './stored-runs.ts';
 import { RemovalFolders, lookAtTrash } from './trash-folder.ts';
 
@@ -139,6 +140,11 @@ class DiskKeeper implements AccountKeeper {
     return measureAccount(this.#folder, signal);
   }
 
+  async recount(options: { nowMs: number; signal: AbortSignal }): Promise<boolean> {
+    using folders = new RemovalFolders(this.#folder);
+    return await recount(folders, options);
+  }
+
   [Symbol.dispose](): void {
     this.#folder[Symbol.dispose]();
   }
@@ -163,8 +169,8 @@ class DiskKeeper implements AccountKeeper {
 /** Removes a file from the trash. Under the lock of names. */
 function unlinkCounted(folders: RemovalFolders, name: Buffer): void {
   const use = useOf(folders.trash, cString(name));
-  unlinkAt({ folder: folders.trash, name });
-  if (use?.links === 1) addUsage(folders, { bytes: -use.bytes, inodes: -1 });
+  const isGone = unlinkAt({ folder: folders.trash, name });
+  if (isGone && use?.links === 1) addUsage(folders, { bytes: -releasedBytes(use), inodes: -1 });
 }
 
 /** Writes down what a deletion frees, while it goes: a death loses little of the count. */

@@ -1,9 +1,9 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { DIRENT } from '@bakker/linux';
+import { DIRENT, openFolderBeneath } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { below as pathBelow } from '../tree/folder-walk.ts';
-import { listFolder } from '../tree/list-folder.ts';
+import { readPieces } from '../tree/list-folder.ts';
 import { removePieces, type RemovalStart } from './remove-pieces.ts';
 import { openOrNothing, removeTree } from './remove-tree.ts';
 
@@ -67,11 +67,13 @@ function piecesOf(root: FolderHandle): Buffer[] {
 }
 
 function foldersIn(root: FolderHandle, path: Buffer): Buffer[] {
-  using listed = listFolder(root, path);
-  const { listing } = listed;
+  using folder = openFolderBeneath(root, path);
   const found: Buffer[] = [];
-  for (let number = 0; number < listing.count; number++) {
-    if (listing.type(number) === DIRENT.DIRECTORY) found.push(pathBelow(path, listing.name(number)));
+  for (const piece of readPieces(folder)) {
+    for (let number = 0; number < piece.count; number++) {
+      if (piece.type(number) === DIRENT.DIRECTORY) found.push(pathBelow(path, piece.name(number)));
+    }
+    if (found.length >= MAX_PIECES) break;
   }
   return found;
 }

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
-import { FolderHandle, LibcError, cString, hasCode, libc, openAt, removeFolderAt } from '@bakker/linux';
-import { useOf } from './stat-at.ts';
+import { FolderHandle, LibcError, hasCode, libc, openAt, removeFolderAt } from '@bakker/linux';
+import { ITSELF, releasedBytes, useOf } from './stat-at.ts';
 import { walkTree } from './walk-tree.ts';
 
 export interface RemoveOptions {
@@ -24,19 +24,31 @@ export async function removeTree(parent: FolderHandle, name: Buffer, options: Re
   for (let attempt = 1; ; attempt++) {
     using root = openOrNothing(parent, name) ?? null;
     if (root === null) return;
+    // Looked at while it is full: some file systems take blocks from a folder that empties.
+    const folderBytes: number[] = [];
+    const left = (folder: FolderHandle, gone: Buffer): boolean => {
+      const bytes = folderBytes.pop() ?? 0;
+      const outcome = removeFolder(folder, gone);
+      if (outcome === 'removed') freed?.(bytes);
+      return outcome !== 'not-empty';
+    };
     await walkTree(
       root,
       {
+        enter: (folder) => {
+          if (freed !== undefined) folderBytes.push(useOf(folder, ITSELF)?.bytes ?? 0);
+        },
         entry: ({ folder, cName }) => {
           check?.();
-          if (freed !== undefined) countFile(folder, cName, freed);
-          unlink(folder, cName);
+          const bytes = freed === undefined ? undefined : lastNameBytes(folder, cName);
+          // Somebody else may have been quicker: what went is given back once.
+          if (unlink(folder, cName) && bytes !== undefined) freed?.(bytes);
         },
-        leave: (folder, gone) => removeFolder(folder, gone, freed),
+        leave: left,
       },
       { signal },
     );
-    if (removeFolder(parent, name, freed)) return;
+    if (left(parent, name)) return;
     if (attempt === MAX_ATTEMPTS) throw new Error(`${name.toString()} fills up while it is removed`);
   }
 }
@@ -54,27 +66,25 @@ export function openOrNothing(folder: FolderHandle, name: Buffer): FolderHandle 
   }
 }
 
-function countFile(folder: FolderHandle, cName: Buffer, freed: (bytes: number) => void): void {
+/** What goes with this name; undefined while the inode has others. */
+function lastNameBytes(folder: FolderHandle, cName: Buffer): number | undefined {
   const use = useOf(folder, cName);
-  if (use?.links === 1) freed(use.bytes);
+  return use?.links === 1 ? releasedBytes(use) : undefined;
 }
 
-/** Not `unlinkAt`: the name is in the kernel's form already, and this is done for every file of a run. */
-function unlink(folder: FolderHandle, cName: Buffer): void {
-  if (libc().unlinkat(folder.fd, cName, 0) === 0) return;
+/** Not `unlinkAt`: the name is in the kernel's form already, and this is done for every file of a run. False if it is gone. */
+function unlink(folder: FolderHandle, cName: Buffer): boolean {
+  if (libc().unlinkat(folder.fd, cName, 0) === 0) return true;
   const errno = libc().errno();
   if (errno !== ENOENT) throw new LibcError('unlinkat', errno, cName.subarray(0, -1));
+  return false;
 }
 
-/** False if something is in it. */
-function removeFolder(folder: FolderHandle, name: Buffer, freed?: (bytes: number) => void): boolean {
-  const use = freed === undefined ? undefined : useOf(folder, cString(name));
+function removeFolder(folder: FolderHandle, name: Buffer): 'removed' | 'gone' | 'not-empty' {
   try {
-    removeFolderAt({ folder, name });
+    return removeFolderAt({ folder, name }) ? 'removed' : 'gone';
   } catch (error) {
-    if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return false;
+    if (hasCode(error, 'ENOTEMPTY', 'EEXIST')) return 'not-empty';
     throw error;
   }
-  if (use !== undefined) freed?.(use.bytes);
-  return true;
 }

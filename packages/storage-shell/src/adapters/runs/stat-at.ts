@@ -7,6 +7,8 @@ export interface InodeUse {
   readonly links: number;
   /** Allocated, as `du` counts. */
   readonly bytes: number;
+  /** Its length; undefined for what is no regular file. */
+  readonly sizeBytes: number | undefined;
 }
 
 /**
@@ -25,9 +27,23 @@ export function useOf(folder: FolderHandle, cName: Buffer): InodeUse | undefined
   }
   return {
     links: result.readUInt32LE(LINKS_AT),
-    inode: result.readUInt32LE(INODE_AT) + result.readUInt32LE(INODE_AT + 4) * 2 ** 32,
-    bytes: (result.readUInt32LE(BLOCKS_AT) + result.readUInt32LE(BLOCKS_AT + 4) * 2 ** 32) * BLOCK_BYTES,
+    inode: numberAt(INODE_AT),
+    bytes: numberAt(BLOCKS_AT) * BLOCK_UNIT_BYTES,
+    sizeBytes: (result.readUInt16LE(MODE_AT) & S_IFMT) === S_IFREG ? numberAt(SIZE_AT) : undefined,
   };
+}
+
+/**
+ * What is given back for an inode that went: never more than was charged, which is whole blocks for all of a file's bytes.
+ * What a file system holds ready behind its end, or needs to say where the rest is, may have come later.
+ */
+export function releasedBytes({ bytes, sizeBytes }: Pick<InodeUse, 'bytes' | 'sizeBytes'>): number {
+  return sizeBytes === undefined ? bytes : Math.min(bytes, inBlocks(sizeBytes));
+}
+
+/** Whole blocks for so many bytes. */
+export function inBlocks(bytes: number): number {
+  return Math.ceil(bytes / BLOCK_BYTES) * BLOCK_BYTES;
 }
 
 /** The folder itself, for `useOf`. */
@@ -35,11 +51,21 @@ export const ITSELF = Buffer.from([0]);
 
 const ENOENT = 2;
 const AT_EMPTY_PATH = 0x1000;
-const BLOCK_BYTES = 512;
-/** STATX_NLINK, STATX_INO, STATX_BLOCKS. */
-const WANTED = 0x4 | 0x100 | 0x400;
+const BLOCK_BYTES = 4096;
+/** Of `st_blocks`, on every file system. */
+const BLOCK_UNIT_BYTES = 512;
+const S_IFMT = 0o170000;
+const S_IFREG = 0o100000;
+/** STATX_TYPE, STATX_NLINK, STATX_INO, STATX_SIZE, STATX_BLOCKS. */
+const WANTED = 0x1 | 0x4 | 0x100 | 0x200 | 0x400;
 /** `struct statx` (statx(2)). */
 const LINKS_AT = 16;
+const MODE_AT = 28;
 const INODE_AT = 32;
+const SIZE_AT = 40;
 const BLOCKS_AT = 48;
 const result = Buffer.alloc(256);
+
+function numberAt(at: number): number {
+  return result.readUInt32LE(at) + result.readUInt32LE(at + 4) * 2 ** 32;
+}

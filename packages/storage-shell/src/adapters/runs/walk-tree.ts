@@ -1,9 +1,10 @@
-import { constants, fstatSync, lstatSync } from 'node:fs';
+import { constants, fstatSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { DIRENT, FolderHandle, hasCode, listDirectory, openAt } from '@bakker/linux';
+import { DIRENT, FolderHandle, GatheredNames, hasCode, openAt } from '@bakker/linux';
 import type { DirectoryListing } from '@bakker/linux';
+import { readPieces } from '../tree/list-folder.ts';
 
-/** Something in a tree that is no folder. Good during the call. */
+/** Something in a tree that is no folder. Good until the call is done. */
 export interface TreeEntry {
   readonly folder: FolderHandle;
   readonly name: Buffer;
@@ -13,9 +14,10 @@ export interface TreeEntry {
   readonly isFile: boolean;
 }
 
-/** What is done with a tree. Calls are synchronous. */
+/** What is done with a tree. */
 export interface TreeVisitor {
-  entry(entry: TreeEntry): void;
+  /** What takes long is waited for; most does not. */
+  entry(entry: TreeEntry): void | Promise<void>;
   /** A folder, before what is in it; the tree's own is the first. */
   enter?(folder: FolderHandle): void;
   /** A folder, after what is in it; not called for the tree's own. */
@@ -30,7 +32,8 @@ export interface WalkOptions {
 
 /**
  * Walks a tree on open handles: of any depth, without following symlinks, and wherever its folders are moved meanwhile.
- * What vanishes while it is walked is passed over. Memory: the names in the folders from the top down to where it is.
+ * What vanishes while it is walked is passed over. What is no folder comes first in each. Memory: the names of the folders that are
+ * in those from the top down to where it is; of other names, some thousands.
  *
  * @param root - stays open; just opened, so that it is read from its beginning
  * @throws LibcError; the signal's reason
@@ -62,9 +65,12 @@ export async function walkTree(
       if (folder === undefined) throw new Error('a parked folder was not opened again');
       if (level.next < listing.count) {
         const number = level.next++;
-        const kind = kindOf(listing, number, folder);
+        const kind = listing.type(number);
+        if ((kind === DIRENT.DIRECTORY) !== level.isRead) continue;
         if (kind !== DIRENT.DIRECTORY) {
-          visitor.entry(new ListedEntry({ folder, listing, number, isFile: kind === DIRENT.FILE }));
+          const entry = new ListedEntry({ folder, listing, number, isFile: kind === DIRENT.FILE });
+          const waiting = visitor.entry(entry);
+          if (waiting !== undefined) await waiting;
           continue;
         }
         const name = listing.name(number);
@@ -72,6 +78,10 @@ export async function walkTree(
         if (below === undefined) continue;
         path.push(name);
         descend(below, name);
+        continue;
+      }
+      if (!level.isRead) {
+        readOn(level);
         continue;
       }
       const parent = leave(levels);
@@ -89,13 +99,19 @@ interface Level {
   folder: FolderHandle | undefined;
   readonly inode: number;
   readonly name: Buffer;
-  readonly listing: DirectoryListing;
-  /** Number of the first name that was not looked at. */
+  /** Ends with the folders that are in it. */
+  readonly pieces: Generator<DirectoryListing, DirectoryListing | undefined>;
+  /** The names that are looked at: a piece, then the folders. */
+  listing: DirectoryListing;
+  /** Number of the first name in it that was not looked at. */
   next: number;
+  /** Whether only the folders are left. */
+  isRead: boolean;
 }
 
 const STEPS_A_TURN = 4_096;
 const OPEN_LEVELS = 64;
+const NO_NAMES = new GatheredNames().listing();
 const DOT_DOT = Buffer.from('..');
 const FOLDER_FLAGS = constants.O_RDONLY | constants.O_DIRECTORY;
 
@@ -127,15 +143,15 @@ class ListedEntry implements TreeEntry {
 }
 
 function openLevel(folder: FolderHandle, name: Buffer): Level {
-  return { folder, inode: fstatSync(folder.fd).ino, name, listing: listDirectory(folder.fd), next: 0 };
+  const pieces = readPieces(folder);
+  return { folder, inode: fstatSync(folder.fd).ino, name, pieces, listing: NO_NAMES, next: 0, isRead: false };
 }
 
-function kindOf(listing: DirectoryListing, number: number, folder: FolderHandle): number {
-  const kind = listing.type(number);
-  if (kind !== DIRENT.UNKNOWN) return kind;
-  const stat = lstatSync(folder.at(listing.name(number)), { throwIfNoEntry: false });
-  if (stat?.isDirectory() === true) return DIRENT.DIRECTORY;
-  return stat?.isFile() === true ? DIRENT.FILE : DIRENT.UNKNOWN;
+function readOn(level: Level): void {
+  const { done = false, value } = level.pieces.next();
+  level.listing = value ?? NO_NAMES;
+  level.next = 0;
+  level.isRead = done;
 }
 
 function openBelow(folder: FolderHandle, name: Buffer): FolderHandle | undefined {

@@ -21,6 +21,9 @@ export interface FolderTotals {
   files: number;
   directories: number;
   symlinks: number;
+  /** Of these, inodes of their own, for the parent's take no more names; and what they take. */
+  newSymlinks: number;
+  newSymlinkBytes: number;
   /** Of files that were linked; or of those that were not, see `ThreadStart.measures`. Copies not included. */
   bytes: number;
   /** Files of the parent, kept or not. */
@@ -33,6 +36,12 @@ export interface FullFile {
   readonly name: Uint8Array;
   readonly inode: bigint;
   readonly sizeBytes: number;
+}
+
+/** A folder of the run that takes more than an empty one. */
+export interface GrownFolder {
+  readonly inode: number;
+  readonly bytes: number;
 }
 
 /** An error as it crosses from thread to thread: a call that failed, or what should not happen. */
@@ -52,20 +61,28 @@ export interface ThreadStart {
   readonly runFd: number;
   readonly hurtInodes: ReadonlySet<bigint>;
   readonly measures: Measures;
+  readonly emptyFolderBytes: number | undefined;
   /** See `SHARED`. */
   readonly shared: Int32Array<SharedArrayBuffer>;
 }
 
-/** Places in `ThreadStart.shared`: how many threads have nothing to do, and whether to stop. */
-export const SHARED = { WANTED: 0, STOP: 1, COUNT: 2 } as const;
+/** Places in `ThreadStart.shared`: how many threads have nothing to do, whether to stop, and how many full files wait. */
+export const SHARED = { WANTED: 0, STOP: 1, FULL: 2, COUNT: 3 } as const;
+
+/** So many full files may wait to be copied, with paths of 4 KiB each; who finds more waits, too. */
+export const MAX_FULL_FILES = 2000;
 
 export type ThreadAnswer =
   | { readonly kind: 'share'; readonly job: FolderJob }
   | { readonly kind: 'full'; readonly group: number; readonly files: readonly FullFile[] }
+  | { readonly kind: 'grown'; readonly folder: GrownFolder }
   | { readonly kind: 'done'; readonly group: number; readonly totals: FolderTotals }
   | { readonly kind: 'failed'; readonly group: number; readonly failure: ThreadFailure }
   | { readonly kind: 'idle' };
 
 export function noTotals(): FolderTotals {
-  return { files: 0, directories: 0, symlinks: 0, bytes: 0, seenFiles: 0 };
+  return {
+    ...{ files: 0, directories: 0, symlinks: 0, bytes: 0, seenFiles: 0 },
+    ...{ newSymlinks: 0, newSymlinkBytes: 0 },
+  };
 }

@@ -2,6 +2,7 @@ import {
   DIRENT,
   DirectoryListing,
   fail,
+  GatheredNames,
   LibcError,
   libc,
   makeSymlinkAt,
@@ -9,18 +10,27 @@ import {
   readSymlinkAt,
   type FolderHandle,
 } from '@bakker/linux';
-import { noTotals, type FolderJob, type FolderTotals, type FullFile, type Measures } from './folder-job.ts';
-import { listFolder } from './list-folder.ts';
+import { ITSELF, useOf } from '../runs/stat-at.ts';
+import {
+  noTotals,
+  type FolderJob,
+  type FolderTotals,
+  type FullFile,
+  type GrownFolder,
+  type Measures,
+} from './folder-job.ts';
+import { readPieces } from './list-folder.ts';
 import { sizeAt } from './stat-at.ts';
 
 const FOLDER_MODE = 0o700;
 const SLASH = Buffer.from('/');
+const NO_NAMES = new GatheredNames().listing();
 const EPERM = 1;
 const EEXIST = 17;
 const EMLINK = 31;
 const EOPNOTSUPP = 95;
 /** So many are told at once. */
-const FULL_BATCH = 1000;
+const FULL_BATCH = 500;
 /** So many names are done before others may have their turn: some milliseconds. */
 const NAMES_A_STEP = 512;
 
@@ -29,12 +39,17 @@ export interface FolderWalkOptions {
   readonly run: FolderHandle;
   readonly hurtInodes: ReadonlySet<bigint>;
   readonly measures: Measures;
+  /** What an empty folder takes; undefined if nobody wants to know what folders grow to. */
+  readonly emptyFolderBytes: number | undefined;
   /** Asked before each name and each folder. */
   isStopped(): boolean;
   /** Whether another thread waits for work; if so, it is promised some. */
   claimWanted(): boolean;
   share(job: FolderJob): void;
+  /** Told of files that have to be copied; may block while too many wait for that. */
   full(group: number, files: readonly FullFile[]): void;
+  /** Told of a folder of the run that takes more than an empty one, when names were made in it. */
+  grown(folder: GrownFolder): void;
 }
 
 /** A folder that is being gone through: names before `next` are done, those from `to` on are somebody else's. */
@@ -47,7 +62,7 @@ interface Frame {
 
 /**
  * Does the jobs of one thread: links the files of a folder, makes its folders, then goes down into each. Holds two
- * descriptors, and the listings of the folders above the one it is in.
+ * descriptors, and the names of the folders in those above the one it is in: other names only by some thousands.
  */
 export class FolderWalk {
   readonly #options: FolderWalkOptions;
@@ -106,10 +121,14 @@ export class FolderWalk {
 
   *#enter(job: FolderJob, path: Buffer): Generator<undefined, Frame> {
     this.#place = path;
-    using listed = listFolder(this.#options.parent, path);
-    const frame = { path, listing: listed.listing, next: 0, to: listed.listing.count };
-    yield* this.#names(job, frame, listed.folder);
-    return frame;
+    using parent = openFolderBeneath(this.#options.parent, path);
+    const pieces = readPieces(parent);
+    for (;;) {
+      const { done, value: listing } = pieces.next();
+      const frame = { path, listing: listing ?? NO_NAMES, next: 0, to: listing?.count ?? 0 };
+      if (done === true) return frame;
+      yield* this.#names(job, frame, parent);
+    }
   }
 
   /** Does the names of a folder themselves; what is in the folders among them comes later. */
@@ -143,19 +162,30 @@ export class FolderWalk {
     { frame, parent, run }: { frame: Frame; parent: FolderHandle; run: FolderHandle },
   ): void {
     const { listing, next, to } = frame;
-    for (let number = next; number < to && !this.#options.isStopped(); number++) {
-      switch (listing.type(number)) {
-        case DIRENT.FILE:
-          this.#file(job, { frame, number, parent, run });
-          break;
-        case DIRENT.DIRECTORY:
-          this.#folder(listing.cName(number), run);
-          break;
-        case DIRENT.SYMLINK:
-          this.#symlink(listing.cName(number), parent, run);
-          break;
+    try {
+      for (let number = next; number < to && !this.#options.isStopped(); number++) {
+        switch (listing.type(number)) {
+          case DIRENT.FILE:
+            this.#file(job, { frame, number, parent, run });
+            break;
+          case DIRENT.DIRECTORY:
+            this.#folder(listing.cName(number), run);
+            break;
+          case DIRENT.SYMLINK:
+            this.#symlink(listing.cName(number), parent, run);
+            break;
+        }
       }
+    } finally {
+      this.#measureFolder(run);
     }
+  }
+
+  #measureFolder(run: FolderHandle): void {
+    const { emptyFolderBytes } = this.#options;
+    const use = emptyFolderBytes === undefined ? undefined : useOf(run, ITSELF);
+    if (use === undefined || use.bytes <= (emptyFolderBytes ?? 0)) return;
+    this.#options.grown({ inode: use.inode, bytes: use.bytes });
   }
 
   #file(
@@ -199,6 +229,8 @@ export class FolderWalk {
       const target = readSymlinkAt({ folder: parent, name: plain });
       if (target === undefined) throw linkError(errno, plain);
       makeSymlinkAt({ folder: run, name: plain }, target);
+      this.#totals.newSymlinks++;
+      this.#totals.newSymlinkBytes += useOf(run, name)?.bytes ?? 0;
     }
     this.#totals.symlinks++;
   }

@@ -29,6 +29,8 @@ export interface LinkMakerOptions {
   readonly trust: (name: string) => Trust;
   readonly hurtInodes: ReadonlySet<bigint>;
   readonly fullInodes: FullInodes;
+  /** Told of a symlink that is an inode of its own, for the other takes no more names. */
+  readonly madeSymlink: (place: Place) => void;
   /** Throws when nobody waits for a link any more. */
   readonly check: () => void;
 }
@@ -101,6 +103,7 @@ export class LinkMaker implements Disposable {
         const target = readSymlinkAt(source);
         if (target === undefined) return nothing('absent');
         makeSymlinkAt(place, target);
+        this.#options.madeSymlink(place);
       } else throw error;
     }
     return isFile ? { made: 'file', sizeBytes: found.sizeBytes } : { made: 'symlink', sizeBytes: 0 };

@@ -5,6 +5,8 @@ import { below } from './folder-walk.ts';
 import { listFolder } from './list-folder.ts';
 
 const SLASH = 0x2f;
+/** Of the listings of a folder and those above it: 3 million names of 70 bytes. */
+const MOST_LISTED_BYTES = 256 * 1024 * 1024;
 /** Where entries lie whose own path the storage does not take: links name them, nothing of it is kept as it is. */
 const LONG_PATHS_FOLDER = Buffer.from('.bakker-long-paths');
 
@@ -33,22 +35,28 @@ interface Frame {
 
 /**
  * Goes through the parent in the order of paths, and says what of it was kept and what was dropped: each name exactly
- * once. Reads only the folders that a path leads into. Holds their listings, no descriptor.
+ * once. Reads only the folders that a path leads into. Holds their listings, so many bytes at most, and no descriptor.
  */
 export class ParentCursor {
   readonly #parent: FolderHandle;
   readonly #sink: CursorSink;
+  readonly #mostListedBytes: number;
   /** From the top to the folder that the next name is in; undefined before the first. */
   #frames: Frame[] | undefined;
   #passed: Buffer | undefined;
   #isAtEnd = false;
 
-  constructor(parent: FolderHandle, sink: CursorSink) {
+  constructor(parent: FolderHandle, sink: CursorSink, mostListedBytes = MOST_LISTED_BYTES) {
     this.#parent = parent;
     this.#sink = sink;
+    this.#mostListedBytes = mostListedBytes;
   }
 
-  /** Keeps everything before `path`. @throws StorageError OUT_OF_ORDER if `path` lies before the last one; LibcError */
+  /**
+   * Keeps everything before `path`.
+   *
+   * @throws StorageError OUT_OF_ORDER if `path` lies before the last one, FAILED in a folder of too many names; LibcError
+   */
   keepUntil(path: Buffer): void {
     this.#checkOrder(path);
     for (;;) {
@@ -122,7 +130,8 @@ export class ParentCursor {
   }
 
   #list(folder: Buffer): void {
-    using listed = listFolder(this.#parent, folder);
+    const heldBytes = this.#opened().reduce((sum, { listing }) => sum + listing.memory.byteLength, 0);
+    using listed = listFolder(this.#parent, folder, this.#mostListedBytes - heldBytes);
     this.#opened().push({ folder, listing: listed.listing.sort(), next: 0 });
   }
 

@@ -11,10 +11,11 @@ import {
   type TreeOutcome,
   type TreeScript,
 } from '@bakker/impl-format/storage';
-import { hasCode, makeSymlinkAt, type FolderHandle } from '@bakker/linux';
+import { cString, hasCode, makeSymlinkAt, type FolderHandle, type Place } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import type { RunFolders } from '../account/run-folders.ts';
-import type { FolderJob, FolderTotals, FullFile, Measures } from './folder-job.ts';
+import { useOf } from '../runs/stat-at.ts';
+import type { FolderJob, FolderTotals, FullFile, GrownFolder, Measures } from './folder-job.ts';
 import { below, copyOf } from './folder-walk.ts';
 import { FullInodes } from './full-inodes.ts';
 import { LinkMaker, type Trust } from './link-maker.ts';
@@ -45,8 +46,18 @@ export interface TreeClonerOptions {
   readonly beforeCopy?: (sizeBytes: number) => void;
   /** That this process may use; by default as many as there are. */
   readonly processors?: number;
-  /** Told of folders and symlinks that were made; may throw, and then nothing more is done. */
-  readonly made?: (made: { readonly directories: number; readonly symlinks: number }) => void;
+  /** Told of folders and symlinks that were made, and what the symlinks take; may throw, and then nothing more is done. */
+  readonly made?: (made: Made) => void;
+  /** What an empty folder takes; only then `grown` is told. */
+  readonly emptyFolderBytes?: number;
+  /** Told of folders that the names in them made larger, again and again; may throw, and then nothing more is done. */
+  readonly grown?: (folder: GrownFolder) => void;
+}
+
+interface Made {
+  readonly directories: number;
+  readonly symlinks: number;
+  readonly symlinkBytes: number;
 }
 
 /** What the scripts made, once `finish` has resolved. Folders that `RunFolders` made are counted there, not here. */
@@ -61,7 +72,8 @@ export interface TreeCounts extends ObjectCounts {
  * Makes in a run what `tree` scripts say: what is kept of the parent, links, folders, symlinks. Never follows a symlink.
  * Threads do the bulk where there are processors for them; this one does the rest, in slices of a few milliseconds, so
  * that uploads are served meanwhile.
- * Memory does not grow with the tree, but with its largest folder: about 17 bytes and the name for each name in it.
+ * Memory does not grow with the tree, but with the folders that a script's paths lead into: 18 bytes and the name for each name
+ * in one and those above it, at most 256 MiB; and with the number of folders in a folder, and those above it.
  */
 export class TreeCloner implements AsyncDisposable {
   readonly #options: TreeClonerOptions;
@@ -92,6 +104,7 @@ export class TreeCloner implements AsyncDisposable {
       trust,
       hurtInodes,
       fullInodes: this.#fullInodes,
+      madeSymlink: (place) => this.#madeSymlink(place),
       check: () => this.#check(),
     });
     if (parent === undefined) return;
@@ -106,9 +119,11 @@ export class TreeCloner implements AsyncDisposable {
       run: runFolders.root,
       hurtInodes,
       measures: this.#measures,
+      emptyFolderBytes: options.emptyFolderBytes,
       done: (group, totals) => this.#done(group, totals),
       shared: (group) => this.#groups.get(group)?.begun(),
       full: (group, files) => this.#full(group, files),
+      grown: (folder) => this.#grown(folder),
       failed: (error) => this.#fail(error),
     });
   }
@@ -252,10 +267,17 @@ export class TreeCloner implements AsyncDisposable {
   }
 
   #symlink(path: Buffer, target: Buffer): void {
-    const folder = this.#options.runFolders.ensure(parentPath(path));
-    makeSymlinkAt({ folder, name: baseName(path) }, target);
+    const place = { folder: this.#options.runFolders.ensure(parentPath(path)), name: baseName(path) };
+    makeSymlinkAt(place, target);
     this.#counts.symlinks++;
-    this.#options.made?.({ directories: 0, symlinks: 1 });
+    this.#madeSymlink(place);
+  }
+
+  /** A long target takes a block. */
+  #madeSymlink({ folder, name }: Place): void {
+    const { made } = this.#options;
+    if (made === undefined) return;
+    made({ directories: 0, symlinks: 1, symlinkBytes: useOf(folder, cString(name))?.bytes ?? 0 });
   }
 
   #submit(kind: FolderJob['kind'], { folder, listing, from, to }: NameRange): void {
@@ -274,12 +296,21 @@ export class TreeCloner implements AsyncDisposable {
     this.#counts.keptFiles += totals.files;
     this.#counts.parentFiles += totals.seenFiles;
     try {
-      // Symlinks that were kept are further names of the parent's.
-      this.#options.made?.({ directories: totals.directories, symlinks: 0 });
+      // Most symlinks that were kept are further names of the parent's.
+      const { directories, newSymlinks: symlinks, newSymlinkBytes: symlinkBytes } = totals;
+      this.#options.made?.({ directories, symlinks, symlinkBytes });
     } catch (error) {
       this.#fail(error);
     }
     this.#groups.get(group)?.ended();
+  }
+
+  #grown(folder: GrownFolder): void {
+    try {
+      this.#options.grown?.(folder);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   /** Copies one after the other, so that the names of one inode meet its copy. */
@@ -288,7 +319,10 @@ export class TreeCloner implements AsyncDisposable {
     group?.begun();
     this.#copying = this.#copying
       .then(async () => {
-        for (const file of files) await this.#placeCopy(file);
+        for (const file of files) {
+          await this.#placeCopy(file);
+          this.#folders?.copied();
+        }
         group?.ended();
       })
       .catch((error: unknown) => this.#fail(translated(error)));

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FolderHandle } from '@bakker/linux';
-import type { FolderJob, FolderTotals, FullFile, Measures } from './folder-job.ts';
+import type { FolderJob, FolderTotals, FullFile, GrownFolder, Measures } from './folder-job.ts';
+import { MAX_FULL_FILES } from './folder-job.ts';
 import { FolderWalk } from './folder-walk.ts';
 import { JobQueue } from './job-queue.ts';
 
@@ -12,11 +13,14 @@ export interface FolderClonerOptions {
   readonly run: FolderHandle;
   readonly hurtInodes: ReadonlySet<bigint>;
   readonly measures: Measures;
+  /** As FolderWalk's. */
+  readonly emptyFolderBytes: number | undefined;
   /** A job has ended well. */
   done(group: number, totals: FolderTotals): void;
   /** A part of a job was given away: there is one job more. */
   shared(group: number): void;
   full(group: number, files: readonly FullFile[]): void;
+  grown(folder: GrownFolder): void;
   failed(error: unknown): void;
 }
 
@@ -25,6 +29,8 @@ export interface FolderCloner extends AsyncDisposable {
   submit(job: FolderJob): void;
   /** Undefined when more jobs may be submitted; else resolves when so. */
   ready(): Promise<void> | undefined;
+  /** One of the full files that were told has its copy: so many wait and no more. */
+  copied(): void;
 }
 
 /**
@@ -36,6 +42,8 @@ export class TreeSlices implements FolderCloner {
   readonly #walk: FolderWalk;
   readonly #queue = new JobQueue();
   #working: Promise<void> | undefined;
+  #fullFiles = 0;
+  #goOn: (() => void) | undefined;
   #isDisposed = false;
 
   constructor(options: FolderClonerOptions) {
@@ -45,7 +53,11 @@ export class TreeSlices implements FolderCloner {
       isStopped: () => this.#isDisposed,
       claimWanted: () => false,
       share: () => undefined,
-      full: (group, files) => options.full(group, files),
+      full: (group, files) => {
+        this.#fullFiles += files.length;
+        options.full(group, files);
+      },
+      grown: (folder) => options.grown(folder),
     });
   }
 
@@ -58,11 +70,22 @@ export class TreeSlices implements FolderCloner {
     return this.#queue.ready();
   }
 
+  copied(): void {
+    if (--this.#fullFiles < MAX_FULL_FILES) this.#goOn?.();
+  }
+
   /** When it resolves, no descriptor is used any more. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isDisposed = true;
     this.#queue.clear();
+    this.#goOn?.();
     await this.#working;
+  }
+
+  /** Copying takes longer than finding what is to be copied, of which there may be millions. */
+  async #copies(): Promise<void> {
+    if (!this.#isDisposed) await new Promise<void>((resolve) => (this.#goOn = resolve));
+    this.#goOn = undefined;
   }
 
   async #work(): Promise<void> {
@@ -77,6 +100,7 @@ export class TreeSlices implements FolderCloner {
             this.#options.done(job.group, value);
             break;
           }
+          if (this.#fullFiles >= MAX_FULL_FILES) await this.#copies();
           if (performance.now() < sliceEndMs) continue;
           await nextTurn();
           sliceEndMs = performance.now() + SLICE_MS;

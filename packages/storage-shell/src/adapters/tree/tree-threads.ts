@@ -44,6 +44,11 @@ export class TreeThreads implements FolderCloner {
     return this.#queue.ready();
   }
 
+  copied(): void {
+    Atomics.sub(this.#shared, SHARED.FULL, 1);
+    Atomics.notify(this.#shared, SHARED.FULL);
+  }
+
   /**
    * Stops what is under way, after the call that a thread is in. When it resolves, no thread uses a descriptor any more.
    * Threads end by themselves: one that is terminated within koffi takes the process with it.
@@ -52,6 +57,9 @@ export class TreeThreads implements FolderCloner {
     if (!this.#isDisposed) {
       this.#isDisposed = true;
       Atomics.store(this.#shared, SHARED.STOP, 1);
+      // Who waits for copies finds another number, and looks whether to stop.
+      Atomics.store(this.#shared, SHARED.FULL, 0);
+      Atomics.notify(this.#shared, SHARED.FULL);
       this.#queue.clear();
       for (const thread of this.#threads) {
         thread.ref();
@@ -62,9 +70,9 @@ export class TreeThreads implements FolderCloner {
   }
 
   #start(): Worker {
-    const { parent, run, hurtInodes, measures } = this.#options;
+    const { parent, run, hurtInodes, measures, emptyFolderBytes } = this.#options;
     const workerData: ThreadStart = {
-      ...{ parentFd: parent.fd, runFd: run.fd, hurtInodes, measures },
+      ...{ parentFd: parent.fd, runFd: run.fd, hurtInodes, measures, emptyFolderBytes },
       shared: this.#shared,
     };
     const program = new URL(`./tree-thread${extname(import.meta.url)}`, import.meta.url);
@@ -90,6 +98,9 @@ export class TreeThreads implements FolderCloner {
         break;
       case 'full':
         this.#options.full(answer.group, answer.files);
+        break;
+      case 'grown':
+        this.#options.grown(answer.folder);
         break;
       case 'done':
         this.#options.done(answer.group, answer.totals);
