@@ -64,7 +64,7 @@ t.test(
       ['unix', 'secret\n'],
       ['dos', 'secret\r\n'],
     ] as const) {
-      const made = [`${name} variable`, `${name} file`].map(place.at);
+      const made = [`${name} variable`, `${name} file`].map((each) => place.at(each));
       const [byVariable = '', byFile = ''] = made;
       const env = { BAKKER_PASSPHRASE: text };
       t.equal(place.keyWith(env, 'generate', '--out', byVariable, '--passphrase').status, 0);
