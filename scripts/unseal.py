@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Opens what bakker sealed, with nothing of bakker: docs/sealed-format.md is all that this was written from.
 
-  unseal.py KEYFILE file SEALED OUT          one sealed file
+  unseal.py KEYFILE file SEALED OUT          the content of one sealed file
   unseal.py KEYFILE manifest RUN.impl        the manifest as JSON lines, on standard output
   unseal.py KEYFILE run ACCOUNT RUN OUT      all contents of a run with their real names, into a new folder
 
@@ -115,14 +115,16 @@ class Opener:
                 raise Refused("the sealed run key does not open")
         return self.run_keys[envelope]
 
-    def open(self, source, out, most=NO_LIMIT):
-        """Writes the content of the sealed file `source` to `out`; both are files. Nothing is written that did not prove true,
-        and no more than `most` bytes: a few hostile ones could become terabytes."""
+    def open(self, source, out, most=NO_LIMIT, is_manifest=False):
+        """Writes what is sealed in `source` to `out`; both are files. Nothing is written that did not prove true, and no more
+        than `most` bytes: a few hostile ones could become terabytes. A content is refused as a manifest, and the reverse."""
         identity = exactly(source, 32)
         need(identity[:4] == b"BKSL", "it is not sealed")
         version, kind, compression, bits = identity[4:8]
         need(version == 1, "it is sealed in version %d" % version)
-        need((kind, compression) in ((1, 0), (1, 1), (2, 0)) and 12 <= bits <= 24, "the header is not understood")
+        need((kind, compression) in ((1, 0), (1, 1), (2, 0), (3, 0)) and 12 <= bits <= 24, "the header is not understood")
+        need(kind != 3 or is_manifest, "it is a manifest, and not the content of a file")
+        need(kind == 3 or not is_manifest, "it is the content of a file, and not a manifest")
         if kind == 2:
             self.open_strided(source, identity, 1 << bits, out, most)
         elif compression:
@@ -132,7 +134,8 @@ class Opener:
 
     def open_packed(self, source, identity, chunk_bytes, out):
         envelope = take_envelope(source)
-        aead = AESGCM(expand(self.run_key(envelope), b"bakker packed", identity[8:]))
+        label = b"bakker manifest" if identity[5] == 3 else b"bakker packed"
+        aead = AESGCM(expand(self.run_key(envelope), label, identity[8:]))
         index, chunk = 0, source.read(chunk_bytes + 16)
         while True:
             following = source.read(chunk_bytes + 16)
@@ -239,7 +242,7 @@ MOST_LINE_BYTES = 1 << 24
 def open_manifest(opener, path):
     """The lines: header, entries and trailer. Nothing is given out unless the digest is true and every path stays in its place."""
     with tempfile.TemporaryFile() as clear, tempfile.TemporaryFile() as stream, open_regular(path) as source:
-        opener.open(source, stream)
+        opener.open(source, stream, is_manifest=True)
         stream.seek(0)
         decompress(lambda frame: shutil.copyfileobj(stream, frame), clear)
         check_lines(lines_of(clear))

@@ -1,5 +1,7 @@
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import t from 'tap';
+import { encodeManifest } from '@bakker/impl-format';
+import type { Entry, ManifestHeader } from '@bakker/impl-format';
 import { compareTrees } from '../harness/compare-trees.ts';
 import { pseudoRandomBytes } from '../harness/sample-tree.ts';
 import { makeWorld } from '../harness/world.ts';
@@ -150,6 +152,36 @@ t.test('a manifest that was altered, or is of another run, is not used', async (
   await world.verify(['--data', ...world.key]);
 });
 
+t.test('a file that somebody had backed up is not taken for the manifest of a run', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const first = await makeRun(world, 'first');
+  // he knows how the next run will be called, and works with the storage
+  const next = first.replace(/_01$/, '_02');
+  const planted = await manifestThatLies(next);
+  writeFileSync(`${world.source}/planted.zst`, planted);
+  t.equal((await world.backup()).run, next);
+  const stored = readFileSync(`${world.storage}/${next}${world.source}/planted.zst`);
+  t.equal(stored.length, planted.length + 137, 'it is sealed as it is');
+  const good = readFileSync(`${world.storage}/${next}.impl`);
+  tamper(`${world.storage}/${next}.impl`, () => stored);
+
+  // a new machine, with nothing but the private key
+  rmSync(world.bakker.stateDir, { recursive: true });
+  for (const words of [
+    ['ls', next, '/'],
+    ['restore', '--from', next, '--to', `${world.bakker.folder}/no`],
+  ]) {
+    const refused = await world.expect([...words, ...world.key], MANIFEST_DAMAGED);
+    t.match(refused.stderr, new RegExp(`${next}.impl does not open: it is the content of a file`));
+  }
+  t.throws(() => world.unsealManifest(next), /it is the content of a file, and not a manifest/);
+
+  // and the reverse
+  tamper(`${world.storage}/${next}.impl`, () => good);
+  tamper(`${world.storage}/${next}${world.source}/planted.zst`, () => good);
+  t.same((await damagedIn(world, next)).restored, ['planted.zst']);
+});
+
 t.test('an older state of the account is noticed by whoever remembers a newer one', async (t) => {
   await using world = await makeSealedWorld({ kind: 'local' });
   const first = await makeRun(world, 'first');
@@ -263,6 +295,40 @@ t.test('a run in the middle that was exchanged, or is gone, shows by the run aft
     'as retention leaves it, too',
   );
 });
+
+/** A true manifest, which says that the run holds one link. */
+async function manifestThatLies(run: string): Promise<Buffer> {
+  const header: ManifestHeader = {
+    run,
+    parent: null,
+    parentDigest: null,
+    host: 'web1',
+    agent: '0.1.0',
+    startedAtMs: 0,
+    sources: [Buffer.from('/')],
+    filesystems: [{ mountPoint: Buffer.from('/'), type: 'ext4' }],
+  };
+  const link: Entry = {
+    path: Buffer.from('planted'),
+    type: 'symlink',
+    target: Buffer.from('/etc'),
+    sizeBytes: 0,
+    mode: 0o777,
+    uid: 0,
+    gid: 0,
+    mtimeNs: 0n,
+    ctimeNs: 0n,
+    inode: 1n,
+    filesystem: 0,
+    linkCount: 1,
+    stored: { kind: 'manifest' },
+  };
+  async function* batches(): AsyncGenerator<readonly Entry[]> {
+    yield [link];
+  }
+  const finish = () => ({ finishedAtMs: 0, addedBytes: 0 });
+  return Buffer.concat(await Array.fromAsync(encodeManifest(header, batches(), finish)));
+}
 
 /** One bit in the last quarter. */
 function flipped(bytes: Buffer): Buffer {

@@ -23,7 +23,9 @@ export const ACL_TAGS: readonly AclEntry['tag'][] = [
 
 const MAX_MODE = 0o7777;
 const MAX_TARGET_BYTES = 4096;
+/** XATTR_NAME_MAX and XATTR_SIZE_MAX of xattr(7). */
 const MAX_XATTR_NAME_BYTES = 255;
+const MAX_XATTR_VALUE_BYTES = 65_536;
 const SHA256_BYTES = 32;
 const NAME_ID_BYTES = 16;
 const ERRNO_NAME = /^[A-Z][A-Z0-9_]{0,31}$/;
@@ -168,10 +170,12 @@ function checkAcl({ acl, type }: Entry): void {
 
 function checkXattrs(xattrs: NonNullable<Entry['xattrs']>): void {
   let previous: Buffer | undefined;
-  for (const { name } of xattrs) {
+  for (const { name, value } of xattrs) {
     if (name.length === 0 || name.length > MAX_XATTR_NAME_BYTES || name.includes(0)) {
       refuse('the name of an extended attribute is not one that Linux allows');
     }
+    if (value.length > MAX_XATTR_VALUE_BYTES)
+      refuse('the value of an extended attribute is longer than Linux allows');
     if (previous !== undefined && previous.compare(name) >= 0)
       refuse('the extended attributes are not in order');
     previous = name;

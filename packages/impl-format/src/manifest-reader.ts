@@ -13,6 +13,8 @@ import { SameLine } from './same-line.ts';
 import { countsDiffer } from './trailer-line.ts';
 
 const BATCH_LENGTH = 1024;
+/** Of lines: usual ones have some 300 bytes. A thousand of the longest would be 16 GiB, out of a few hundred KB. */
+const BATCH_BYTES = 1024 * 1024;
 const NEWLINE = 0x0a;
 
 export interface ReadOptions {
@@ -33,9 +35,9 @@ export interface ManifestReader extends AsyncDisposable {
   /** @throws Error before the batches have ended */
   readonly trailer: ManifestTrailer;
   /**
-   * The entries in order, in batches of at most 1,024; to be called once. Ends only when the trailer was there and its
+   * The entries in order, in batches of at most 1,024, and of 1 MiB of lines and the last one; to be called once. Ends only when the trailer was there and its
    * counts and digest are true, so nothing that can't be undone should be done before it has ended.
-   * Stopping early releases the bytes' source. Holds one batch, a few pieces of 128 KiB, and a line of 16 MiB at most.
+   * Stopping early releases the bytes' source. Holds one batch, a few pieces of 128 KiB, and a few lines of 16 MiB at most.
    * @throws ManifestError
    */
   batches(): AsyncGenerator<readonly Entry[]>;
@@ -128,6 +130,7 @@ class Reader implements SteppedManifest {
     await using text = this.#text;
     const body = text.body();
     let batch: Entry[] = [];
+    let batchBytes = 0;
     for (;;) {
       const { done, value } = await body.next().catch((error: unknown) => {
         throw text.located(error);
@@ -138,9 +141,11 @@ class Reader implements SteppedManifest {
       }
       for (let at = 0; at < value.length; at = this.#decoder.end + 1) {
         batch.push(this.#entry(value, at));
-        if (batch.length < BATCH_LENGTH) continue;
+        batchBytes += this.#decoder.end + 1 - at;
+        if (batch.length < BATCH_LENGTH && batchBytes < BATCH_BYTES) continue;
         yield batch;
         batch = [];
+        batchBytes = 0;
       }
     }
     if (batch.length > 0) yield batch;

@@ -11,7 +11,8 @@ export interface JoinedPair<Left, Right = Left> {
 
 /**
  * Walks two streams in manifest order (`comparePaths`, no path twice in one) side by side and yields every path of
- * either once, in that order, in batches of at most 1,024. Holds one batch of each side and the one being made.
+ * either once, in that order, in batches of at most 1,024. A batch also ends where one of either side does: items may be
+ * large, and nobody but who made the batches knows how many of them the memory bears. Holds one of each side.
  * Both streams are released when the consumer stops or one of them fails.
  */
 export async function* mergeJoin<
@@ -31,19 +32,21 @@ export async function* mergeJoin<
     const r = rights.current;
     if (l === undefined && r === undefined) break;
     const order = l === undefined ? 1 : r === undefined ? -1 : comparePaths(l.path, r.path);
+    let isLeftUsedUp = false;
     if (l !== undefined && order <= 0) {
       joined.push({ path: l.path, left: l, right: order === 0 ? r : undefined });
-      if (lefts.advance()) await lefts.refill();
+      isLeftUsedUp = lefts.advance();
     } else if (r !== undefined) {
       joined.push({ path: r.path, left: undefined, right: r });
     }
-    if (order >= 0 && rights.advance()) await rights.refill();
-    if (joined.length >= BATCH_LENGTH) {
+    const isRightUsedUp = order >= 0 && rights.advance();
+    if (joined.length >= BATCH_LENGTH || isLeftUsedUp || isRightUsedUp) {
       yield joined;
       joined = [];
     }
+    if (isLeftUsedUp) await lefts.refill();
+    if (isRightUsedUp) await rights.refill();
   }
-  if (joined.length > 0) yield joined;
 }
 
 /** A place in a stream of batches. `current` is undefined at the end. */
@@ -58,7 +61,7 @@ class BatchCursor<Item> implements AsyncDisposable {
     this.#iterator = batches[Symbol.asyncIterator]();
   }
 
-  /** Steps to the next item of the batch; true if there is none and `refill` must be called. */
+  /** Steps to the next item of the batch; true if there is none and `refill` must be called before the next look. */
   advance(): boolean {
     this.current = this.#batch[this.#next++];
     return this.current === undefined;

@@ -523,6 +523,23 @@ const LINE_REFUSALS: readonly Refusal[] = [
     reason: 'a file has a default ACL',
   },
   { why: 'xattr value not base64', line: 3, from: '"AQ=="', to: '"AQ"', code: 'MALFORMED', path: 'a/b' },
+  {
+    why: 'xattr value larger than Linux has any',
+    line: 3,
+    from: '"AQ=="',
+    to: `"${Buffer.alloc(65_537).toString('base64')}"`,
+    code: 'MALFORMED',
+    path: 'a/b',
+    reason: 'the value of an extended attribute is longer than Linux allows',
+  },
+  {
+    why: 'xattr name longer than Linux has any',
+    line: 3,
+    from: '"user.x"',
+    to: `"${'x'.repeat(256)}"`,
+    code: 'MALFORMED',
+    path: 'a/b',
+  },
   { why: 'xattr without a name', line: 3, from: '"user.x"', to: '""', code: 'MALFORMED', path: 'a/b' },
   {
     why: 'xattrs out of order',

@@ -4,6 +4,7 @@ import t from 'tap';
 import {
   checkManifestBytes,
   createManifestEncoder,
+  encodeManifest,
   ManifestError,
   readManifest,
   type Entry,
@@ -136,6 +137,38 @@ t.test('many entries go through in bounded batches, whatever the size of those t
   t.strictSame(read, entries);
   t.strictSame(reader.trailer, end.trailer);
 });
+
+t.test(
+  'a batch ends when its lines weigh too much: a few bytes become no memory full of entries',
+  async (t) => {
+    const value = Buffer.alloc(65_536);
+    const entry = (name: string, valueCount: number): Entry =>
+      fileEntry(name, {
+        xattrs: Array.from({ length: valueCount }, (_, i) => ({
+          name: Buffer.from(`user.${String(i).padStart(3, '0')}`),
+          value,
+        })),
+      });
+    for (const [valueCount, count, most] of [
+      [100, 20, 1],
+      [1, 150, 12],
+    ] as const) {
+      const names = Array.from({ length: count }, (_, i) => String(i).padStart(3, '0'));
+      async function* batches(): AsyncGenerator<readonly Entry[]> {
+        for (const name of names) yield [entry(name, valueCount)];
+      }
+      const manifest = Buffer.concat(await Array.fromAsync(encodeManifest(HEADER, batches(), () => FINISH)));
+      t.ok(manifest.length < 1024 * 1024, `${manifest.length} bytes`);
+      const reader = await readManifest(piecesOf(manifest));
+      const read: string[] = [];
+      for await (const batch of reader.batches()) {
+        if (batch.length > most) t.fail(`${batch.length} entries at once`);
+        read.push(...batch.map(({ path }) => path.toString()));
+      }
+      t.strictSame(read, names);
+    }
+  },
+);
 
 t.test('a long line, and lines across the borders of pieces', async (t) => {
   const extents = Array.from({ length: 200_000 }, (_, i) => ({ offsetBytes: i * 8192, lengthBytes: 4096 }));

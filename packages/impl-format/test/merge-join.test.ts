@@ -55,6 +55,22 @@ t.test('empty batches are passed over and batches stay bounded', async (t) => {
   t.strictSame(await Array.fromAsync(mergeJoin(inBatches([]), inBatches([]))), []);
 });
 
+t.test('no more is held than a batch of each side has', async (t) => {
+  const items = (first: number) =>
+    Array.from({ length: 60 }, (_, i) => ({
+      path: Buffer.from(String(2 * i + first).padStart(5, '0')),
+      value: i,
+    }));
+  const alone = await Array.fromAsync(mergeJoin(inBatches(items(0), 2), inBatches<Item>([])));
+  t.equal(alone.flat().length, 60);
+  for (const batch of alone) t.equal(batch.length, 2);
+  for (const other of [0, 1]) {
+    const joined = await Array.fromAsync(mergeJoin(inBatches(items(0), 3), inBatches(items(other), 5)));
+    t.equal(joined.flat().length, other === 0 ? 60 : 120);
+    for (const batch of joined) t.ok(batch.length > 0 && batch.length <= 8, `${batch.length} at once`);
+  }
+});
+
 t.test('both sides are released when the consumer stops, and when one of them fails', async (t) => {
   const released: string[] = [];
   async function* endless(name: string, failAt: number): AsyncGenerator<readonly Item[]> {

@@ -3,6 +3,7 @@ import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import { explainKeyText } from './explain-key.ts';
+import { passphraseIn } from './passphrase-text.ts';
 
 /** A private key, and where it came from. */
 export interface Identity {
@@ -85,7 +86,7 @@ async function readNamed(
 
 async function findPassphrase(keys: KeyFiles, source: string): Promise<string | undefined> {
   const given = keys.environment('BAKKER_PASSPHRASE') ?? (await readCredential(keys, 'bakker-passphrase'));
-  return given === undefined ? keys.askSecret(`Passphrase of ${source}: `) : given.replace(/\n$/, '');
+  return given === undefined ? keys.askSecret(`Passphrase of ${source}: `) : passphraseIn(given);
 }
 
 async function readCredential(keys: KeyFiles, name: string): Promise<string | undefined> {

@@ -9,6 +9,7 @@ import {
 } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
+import { passphraseIn } from './passphrase-text.ts';
 
 export interface KeyRequest {
   /** Where the private key goes; undefined for paper only. */
@@ -64,21 +65,22 @@ async function choosePassphrase(
   if (passphrase === 'none') return undefined;
   if (passphrase === 'ask') return askTwice(keys);
   const found = await keys.read(passphrase.file);
-  const text = found?.text.replace(/\n$/, '');
-  if (text !== undefined && text !== '') return text;
+  const text = passphraseIn(found?.text ?? '');
+  if (text !== '') return text;
   throw new AgentError('KEY_MISSING', `there is no passphrase in ${passphrase.file}`, {
     hint: 'write it into that file, on one line',
   });
 }
 
 async function askTwice(keys: KeyFiles): Promise<string> {
-  const first = keys.environment('BAKKER_PASSPHRASE') ?? (await keys.askSecret('New passphrase: '));
+  const given = keys.environment('BAKKER_PASSPHRASE');
+  const first = given === undefined ? await keys.askSecret('New passphrase: ') : passphraseIn(given);
   if (first === undefined || first === '') {
     throw new AgentError('KEY_MISSING', 'a passphrase is needed, and none was given', {
       hint: 'type it at a terminal, or name a file that holds it with --passphrase-file FILE',
     });
   }
-  if (keys.environment('BAKKER_PASSPHRASE') !== undefined) return first;
+  if (given !== undefined) return first;
   if ((await keys.askSecret('The same again: ')) === first) return first;
   throw new AgentError('PASSPHRASE_WRONG', 'the two passphrases are not the same: no key was made', {
     hint: 'try again',

@@ -1,4 +1,10 @@
-import { formatKeyId, formatPublicKey, MAX_RECIPIENTS, parsePublicKey } from '@bakker/impl-format/sealed';
+import {
+  formatKeyId,
+  formatPublicKey,
+  KeyTextError,
+  MAX_RECIPIENTS,
+  parsePublicKey,
+} from '@bakker/impl-format/sealed';
 import type { PublicKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 
@@ -69,10 +75,10 @@ export function removeRecipient(text: string, file: string, removed: Recipient):
       hint: 'bakker key rotate OLD NEW puts another in its place',
     });
   }
-  return text
-    .split('\n')
-    .filter((line) => !isLineOf(line, removed))
-    .join('\n');
+  return changed(
+    text,
+    text.split('\n').filter((line) => !isLineOf(line, removed)),
+  );
 }
 
 /** The text with another key in the place of one: at no time is there a file without either. */
@@ -80,10 +86,10 @@ export function rotateRecipient(
   text: string,
   { old, added }: { old: Recipient; added: { publicKey: PublicKey; name: string } },
 ): string {
-  return text
-    .split('\n')
-    .map((line) => (isLineOf(line, old) ? lineOf(added) : line))
-    .join('\n');
+  return changed(
+    text,
+    text.split('\n').map((line) => (isLineOf(line, old) ? lineOf(added) : line)),
+  );
 }
 
 /**
@@ -93,8 +99,10 @@ export function rotateRecipient(
  */
 export function chooseRecipient(recipients: readonly Recipient[], word: string): Recipient {
   const isId = /^[0-9a-f]{4,16}$/.test(word);
+  const key = keyIn(word);
   const found = recipients.filter(
-    ({ text, id, name }) => text === word || name === word || (isId && id.startsWith(word)),
+    ({ publicKey, id, name }) =>
+      key?.equals(publicKey) === true || name === word || (isId && id.startsWith(word)),
   );
   const [only] = found;
   if (only === undefined) {
@@ -126,8 +134,26 @@ function isKeyLine(line: string): boolean {
   return line.trim() !== '' && !line.trimStart().startsWith('#');
 }
 
-function isLineOf(line: string, { text }: Recipient): boolean {
-  return isKeyLine(line) && line.trim().split(/\s+/)[0] === text;
+/** By the key and not its text, which may be in capitals. */
+function isLineOf(line: string, { publicKey }: Recipient): boolean {
+  return isKeyLine(line) && keyIn(line.trim().split(/\s+/)[0] ?? '')?.equals(publicKey) === true;
+}
+
+/** Undefined for a word that is no key. */
+function keyIn(word: string): PublicKey | undefined {
+  try {
+    return parsePublicKey(word);
+  } catch (error) {
+    if (error instanceof KeyTextError) return undefined;
+    throw error;
+  }
+}
+
+/** Whoever takes a key out must not believe that it was done when it was not. */
+function changed(before: string, lines: readonly string[]): string {
+  const after = lines.join('\n');
+  if (after === before) throw new Error('the line of a recipient was not found');
+  return after;
 }
 
 function lineOf({ publicKey, name }: { publicKey: PublicKey; name: string }): string {

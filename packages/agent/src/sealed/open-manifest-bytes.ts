@@ -1,4 +1,4 @@
-import { openSealed, SealedError } from '@bakker/impl-format/sealed';
+import { openSealedManifest, SealedError } from '@bakker/impl-format/sealed';
 import type { Keyring } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import { explainSealed } from '../keys/explain-key.ts';
@@ -14,7 +14,7 @@ export async function* openManifestBytes(
   { keyring, what }: { keyring: Keyring; what: string },
 ): AsyncGenerator<Buffer> {
   try {
-    yield* openSealed(sealed, keyring);
+    yield* openSealedManifest(sealed, keyring);
   } catch (error) {
     if (!(error instanceof SealedError) || error.code === 'KEY_MISSING') throw explainSealed(error, what);
     throw new AgentError('MANIFEST_DAMAGED', `${what} does not open: ${error.message}`, {

@@ -49,7 +49,7 @@ export function sealRun(
       }
     },
     async *manifest(clear) {
-      const stream = sealer.sealStream();
+      const stream = sealer.sealManifest();
       for await (const piece of clear) yield* stream.push(piece);
       yield* stream.finish();
     },

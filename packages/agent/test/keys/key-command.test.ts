@@ -54,6 +54,46 @@ t.test('a protected key opens by its passphrase alone', async (t) => {
   refuses(t, check({}), /protected by a passphrase, and none was given/);
 });
 
+t.test(
+  'a passphrase is the same with and without a newline, where it protects and where it opens',
+  async (t) => {
+    using place = makePlace();
+    mkdirSync(place.at('credentials'));
+    for (const [name, text] of [
+      ['bare', 'secret'],
+      ['unix', 'secret\n'],
+      ['dos', 'secret\r\n'],
+    ] as const) {
+      const made = [`${name} variable`, `${name} file`].map((each) => place.at(each));
+      const [byVariable = '', byFile = ''] = made;
+      const env = { BAKKER_PASSPHRASE: text };
+      t.equal(place.keyWith(env, 'generate', '--out', byVariable, '--passphrase').status, 0);
+      writeFileSync(place.at('phrase'), text);
+      t.equal(place.key('generate', '--out', byFile, '--passphrase-file', place.at('phrase')).status, 0);
+      writeFileSync(place.at('credentials/bakker-passphrase'), text);
+      for (const file of made)
+        for (const opens of [
+          env,
+          { BAKKER_PASSPHRASE: 'secret' },
+          { CREDENTIALS_DIRECTORY: place.at('credentials') },
+        ])
+          t.equal(place.keyWith(opens, 'check', '--identity-key', file).status, 0, file);
+    }
+    writeFileSync(place.at('phrase'), '\n');
+    refuses(
+      t,
+      place.keyWith({ BAKKER_PASSPHRASE: '\n' }, 'generate', '--out', place.at('no'), '--passphrase'),
+      /a passphrase is needed, and none was given/,
+    );
+    refuses(
+      t,
+      place.key('generate', '--out', place.at('no'), '--passphrase-file', place.at('phrase')),
+      /there is no passphrase in/,
+    );
+    t.equal(existsSync(place.at('no')), false);
+  },
+);
+
 t.test('a private key is taken from the first place that has one', async (t) => {
   using place = makePlace();
   const ids: Record<string, string> = {};

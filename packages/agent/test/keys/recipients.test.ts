@@ -48,6 +48,31 @@ t.test('the last key is not removed, but another can take its place', async (t) 
   );
 });
 
+t.test('a key that stands in the file in capitals is removed and rotated like any other', async (t) => {
+  const capitals = formatPublicKey(mine).replace(/:.*/, (key) => key.toUpperCase());
+  const text = `# head\n${capitals} mine\n${formatPublicKey(colleague)} colleague\n`;
+  const [first] = parseRecipients(text, FILE);
+  if (first === undefined) throw new Error('a recipient');
+  t.equal(removeRecipient(text, FILE, first), `# head\n${formatPublicKey(colleague)} colleague\n`);
+  t.equal(
+    rotateRecipient(text, { old: first, added: { publicKey: offline, name: 'new' } }),
+    `# head\n${formatPublicKey(offline)} new\n${formatPublicKey(colleague)} colleague\n`,
+  );
+  t.equal(chooseRecipient(parseRecipients(text, FILE), capitals).name, 'mine', 'and meant by it');
+});
+
+t.test('an edit that finds no line of the key is an error', async (t) => {
+  let text = addRecipient('', FILE, { publicKey: mine, name: 'mine' });
+  const [gone] = parseRecipients(text, FILE);
+  if (gone === undefined) throw new Error('a recipient');
+  text = addRecipient('', FILE, { publicKey: colleague, name: '' });
+  text = addRecipient(text, FILE, { publicKey: offline, name: '' });
+  t.throws(() => removeRecipient(text, FILE, gone), { message: /was not found/ });
+  t.throws(() => rotateRecipient(text, { old: gone, added: { publicKey: mine, name: '' } }), {
+    message: /was not found/,
+  });
+});
+
 t.test('a line that is no key is named', async (t) => {
   const good = formatPublicKey(mine);
   const damaged = `${good.slice(0, -1)}${good.endsWith('a') ? 'b' : 'a'}`;

@@ -12,8 +12,10 @@ export const CHUNK_BITS = 16;
 const LEAST_CHUNK_BITS = 12;
 const MOST_CHUNK_BITS = 24;
 
-const KINDS = { packed: 1, strided: 2 } as const;
+/** A manifest is packed, too, with a kind of its own: else whatever a server backs up could be passed off as one. */
+const KINDS = { packed: 1, strided: 2, manifest: 3 } as const;
 export type SealedKind = keyof typeof KINDS;
+export type PackedKind = Exclude<SealedKind, 'strided'>;
 
 export interface Prefix {
   readonly kind: SealedKind;
@@ -51,7 +53,7 @@ export function readPrefix(bytes: Buffer): Prefix {
       `it is sealed in version ${version}, and only version ${VERSION} is known`,
     );
   }
-  const kind = kindNumber === KINDS.packed ? 'packed' : kindNumber === KINDS.strided ? 'strided' : undefined;
+  const kind = kindOf(kindNumber);
   if (kind === undefined || compression > (kind === 'packed' ? 1 : 0)) {
     throw new SealedError('MALFORMED', 'the header names a form that is not known');
   }
@@ -59,6 +61,12 @@ export function readPrefix(bytes: Buffer): Prefix {
     throw new SealedError('MALFORMED', `the header names chunks of 2^${chunkBits} bytes`);
   }
   return { kind, isCompressed: compression === 1, chunkSizeBytes: 2 ** chunkBits };
+}
+
+function kindOf(kindNumber: number): SealedKind | undefined {
+  if (kindNumber === KINDS.packed) return 'packed';
+  if (kindNumber === KINDS.strided) return 'strided';
+  return kindNumber === KINDS.manifest ? 'manifest' : undefined;
 }
 
 function endsEarly(): SealedError {

@@ -2,8 +2,9 @@ import { createHmac, createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 
 const ONE = Buffer.of(1);
-/** Keeps a packed file's key apart from a strided one's, and from all that is derived from them. */
+/** Keep the keys of packed contents, manifests and strided files apart, and from all that is derived from them. */
 export const PACKED_LABEL = Buffer.from('bakker packed 1\0');
+export const MANIFEST_LABEL = Buffer.from('bakker manifest 1\0');
 export const STRIDED_LABEL = Buffer.from('bakker strided 1\0');
 export const CHUNK_LABEL = Buffer.from('bakker chunk 1\0');
 export const HEADER_LABEL = Buffer.from('bakker header 1\0');

@@ -26,6 +26,7 @@ export {
 export { stridedSizeBytes } from './strided-layout.ts';
 export {
   openSealed,
+  openSealedManifest,
   openSealedPieces,
   openSmall,
   readSealedHeader,

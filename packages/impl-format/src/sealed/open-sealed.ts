@@ -1,6 +1,6 @@
 import { ByteFeed } from './byte-feed.ts';
 import { IDENTITY_BYTES, readPrefix } from './container.ts';
-import type { SealedKind } from './container.ts';
+import type { Prefix, SealedKind } from './container.ts';
 import { envelopeRecipients, readEnvelope } from './envelope.ts';
 import type { Keyring } from './keyring.ts';
 import { openPackedBuffer, openPackedStream } from './packed-open.ts';
@@ -24,7 +24,7 @@ export interface SealedHeader {
 /**
  * Reads a header without a key; what it says may be untrue.
  *
- * @param bytes - from the start of the file: 2 KiB of a packed one, all of a strided one's header
+ * @param bytes - from the start of the file: 2 KiB of a packed one or a manifest, all of a strided one's header
  * @throws SealedError
  */
 export function readSealedHeader(bytes: Buffer): SealedHeader {
@@ -41,13 +41,15 @@ export function readSealedHeader(bytes: Buffer): SealedHeader {
  * @throws SealedError
  */
 export function openSmall(sealed: Buffer, options: OpenSmallOptions): Buffer {
-  if (readPrefix(sealed).kind !== 'packed') throw new SealedError('MALFORMED', 'it is strided, not packed');
+  const { kind } = readPrefix(sealed);
+  if (kind === 'manifest') throw notContent();
+  if (kind === 'strided') throw new SealedError('MALFORMED', 'it is strided, not packed');
   return openPackedBuffer(sealed, options);
 }
 
 /**
- * Opens a sealed file of either kind from a stream, in data and holes. Nothing is given out before it proved true; that the
- * whole is complete is known only when it has ended. Stopping early releases the source.
+ * Opens a sealed content, packed or strided, from a stream, in data and holes. Nothing is given out before it proved true;
+ * that the whole is complete is known only when it has ended. Stopping early releases the source. A manifest is refused.
  *
  * @throws SealedError; what `source` throws comes through as it is
  */
@@ -56,16 +58,34 @@ export async function* openSealedPieces(
   keyring: Keyring,
 ): AsyncGenerator<OpenedChunk> {
   await using feed = new ByteFeed(source);
-  const identity = Buffer.from(await feed.take(IDENTITY_BYTES));
-  const prefix = readPrefix(identity);
-  if (identity.length < IDENTITY_BYTES) throw new SealedError('TRUNCATED', 'it ends in the header');
-  if (prefix.kind === 'strided') yield* openStridedStream(feed, identity, keyring);
+  const { identity, prefix } = await takeIdentity(feed);
+  const { kind } = prefix;
+  if (kind === 'manifest') throw notContent();
+  if (kind === 'strided') yield* openStridedStream(feed, identity, keyring);
   else
-    for await (const data of openPackedStream(feed, { identity, prefix }, keyring))
+    for await (const data of openPackedStream(feed, { identity, kind, prefix }, keyring))
       yield { kind: 'data', data };
 }
 
-/** The same as bytes: holes are zeros. */
+/**
+ * The compressed stream of a sealed manifest, as `openSealedPieces` gives contents. A content is refused: whoever can put a
+ * file in a backup decides what is in it, and the storage where it lies.
+ *
+ * @throws SealedError; what `source` throws comes through as it is
+ */
+export async function* openSealedManifest(
+  source: AsyncIterable<Uint8Array>,
+  keyring: Keyring,
+): AsyncGenerator<Buffer> {
+  await using feed = new ByteFeed(source);
+  const { identity, prefix } = await takeIdentity(feed);
+  const { kind } = prefix;
+  if (kind !== 'manifest')
+    throw new SealedError('MALFORMED', 'it is the content of a file, and not a manifest');
+  yield* openPackedStream(feed, { identity, kind, prefix }, keyring);
+}
+
+/** A content as bytes: holes are zeros. */
 export async function* openSealed(
   source: AsyncIterable<Uint8Array>,
   keyring: Keyring,
@@ -78,4 +98,15 @@ export async function* openSealed(
       }
     }
   }
+}
+
+async function takeIdentity(feed: ByteFeed): Promise<{ identity: Buffer; prefix: Prefix }> {
+  const identity = Buffer.from(await feed.take(IDENTITY_BYTES));
+  const prefix = readPrefix(identity);
+  if (identity.length < IDENTITY_BYTES) throw new SealedError('TRUNCATED', 'it ends in the header');
+  return { identity, prefix };
+}
+
+function notContent(): SealedError {
+  return new SealedError('MALFORMED', 'it is a manifest, and not the content of a file');
 }

@@ -3,7 +3,7 @@ import { decompressZstd } from '../zstd.ts';
 import { openSealedChunk, TAG_BYTES } from './aead.ts';
 import type { ByteFeed } from './byte-feed.ts';
 import { IDENTITY_BYTES, readPrefix } from './container.ts';
-import type { Prefix } from './container.ts';
+import type { PackedKind, Prefix } from './container.ts';
 import { ENVELOPE_ENTRY_BYTES, ENVELOPE_START_BYTES, readEnvelope } from './envelope.ts';
 import { nodeFrames } from './frames.ts';
 import type { ZstdFrames } from './frames.ts';
@@ -18,7 +18,7 @@ export interface OpenSmallOptions {
   readonly frames?: ZstdFrames | undefined;
 }
 
-/** Opens a packed file that is all in memory. @throws SealedError */
+/** Opens a packed content that is all in memory. @throws SealedError */
 export function openPackedBuffer(
   sealed: Buffer,
   { keyring, mostBytes, frames = nodeFrames }: OpenSmallOptions,
@@ -27,7 +27,7 @@ export function openPackedBuffer(
   if (sealed.length < IDENTITY_BYTES) throw new SealedError('TRUNCATED', 'it ends in the header');
   const { key, envelopeBytes } = keyring.runKeyAt(sealed, IDENTITY_BYTES);
   let at = IDENTITY_BYTES + envelopeBytes;
-  const seals = new PackedSeals(key, sealed.subarray(0, at));
+  const seals = new PackedSeals(key, { kind: 'packed', header: sealed.subarray(0, at) });
   const sealedChunkBytes = chunkSizeBytes + TAG_BYTES;
   const pieces: Buffer[] = [];
   do {
@@ -44,14 +44,18 @@ export function openPackedBuffer(
   return opened;
 }
 
-/** Opens a packed file from a stream whose prefix and salt were read: `identity`. Gives each chunk when it proved true. */
+/**
+ * Opens a packed content or a manifest from a stream whose prefix and salt were read: `identity`. Gives each chunk when it
+ * proved true.
+ */
 export async function* openPackedStream(
   feed: ByteFeed,
-  { identity, prefix }: { identity: Buffer; prefix: Prefix },
+  { identity, kind, prefix }: { identity: Buffer; kind: PackedKind; prefix: Prefix },
   keyring: Keyring,
 ): AsyncGenerator<Buffer> {
   const envelope = await takeEnvelope(feed);
-  const seals = new PackedSeals(keyring.runKey(envelope), Buffer.concat([identity, envelope]));
+  const header = Buffer.concat([identity, envelope]);
+  const seals = new PackedSeals(keyring.runKey(envelope), { kind, header });
   const chunks = openChunks(feed, seals, prefix.chunkSizeBytes);
   if (!prefix.isCompressed) {
     yield* chunks;

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { sealInto, TAG_BYTES } from './aead.ts';
 import { compressIfSmaller } from './compress.ts';
 import { CHUNK_BITS, encodePrefix, PREFIX_BYTES, SALT_BYTES } from './container.ts';
+import type { PackedKind } from './container.ts';
 import { nodeFrames } from './frames.ts';
 import type { ZstdFrames } from './frames.ts';
 import { fillFresh } from './fresh-random.ts';
@@ -15,6 +16,9 @@ export interface RunKey {
   readonly key: KeyObject;
   readonly envelope: Buffer;
 }
+
+/** What a stream of pieces is: `zstd` if they are one frame that is undone when it is opened. */
+export type StreamForm = 'as it is' | 'zstd' | 'manifest';
 
 type Allocate = (sizeBytes: number) => Buffer;
 
@@ -31,8 +35,8 @@ export class SmallSealer {
   constructor({ key, envelope }: RunKey, frames: ZstdFrames = nodeFrames) {
     this.#key = key;
     this.#frames = frames;
-    this.#plainHeader = headerTemplate(envelope, false);
-    this.#compressedHeader = headerTemplate(envelope, true);
+    this.#plainHeader = headerTemplate(envelope, 'as it is');
+    this.#compressedHeader = headerTemplate(envelope, 'zstd');
     this.#recipientCount = envelopeRecipients(envelope).length;
   }
 
@@ -54,7 +58,7 @@ export class SmallSealer {
     const out = allocate(this.mostBytes(plain.length));
     let at = template.copy(out);
     fillFresh(out, PREFIX_BYTES, SALT_BYTES);
-    const seals = new PackedSeals(this.#key, out.subarray(0, at));
+    const seals = new PackedSeals(this.#key, { kind: 'packed', header: out.subarray(0, at) });
     let from = 0;
     do {
       const to = Math.min(from + CHUNK_BYTES, plain.length);
@@ -73,12 +77,11 @@ export class PackedStream {
   #header: Buffer | undefined;
   #isFinished = false;
 
-  /** @param isCompressed - that the content is one zstd frame, to be undone when it is opened */
-  constructor({ key, envelope }: RunKey, isCompressed: boolean) {
-    const header = headerTemplate(envelope, isCompressed);
+  constructor({ key, envelope }: RunKey, form: StreamForm) {
+    const header = headerTemplate(envelope, form);
     fillFresh(header, PREFIX_BYTES, SALT_BYTES);
     this.#header = header;
-    this.#seals = new PackedSeals(key, header);
+    this.#seals = new PackedSeals(key, { kind: kindOf(form), header });
   }
 
   /** Takes a piece of any size, and gives what is ready to be stored: often nothing. */
@@ -119,6 +122,11 @@ export class PackedStream {
 }
 
 /** The header with room for the salt. */
-function headerTemplate(envelope: Buffer, isCompressed: boolean): Buffer {
-  return Buffer.concat([encodePrefix({ kind: 'packed', isCompressed }), Buffer.alloc(SALT_BYTES), envelope]);
+function headerTemplate(envelope: Buffer, form: StreamForm): Buffer {
+  const prefix = encodePrefix({ kind: kindOf(form), isCompressed: form === 'zstd' });
+  return Buffer.concat([prefix, Buffer.alloc(SALT_BYTES), envelope]);
+}
+
+function kindOf(form: StreamForm): PackedKind {
+  return form === 'manifest' ? 'manifest' : 'packed';
 }

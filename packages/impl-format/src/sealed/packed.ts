@@ -2,7 +2,8 @@ import type { KeyObject } from 'node:crypto';
 import { NONCE_BYTES, TAG_BYTES } from './aead.ts';
 import type { ChunkSeal } from './aead.ts';
 import { CHUNK_BITS, IDENTITY_BYTES, PREFIX_BYTES } from './container.ts';
-import { deriveKey, PACKED_LABEL } from './derive-key.ts';
+import type { PackedKind } from './container.ts';
+import { deriveKey, MANIFEST_LABEL, PACKED_LABEL } from './derive-key.ts';
 import { envelopeSizeBytes } from './envelope.ts';
 
 const INDEX_AT = 7;
@@ -10,6 +11,7 @@ const LAST_AT = 11;
 const ZERO_NONCE = Buffer.alloc(NONCE_BYTES);
 /** An index has 32 bits; nothing but a broken program gets there. */
 const MOST_CHUNKS = 2 ** 32;
+const LABELS = { packed: PACKED_LABEL, manifest: MANIFEST_LABEL } as const;
 
 /** Bytes of a packed file's header: prefix, salt, envelope. */
 export function packedHeaderSizeBytes(recipientCount: number): number {
@@ -28,9 +30,9 @@ export class PackedSeals {
   readonly #header: Buffer;
   #nextIndex = 0;
 
-  constructor(runKey: KeyObject, header: Buffer) {
+  constructor(runKey: KeyObject, { kind, header }: { kind: PackedKind; header: Buffer }) {
     this.#header = header;
-    this.#key = deriveKey(runKey, PACKED_LABEL, header.subarray(PREFIX_BYTES, IDENTITY_BYTES));
+    this.#key = deriveKey(runKey, LABELS[kind], header.subarray(PREFIX_BYTES, IDENTITY_BYTES));
   }
 
   /** The nonce is the chunk's number and whether it is the last: under a file's own key none comes twice. */

@@ -41,12 +41,17 @@ export class Sealer {
   }
 
   /**
-   * Seals a content that comes in pieces as it is, packed: a manifest. Holds one chunk.
+   * Seals a content that comes in pieces as it is, packed. Holds one chunk.
    *
    * @param form - `zstd`: the pieces are one zstd frame, which is undone when it is opened
    */
   sealStream(form: 'as it is' | 'zstd' = 'as it is'): PackedStream {
-    return new PackedStream(this.runKey, form === 'zstd');
+    return new PackedStream(this.runKey, form);
+  }
+
+  /** Seals the stream of a manifest, which is compressed already. What it gives opens as a manifest, and as nothing else. */
+  sealManifest(): PackedStream {
+    return new PackedStream(this.runKey, 'manifest');
   }
 
   /** The same compressed, for a content that `looksCompressible`. Holds 2 MiB. */

@@ -68,7 +68,7 @@ export function encodeStridedHeader(header: StridedHeader, lastFileKey: KeyObjec
  * @throws SealedError
  */
 export function stridedHeaderSizeBytes(start: Buffer): number {
-  if (readPrefix(start).kind !== 'strided') throw new SealedError('MALFORMED', 'it is packed, not strided');
+  if (readPrefix(start).kind !== 'strided') throw new SealedError('MALFORMED', 'it is not strided');
   if (start.length < STRIDED_START_BYTES) throw new SealedError('TRUNCATED', 'it ends in the header');
   const sizeBytes = start.readUInt32BE(HEADER_SIZE_AT);
   const isAllowed =

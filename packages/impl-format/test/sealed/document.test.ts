@@ -54,6 +54,13 @@ t.test('the keys in the document are made as it says', async (t) => {
   t.ok(fileKey.equals(hexAfter('file key')));
 });
 
+t.test('the document names every label that a key is derived by', async (t) => {
+  const source = readFileSync(new URL('../../src/sealed/derive-key.ts', import.meta.url), 'utf8');
+  const labels = [...source.matchAll(/'(bakker [a-z]+ 1)\\0'/g)].map((match) => match[1] ?? '');
+  t.equal(labels.length, 5);
+  for (const label of labels) t.ok(DOCUMENT.includes(`\`"${label}\\0"\``), label);
+});
+
 t.test('the document names every code that a reader gives', async (t) => {
   const source = readFileSync(new URL('../../src/sealed/sealed-error.ts', import.meta.url), 'utf8');
   const declared = /SealedErrorCode =([^;]*);/.exec(source)?.[1]?.match(/[A-Z_]{4,}/g) ?? [];

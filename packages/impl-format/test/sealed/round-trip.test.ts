@@ -19,6 +19,7 @@ import {
   inPieces,
   makeWorld,
   openBytes,
+  openManifest,
   randomContent,
   StridedFile,
   textContent,
@@ -63,6 +64,19 @@ t.test('any content in any pieces comes back from a sealed stream', async (t) =>
     { numRuns: 80 },
   );
   t.pass('for 80 contents');
+});
+
+t.test('a manifest of any size comes back, and takes what a content does', async (t) => {
+  const { sealer, keyring } = makeWorld();
+  for (const size of BOUNDARIES) {
+    const manifest = randomContent(size);
+    const stream = sealer.sealManifest();
+    const sealed = Buffer.concat([...stream.push(manifest), ...stream.finish()]);
+    t.equal(sealed.length, sealer.packedSizeBytes(size));
+    const { given, error } = await openManifest(sealed, keyring, 30_000);
+    t.equal(error, undefined, `${size} bytes`);
+    t.ok(given.equals(manifest));
+  }
 });
 
 t.test('a small file costs less than 200 bytes more', async (t) => {
@@ -276,7 +290,9 @@ t.test('what is not sealed is told from what is damaged', async (t) => {
     ['BKS', 'TRUNCATED'],
     ['hello, this is a text that nobody sealed', 'NOT_SEALED'],
     ['BKSL\x02\x01\x00\x10', 'VERSION'],
-    ['BKSL\x01\x03\x00\x10', 'MALFORMED'],
+    ['BKSL\x01\x04\x00\x10', 'MALFORMED'],
+    ['BKSL\x01\x03\x01\x10', 'MALFORMED'],
+    ['BKSL\x01\x02\x01\x10', 'MALFORMED'],
     ['BKSL\x01\x01\x02\x10', 'MALFORMED'],
     ['BKSL\x01\x01\x00\x20', 'MALFORMED'],
     ['BKSL\x01\x01\x00\x10', 'TRUNCATED'],

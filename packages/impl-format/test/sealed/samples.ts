@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { zstdCompressSync } from 'node:zlib';
 import { generatePrivateKey, Keyring, publicKeyOf, Sealer, SealedError } from '../../src/sealed/index.ts';
-import { openSealedPieces } from '../../src/sealed/index.ts';
+import { openSealedManifest, openSealedPieces } from '../../src/sealed/index.ts';
 import type { PrivateKey, StridedSealer } from '../../src/sealed/index.ts';
 
 export const CHUNK_BYTES = 65_536;
@@ -15,19 +16,40 @@ export function makeWorld(): { privateKey: PrivateKey; sealer: Sealer; keyring: 
   return { privateKey, sealer: new Sealer([publicKeyOf(privateKey)]), keyring: new Keyring([privateKey]) };
 }
 
+/** A content as a server may seal it, in each of the forms that there are. */
+export function asContents(sealer: Sealer, content: Buffer): Record<string, Buffer> {
+  const [plain, compressed] = [sealer.sealStream(), sealer.sealStream('zstd')];
+  return {
+    packed: Buffer.concat([...plain.push(content), ...plain.finish()]),
+    compressed: Buffer.concat([...compressed.push(zstdCompressSync(content)), ...compressed.finish()]),
+    strided: new StridedFile().writeAll(sealer.strided(content.length), content).bytes,
+  };
+}
+
 /** Everything that was given out, and what stopped it. */
 export interface Opened {
   readonly given: Buffer;
   readonly error: unknown;
 }
 
-/** Opens bytes as a stream of pieces of `pieceBytes`. */
+/** Opens a content as a stream of pieces of `pieceBytes`. */
 export async function openBytes(sealed: Buffer, keyring: Keyring, pieceBytes = 50_000): Promise<Opened> {
   const given: Buffer[] = [];
   try {
     for await (const piece of openSealedPieces(inPieces(sealed, pieceBytes), keyring)) {
       given.push(piece.kind === 'data' ? piece.data : Buffer.alloc(piece.lengthBytes));
     }
+  } catch (error) {
+    return { given: Buffer.concat(given), error };
+  }
+  return { given: Buffer.concat(given), error: undefined };
+}
+
+/** Opens a manifest in the same way. */
+export async function openManifest(sealed: Buffer, keyring: Keyring, pieceBytes = 50_000): Promise<Opened> {
+  const given: Buffer[] = [];
+  try {
+    for await (const piece of openSealedManifest(inPieces(sealed, pieceBytes), keyring)) given.push(piece);
   } catch (error) {
     return { given: Buffer.concat(given), error };
   }

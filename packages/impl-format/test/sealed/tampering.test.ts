@@ -6,12 +6,15 @@ import {
   openStrided,
   publicKeyOf,
   readStridedHeader,
+  SealedError,
   Sealer,
 } from '../../src/sealed/index.ts';
 import {
+  asContents,
   CHUNK_BYTES,
   makeWorld,
   openBytes,
+  openManifest,
   randomContent,
   RECORD_OVERHEAD_BYTES,
   refusalFault,
@@ -21,6 +24,7 @@ import {
   withFlippedBit,
 } from './samples.ts';
 
+const KIND_AT = 5;
 const PACKED_HEADER_BYTES = 121;
 const STRIDED_HEADER_BYTES = 16 * 1024;
 
@@ -39,6 +43,60 @@ t.test('every flipped bit of a small file is refused', async (t) => {
     t.strictSame(faults, [], `${sealed.length} bytes`);
     t.ok((await openBytes(sealed, keyring)).given.equals(content), 'and what was not altered opens');
   }
+});
+
+t.test(
+  'a content in the place of a manifest is refused, and the reverse, whatever its header says',
+  async (t) => {
+    const { sealer, keyring } = makeWorld();
+    const planted = randomContent(2000);
+    const stream = sealer.sealManifest();
+    const manifest = Buffer.concat([...stream.push(planted), ...stream.finish()]);
+    const asKind = (sealed: Buffer, kind: number): Buffer =>
+      Buffer.concat([sealed.subarray(0, KIND_AT), Buffer.of(kind), sealed.subarray(KIND_AT + 1)]);
+    for (const [how, sealed] of Object.entries(asContents(sealer, planted))) {
+      t.ok((await openBytes(sealed, keyring)).given.equals(planted), `${how}: a sound content`);
+      t.match(
+        await openManifest(sealed, keyring),
+        { given: Buffer.alloc(0), error: { code: 'MALFORMED', message: /is the content of a file/ } },
+        how,
+      );
+      const renamed = await openManifest(asKind(sealed, 3), keyring);
+      t.ok(renamed.error instanceof SealedError, `${how}, called a manifest`);
+      t.equal(renamed.given.length, 0);
+    }
+    t.match(await openBytes(manifest, keyring), {
+      given: Buffer.alloc(0),
+      error: { code: 'MALFORMED', message: /is a manifest/ },
+    });
+    t.throws(() => openSmall(manifest, { keyring, mostBytes: 2000 }), { code: 'MALFORMED' });
+    await t.rejects(
+      openStrided(async (from, length) => manifest.subarray(from, from + length), keyring),
+      {
+        code: 'MALFORMED',
+      },
+    );
+    for (const kind of [1, 2]) {
+      const opened = await openBytes(asKind(manifest, kind), keyring);
+      t.equal(refusalFault(opened, Buffer.alloc(0)), undefined);
+    }
+  },
+);
+
+t.test('every flipped bit of a manifest is refused', async (t) => {
+  const { sealer, keyring } = makeWorld();
+  const stream = sealer.sealManifest();
+  const content = randomContent(40);
+  const sealed = Buffer.concat([...stream.push(content), ...stream.finish()]);
+  const faults: string[] = [];
+  for (let bit = 0; bit < sealed.length * 8; bit++) {
+    await withFlippedBit(sealed, bit, async () => {
+      const fault = refusalFault(await openManifest(sealed, keyring), content);
+      if (fault !== undefined) faults.push(`bit ${bit}: ${fault}`);
+    });
+  }
+  t.strictSame(faults, []);
+  t.ok((await openManifest(sealed, keyring)).given.equals(content));
 });
 
 t.test('a file that ends early is refused at every byte, and so is one that goes on', async (t) => {

@@ -26,7 +26,7 @@ import {
   ROOT_DIRECTORY_ID,
   Sealer,
 } from '../../src/sealed/index.ts';
-import { CHUNK_BYTES, randomContent, StridedFile, textContent } from './samples.ts';
+import { asContents, CHUNK_BYTES, randomContent, StridedFile, textContent } from './samples.ts';
 import { readVectors, sealedFile } from './vectors.ts';
 
 const PYTHON = '/usr/bin/python3';
@@ -42,6 +42,8 @@ t.test('unseal.py opens every vector, with every form of the key', async (t) => 
     t.equal(hashOf(readFileSync(folder.at(name))), sha256);
   }
   t.equal(unseal(folder.at('paper'), 'file', sealedFile('text'), folder.at('by-paper')), '');
+  const lines = unsealOut(folder.at('key'), 'manifest', sealedFile(vectors.manifest.name)).split('\n');
+  t.match(JSON.parse(lines[1] ?? ''), { path: 'text', sha256: vectors.files[1]?.sha256 });
   const script = `import sys; sys.path.insert(0, ${JSON.stringify(dirname(UNSEAL))}); sys.dont_write_bytecode = True
 import unseal; print(unseal.read_key(${JSON.stringify(vectors.protectedKeyFile)}, lambda: ${JSON.stringify(vectors.passphrase)}).hex())
 try: unseal.read_key(${JSON.stringify(vectors.protectedKeyFile)}, lambda: "wrong")
@@ -155,6 +157,27 @@ t.test('unseal.py restores a run with its own names, and never writes outside of
       [folder.at('escaped'), '/escaped'].filter((each) => existsSync(each)),
       [],
     );
+  }
+});
+
+t.test('unseal.py takes no backed-up file for a manifest, and no manifest for a file', async (t) => {
+  using folder = tempFolder();
+  storeManifest(folder, [{ path: 'planted', type: 'symlink', target: '/etc', stored: 'manifest' }]);
+  const at = folder.at(`account/${RUN}.impl`);
+  const { status } = spawnSync(PYTHON, [UNSEAL, folder.key, 'manifest', at]);
+  t.equal(status, 0, 'sealed as a manifest it is one');
+  t.match(
+    unseal(folder.key, 'file', at, folder.at('out')),
+    /it is a manifest, and not the content of a file/,
+  );
+  t.equal(existsSync(folder.at('out')), false);
+  const text = unsealOut(folder.key, 'manifest', at);
+  for (const [how, sealed] of Object.entries(asContents(folder.sealer, zstdCompressSync(text)))) {
+    writeFileSync(at, sealed);
+    t.match(unseal(folder.key, 'manifest', at), /it is the content of a file, and not a manifest/, how);
+    t.match(unseal(folder.key, 'run', folder.account, RUN, folder.at('run')), /not a manifest/, how);
+    t.equal(existsSync(folder.at('run')), false);
+    t.equal(unseal(folder.key, 'file', at, folder.at(how)), '', `${how}: it is a sound content`);
   }
 });
 
@@ -344,7 +367,7 @@ function storeManifest(folder: Folder, entries: readonly object[], more: object 
   );
   const digest = hashOf(Buffer.from(lines.join('')));
   const text = `${lines.join('')}${JSON.stringify({ end: true, digest })}\n`;
-  const stream = folder.sealer.sealStream();
+  const stream = folder.sealer.sealManifest();
   writeFileSync(
     join(folder.account, `${RUN}.impl`),
     Buffer.concat([...stream.push(zstdCompressSync(text)), ...stream.finish()]),

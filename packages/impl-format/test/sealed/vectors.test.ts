@@ -11,7 +11,7 @@ import {
   recipientId,
 } from '../../src/sealed/index.ts';
 import type { PrivateKey } from '../../src/sealed/index.ts';
-import { openBytes } from './samples.ts';
+import { openBytes, openManifest } from './samples.ts';
 import { readVectors, sealedFile } from './vectors.ts';
 
 const VECTORS = readVectors();
@@ -25,6 +25,11 @@ t.test('what was sealed once opens for ever', async (t) => {
     t.equal(given.length, sizeBytes);
     t.equal(createHash('sha256').update(given).digest('hex'), sha256);
   }
+  const { name, sizeBytes, sha256 } = VECTORS.manifest;
+  const { given, error } = await openManifest(readFileSync(sealedFile(name)), keyring);
+  t.equal(error, undefined, name);
+  t.equal(given.length, sizeBytes);
+  t.equal(createHash('sha256').update(given).digest('hex'), sha256);
 });
 
 t.test('the vectors show what they are for', async (t) => {
@@ -36,6 +41,7 @@ t.test('the vectors show what they are for', async (t) => {
   t.match(headerOf('text'), { kind: 'packed', isCompressed: false, recipients: [[one]] });
   t.match(headerOf('compressed'), { kind: 'packed', isCompressed: true });
   t.match(headerOf('two-recipients'), { recipients: [both] });
+  t.match(headerOf('manifest'), { kind: 'manifest', isCompressed: false, recipients: [[one]] });
   t.match(headerOf('strided-two-runs'), { kind: 'strided', recipients: [[one], both] });
   const opened = await openBytes(
     readFileSync(sealedFile('text')),

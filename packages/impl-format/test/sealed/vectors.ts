@@ -9,7 +9,15 @@ export interface Vectors {
   readonly paperKey: string;
   readonly passphrase: string;
   readonly protectedKeyFile: string;
-  readonly files: readonly { readonly name: string; readonly sizeBytes: number; readonly sha256: string }[];
+  readonly files: readonly Vector[];
+  /** What is sealed in it is compressed. */
+  readonly manifest: Vector;
+}
+
+export interface Vector {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly sha256: string;
 }
 
 export const VECTOR_FOLDER = new URL('vectors/', import.meta.url).pathname;
