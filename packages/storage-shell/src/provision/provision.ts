@@ -1,8 +1,9 @@
 import { StorageError } from '../errors.ts';
-import { accountFolder, renderRecord } from './account-record.ts';
+import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
 import { backendOf } from './backend.ts';
 import type { SpaceBackend } from './backend.ts';
+import { recordStep } from './change-records.ts';
 import { chooseRecord } from './choose-settings.ts';
 import type { ProvisionRequest } from './choose-settings.ts';
 import { fileStep, folderStep } from './file-steps.ts';
@@ -79,13 +80,8 @@ async function planProvision(
 
   const groupsText = await joinedGroups(request, registry);
   const file = recordFile(places, record.name);
-  const recordStep = (title: string, wanted: AccountRecord): Step =>
-    fileStep(system, {
-      title,
-      path: file,
-      text: () => renderRecord(wanted),
-      options: () => ({ mode: 0o600 }),
-    });
+  const noteStep = (title: string, wanted: AccountRecord): Step =>
+    recordStep(system, { title, path: file, record: wanted });
   const { limitBytes, ceilingBytes } = shellLimits(request, record);
   return {
     record,
@@ -97,7 +93,7 @@ async function planProvision(
       groupStep(system, places),
       folderStep(system, record.rootDir, 0o711),
       ...(existing === undefined
-        ? [recordStep(`note the account ${record.name} as unfinished`, { ...record, state: 'unfinished' })]
+        ? [noteStep(`note the account ${record.name} as unfinished`, { ...record, state: 'unfinished' })]
         : []),
       userStep(system, record, { places, kept: await keptNumbers(system, record) }),
       startCheckStep(system, record),
@@ -120,7 +116,7 @@ async function planProvision(
               options: () => ({ mode: 0o644 }),
             }),
           ]),
-      recordStep(`note the account ${record.name}`, record),
+      noteStep(`note the account ${record.name}`, record),
       ...(await keyFileSteps(registry, {
         own: record,
         records: [...records.filter(({ name }) => name !== record.name), record],
