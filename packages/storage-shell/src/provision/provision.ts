@@ -6,7 +6,7 @@ import type { SpaceBackend } from './backend.ts';
 import { recordStep } from './change-records.ts';
 import { chooseRecord } from './choose-settings.ts';
 import type { ProvisionRequest } from './choose-settings.ts';
-import { fileStep, folderStep } from './file-steps.ts';
+import { fileStep, passageStep } from './file-steps.ts';
 import { checkGroupName, joinGroup, parseGroups } from './groups.ts';
 import { hostKeyFingerprints } from './host-keys.ts';
 import { checkInstallation, mustBeRoot, startCheckStep } from './installation.ts';
@@ -14,6 +14,7 @@ import { keptNumbers } from './kept-folder.ts';
 import { keyFileSteps } from './key-file-steps.ts';
 import { groupsFile, keysFolder, lockFile, recordsFolder } from './places.ts';
 import { ownFilesSteps, policyStep, privateFolderStep } from './policy-file.ts';
+import { keyFileOwnerStep, reachCheckStep } from './reach-steps.ts';
 import { readRecords, recordFile } from './registry.ts';
 import type { Registry } from './registry.ts';
 import { sizeText } from './sizes.ts';
@@ -39,7 +40,7 @@ export interface Provisioned {
 
 /**
  * Makes an account, or completes one: user, space, policy, keys, sshd. What is right already is left alone; what fails is
- * undone. The key file comes last, so that nobody logs in to half an account.
+ * undone. The key file comes after all that it opens, so that nobody logs in to half an account.
  *
  * @throws StorageError DENIED, USAGE, NAME_TAKEN, CONFIG_INVALID, UNSUPPORTED, NOT_FOUND, FULL, FAILED, LOCKED
  */
@@ -86,12 +87,12 @@ async function planProvision(
   return {
     record,
     steps: [
-      folderStep(system, places.etc, 0o755),
+      await passageStep(system, places.etc, 0o755),
       // Names of accounts are nobody's business; sshd looks a key file up as the user who logs in.
-      folderStep(system, keysFolder(places), 0o711),
-      folderStep(system, recordsFolder(places), 0o700),
+      await passageStep(system, keysFolder(places), 0o711),
+      await passageStep(system, recordsFolder(places), 0o700),
       groupStep(system, places),
-      folderStep(system, record.rootDir, 0o711),
+      await passageStep(system, record.rootDir, 0o711),
       ...(existing === undefined
         ? [noteStep(`note the account ${record.name} as unfinished`, { ...record, state: 'unfinished' })]
         : []),
@@ -122,6 +123,8 @@ async function planProvision(
         records: [...records.filter(({ name }) => name !== record.name), record],
         ...(groupsText === undefined ? {} : { groups: parseGroups(groupsText, groupsFile(places)) }),
       })),
+      keyFileOwnerStep(registry, record),
+      reachCheckStep(registry, record),
     ],
   };
 }
