@@ -79,6 +79,25 @@ t.test('a storage whose disk is not mounted gets no run beside it', async (t) =>
   t.match((await world.backup()).files, { unchanged: 20 });
 });
 
+t.test('a storage that was put back to an earlier state is told of', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 20 });
+  const first = await world.backup();
+  const earlier = `${world.bakker.folder}/earlier`;
+  execFileSync('cp', ['-a', world.storage, earlier]);
+  const second = await world.backup(['--force']);
+  t.not(second.run, first.run);
+  t.notMatch((await world.expect(['doctor'])).stdout, /went there/);
+  execFileSync('rsync', ['-aH', '--delete', `${earlier}/`, `${world.storage}/`]);
+  t.match(
+    (await world.expect(['doctor'])).stdout,
+    new RegExp(`warn +runs: ${String(second.run)} went there and is not there`),
+  );
+  const next = await world.backup(['--force']);
+  t.equal(next.warnings.filter((text) => text.includes(`${String(second.run)} went to`)).length, 1);
+  t.same((await world.backup(['--force'])).warnings, []);
+});
+
 t.test('a storage that was set up anew takes a first run when that is said', async (t) => {
   await using world = await makeWorld();
   writeSampleTree(world.source, { files: 20 });

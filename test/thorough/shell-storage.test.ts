@@ -159,7 +159,7 @@ t.test('content that the storage finds damaged is sent again by the next run', a
   const told = await world.expect(['status', '--storage'], 1);
   t.match(told.stdout, /found damage in run .* \(1 files\)/);
   const { storage } = (await world.bakker.run(['status', '--storage', '--json'])).json<{ storage: object }>();
-  t.same(storage, { runs: 1, damagedFiles: 1, damagedRuns: [first.run], frozen: null });
+  t.same(storage, { runs: 1, damagedFiles: 1, damagedRuns: [first.run], frozen: null, missingRun: null });
 
   const second = await world.backup();
   t.match(second.warnings.join('\n'), /file 7 is damaged in/);

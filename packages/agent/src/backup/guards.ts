@@ -1,5 +1,6 @@
 import { escapeName } from '@bakker/command-line';
-import type { ManifestHeader, SourceFilesystem } from '@bakker/impl-format';
+import { compareRunNames } from '@bakker/impl-format';
+import type { ManifestHeader, RunName, SourceFilesystem } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import type { SourceRules } from '../ports/source-tree.ts';
@@ -58,6 +59,26 @@ export function refuseEmptiedStorage({
     `${address} holds no run any more, and ${last.lastSuccess.run} went there; nothing was published`,
     { hint: `look whether its disk is mounted there; ${ALLOW}` },
   );
+}
+
+/**
+ * The last success, if it went to this account and all that is there is older: the storage was put back to an earlier state,
+ * or somebody removed the run. Retention never takes the newest.
+ *
+ * @param runs - complete ones, any order
+ */
+export function missingLastRun({
+  runs,
+  address,
+  last,
+}: {
+  runs: readonly RunName[];
+  address: string;
+  last: LastRuns;
+}): RunName | undefined {
+  const { lastSuccess } = last;
+  if (lastSuccess === undefined || last.address !== address) return undefined;
+  return runs.some((run) => compareRunNames(run, lastSuccess.run) >= 0) ? undefined : lastSuccess.run;
 }
 
 /** Files of each source, counted by the entries that pass. */

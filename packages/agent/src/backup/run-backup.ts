@@ -12,7 +12,7 @@ import type { Encryption } from '../sealed/encryption.ts';
 import { asksToFreeze } from '../config/freezing.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
 import { chooseParent } from './choose-parent.ts';
-import { refuseEmptiedStorage } from './guards.ts';
+import { missingLastRun, refuseEmptiedStorage } from './guards.ts';
 import { markedFreeze, readPublishedRuns } from '../retain/published-runs.ts';
 import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
@@ -208,6 +208,12 @@ async function attempt(
   const runs = await account.listRuns();
   const last = await state.lastRuns();
   if (!options.allowEmpty) refuseEmptiedStorage({ runs, address: account.address, last });
+  const complete = runs.filter(({ state: kind }) => kind === 'complete').map(({ run }) => run);
+  const missing = missingLastRun({ runs: complete, address: account.address, last });
+  if (missing !== undefined && complete.length > 0 && isFirst)
+    onWarning(
+      `${missing} went to ${account.address} and is not there any more: was it put back to an earlier state?`,
+    );
   const hasUnfinished = runs.some((stored) => stored.state === 'incomplete');
   const parent = await chooseParent({
     ...{ runs, account, state, damaged, encryption, onWarning },

@@ -6,6 +6,7 @@ import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StorageAccount, StorageSide } from '../ports/storage-account.ts';
 import { parseSizeBytes } from '../config/sizes.ts';
+import { missingLastRun } from '../backup/guards.ts';
 import type { Command } from './command.ts';
 
 interface StatusArgs {
@@ -22,8 +23,9 @@ export interface RequestedSpace {
 }
 
 export interface Status {
-  /** `ok`, `late` (the last success is too old) or `never`. */
+  /** `ok`, `late` (the last success is too old, or dated in the future) or `never`. */
   readonly health: 'ok' | 'late' | 'never';
+  /** Undefined also where a date in the future says nothing of it. */
   readonly ageMs: number | undefined;
   readonly maxAgeMs: number;
   readonly last: LastRuns;
@@ -38,6 +40,8 @@ export interface StorageStatus {
   readonly damagedFiles: number;
   readonly damagedRuns: readonly RunName[];
   readonly frozen: StorageSide['frozen'];
+  /** The last success, if neither it nor a later run is there. */
+  readonly missingRun: RunName | undefined;
 }
 
 export const status: Command<StatusArgs, Status> = {
@@ -46,7 +50,7 @@ export const status: Command<StatusArgs, Status> = {
   examples: [
     ['bakker status', 'exit 1 when no run succeeded in the last two days'],
     ['bakker status --max-age 26h --json', 'the same for a monitoring system'],
-    ['bakker status --storage', 'and whether the storage found damage; exit 1 if it did'],
+    ['bakker status --storage', 'and whether the storage found damage or lacks the last run; exit 1 if so'],
     ['bakker status --request-space 20G', 'ask the storage for so much room in all'],
   ],
   positionals: {},
@@ -80,7 +84,7 @@ export const status: Command<StatusArgs, Status> = {
     return {
       ...judged,
       ...(askedBytes === undefined ? {} : { requested: await requestSpace(account, askedBytes) }),
-      ...(args.storage === true ? { storage: await storageStatus(account) } : {}),
+      ...(args.storage === true ? { storage: await storageStatus(account, judged.last) } : {}),
     };
   },
   json({ health, ageMs, maxAgeMs, last, requested, storage }) {
@@ -106,7 +110,15 @@ export const status: Command<StatusArgs, Status> = {
       ...(requested === undefined
         ? {}
         : { requestedSpace: { ...requested, limitBytes: requested.limitBytes ?? null } }),
-      ...(storage === undefined ? {} : { storage: { ...storage, frozen: storage.frozen ?? null } }),
+      ...(storage === undefined
+        ? {}
+        : {
+            storage: {
+              ...storage,
+              frozen: storage.frozen ?? null,
+              missingRun: storage.missingRun ?? null,
+            },
+          }),
     };
   },
   render({ health, ageMs, maxAgeMs, last, requested, storage }, screen) {
@@ -120,7 +132,12 @@ export const status: Command<StatusArgs, Status> = {
       if (lastSuccess.windowMs !== undefined)
         screen.line(`Services stood still for ${formatWindow(lastSuccess.windowMs)} in it.`);
     }
-    if (health === 'late') screen.line(`That is longer ago than ${formatDuration(maxAgeMs)}.`);
+    if (health === 'late')
+      screen.line(
+        ageMs === undefined
+          ? 'That is in the future: the clock was wrong then, or is now.'
+          : `That is longer ago than ${formatDuration(maxAgeMs)}.`,
+      );
     if (lastAttempt !== undefined && lastAttempt.exitStatus !== 0) {
       const when = formatDate(lastAttempt.finishedAtMs);
       screen.line(
@@ -138,7 +155,8 @@ export const status: Command<StatusArgs, Status> = {
     if (requested !== undefined) screen.line(grantText(requested));
     if (storage !== undefined) for (const line of storageLines(storage)) screen.line(line);
   },
-  exitStatus: ({ health, storage }) => (health === 'ok' && (storage?.damagedRuns.length ?? 0) === 0 ? 0 : 1),
+  exitStatus: ({ health, storage }) =>
+    health === 'ok' && (storage?.damagedRuns.length ?? 0) === 0 && storage?.missingRun === undefined ? 0 : 1,
 };
 
 /** A success dated in the future counts as fresh only as far as the clock's error is small; else nobody knows its age. */
@@ -146,7 +164,12 @@ export function judge(last: LastRuns, maxAgeMs: number, nowMs: number): Status {
   if (last.lastSuccess === undefined) return { health: 'never', ageMs: undefined, maxAgeMs, last };
   const ageMs = nowMs - last.lastSuccess.finishedAtMs;
   const isFine = ageMs <= maxAgeMs && ageMs >= -maxAgeMs;
-  return { health: isFine ? 'ok' : 'late', ageMs: Math.max(0, ageMs), maxAgeMs, last };
+  return {
+    health: isFine ? 'ok' : 'late',
+    ageMs: ageMs < -maxAgeMs ? undefined : Math.max(0, ageMs),
+    maxAgeMs,
+    last,
+  };
 }
 
 async function requestSpace(account: StorageAccount, askedBytes: number): Promise<RequestedSpace> {
@@ -158,7 +181,14 @@ async function requestSpace(account: StorageAccount, askedBytes: number): Promis
   return { askedBytes, ...(await account.side.requestSpace(askedBytes)) };
 }
 
-async function storageStatus(account: StorageAccount): Promise<StorageStatus> {
+/** An account without any run lacks the last success, wherever that went. */
+export async function storageStatus(
+  account: {
+    readonly address: string;
+    readonly side?: Pick<StorageSide, 'verdicts' | 'frozen'> | undefined;
+  },
+  last: LastRuns,
+): Promise<StorageStatus> {
   const verdicts = await account.side?.verdicts();
   if (account.side === undefined || verdicts === undefined) {
     throw new AgentError('STORAGE_UNFIT', `${account.address} does not look at what it has`, {
@@ -171,17 +201,26 @@ async function storageStatus(account: StorageAccount): Promise<StorageStatus> {
     damagedFiles: damaged.reduce((sum, { hurtFiles }) => sum + hurtFiles, 0),
     damagedRuns: damaged.map(({ run }) => run),
     frozen: account.side.frozen,
+    missingRun:
+      verdicts.length === 0
+        ? last.lastSuccess?.run
+        : missingLastRun({ runs: verdicts.map(({ run }) => run), address: account.address, last }),
   };
 }
 
-function storageLines({ runs, damagedFiles, damagedRuns, frozen }: StorageStatus): string[] {
+function storageLines({ runs, damagedFiles, damagedRuns, frozen, missingRun }: StorageStatus): string[] {
   const [first, last] = [damagedRuns.at(0), damagedRuns.at(-1)];
   const range =
     first === last ? `run ${first ?? ''}` : `${damagedRuns.length} runs, ${first ?? ''} to ${last ?? ''}`;
   return [
     `The storage has ${runs} complete ${runs === 1 ? 'run' : 'runs'}.`,
+    ...(missingRun === undefined
+      ? []
+      : [`Run ${missingRun} is not there, and no later one: was it put back to an earlier state?`]),
     ...(damagedRuns.length === 0
-      ? ['It has found no damage in them.']
+      ? runs === 0
+        ? []
+        : ['It has found no damage in them.']
       : [
           `It has found damage in ${range} (${damagedFiles} files). The next run sends again what the source has.`,
         ]),

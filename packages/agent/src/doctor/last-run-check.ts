@@ -1,9 +1,12 @@
+import { formatDate } from '@bakker/command-line';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import { ok, warn, type Finding } from './finding.ts';
 
 const HOUR_MS = 3_600_000;
+/** A date that is further ahead says nothing of the run's age. */
+const CLOCK_ERROR_MS = HOUR_MS;
 
 /** Old is what has missed two turns; a day each unless the configuration says longer. */
 export function checkLastRun(
@@ -34,17 +37,28 @@ function ageFinding(
   }
   const ageMs = clock.nowMs() - lastSuccess.finishedAtMs;
   const limitMs = 2 * Math.max(config?.minIntervalMs ?? 0, 24 * HOUR_MS);
-  const detail = `${lastSuccess.run}, ${Math.max(0, Math.round(ageMs / HOUR_MS))} h ago`;
+  const isAhead = ageMs < -CLOCK_ERROR_MS;
+  const detail = isAhead
+    ? `${lastSuccess.run}, dated ${formatDate(lastSuccess.finishedAtMs)}, which is in the future`
+    : `${lastSuccess.run}, ${Math.max(0, Math.round(ageMs / HOUR_MS))} h ago`;
   if (ageMs > limitMs) return warn('last run', detail, 'look at the timer, and run bakker backup');
+  // A success is the last attempt, too, until there is another. Which is later is not asked: clocks are set back.
   if (
     lastAttempt !== undefined &&
-    lastAttempt.finishedAtMs > lastSuccess.finishedAtMs &&
+    lastAttempt.finishedAtMs !== lastSuccess.finishedAtMs &&
     lastAttempt.exitStatus !== 0
   ) {
     return warn(
       'last run',
       `${detail}; a later try failed: ${lastAttempt.message}`,
       'run bakker backup to see why',
+    );
+  }
+  if (isAhead) {
+    return warn(
+      'last run',
+      detail,
+      "the clock was wrong then, or is now: let it keep time by NTP; the next run's date is right again",
     );
   }
   if (lastSuccess.status === 'partial') {

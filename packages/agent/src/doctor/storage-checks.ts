@@ -1,5 +1,5 @@
 import { formatSpace } from '@bakker/command-line';
-import { refuseEmptiedStorage } from '../backup/guards.ts';
+import { missingLastRun, refuseEmptiedStorage } from '../backup/guards.ts';
 import { missingAbilities } from '../enrol/check-abilities.ts';
 import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
@@ -82,6 +82,17 @@ export async function checkRuns(account: StorageAccount, last: LastRuns | undefi
   const newest = complete.at(-1);
   if (newest === undefined) return [ok('runs', 'none yet')];
   const findings: Finding[] = [];
+  const names = complete.map(({ run }) => run);
+  const missing = last && missingLastRun({ runs: names, address: account.address, last });
+  if (missing !== undefined) {
+    findings.push(
+      warn(
+        'runs',
+        `${missing} went there and is not there any more; the newest is ${newest.run}`,
+        "ask the storage's administrator whether it was put back to an earlier state",
+      ),
+    );
+  }
   for (const { run } of complete.filter(({ manifestSizeBytes }) => manifestSizeBytes === undefined)) {
     findings.push(
       failed(

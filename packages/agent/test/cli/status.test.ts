@@ -1,14 +1,19 @@
-import { parseRunName } from '@bakker/impl-format';
+import { parseRunName, type RunName } from '@bakker/impl-format';
 import t from 'tap';
-import { judge } from '../../src/cli/status.ts';
+import { judge, status, storageStatus } from '../../src/cli/status.ts';
 import type { LastRuns } from '../../src/ports/state-folder.ts';
 
 const NOW = Date.UTC(2024, 3, 19);
 const HOUR_MS = 3_600_000;
 
-function successAt(finishedAtMs: number): LastRuns {
-  const run = parseRunName('2024_04_18_01');
+function runNamed(name: string): RunName {
+  const run = parseRunName(name);
   if (run === undefined) throw new Error('no run name');
+  return run;
+}
+
+function successAt(finishedAtMs: number): LastRuns {
+  const run = runNamed('2024_04_18_01');
   const lastSuccess = { run, status: 'complete' as const, startedAtMs: finishedAtMs, finishedAtMs };
   return { lastSuccess, lastAttempt: undefined, frozen: undefined };
 }
@@ -26,6 +31,43 @@ t.test('a success far in the future is no reason to be calm', (t) => {
   t.equal(health(HOUR_MS), 'ok', 'clocks differ a little');
   t.equal(health(49 * HOUR_MS), 'late');
   t.end();
+});
+
+t.test('a success far in the future has no age', (t) => {
+  t.equal(judge(successAt(NOW + 49 * HOUR_MS), 48 * HOUR_MS, NOW).ageMs, undefined);
+  t.equal(judge(successAt(NOW + HOUR_MS), 48 * HOUR_MS, NOW).ageMs, 0);
+  t.end();
+});
+
+t.test('a storage that lacks the last run is not well, whatever it says of the others', async (t) => {
+  const address = 'web1@storage';
+  const last = { ...successAt(NOW), address };
+  const exit = async (names: readonly string[], remembered: LastRuns = last): Promise<unknown> => {
+    const verdicts = names.map((name) => ({
+      run: runNamed(name),
+      hurtFiles: 0,
+      isManifestHurt: false,
+      keeps: true,
+      reasons: [],
+      figures: null,
+    }));
+    const side = { verdicts: async () => verdicts, frozen: undefined };
+    const storage = await storageStatus({ address, side }, remembered);
+    const told = { ...judge(remembered, HOUR_MS, NOW), storage };
+    const lines: string[] = [];
+    status.render(told, { line: (text) => lines.push(text), name: String });
+    return [
+      status.exitStatus?.(told),
+      lines.some((line) => line.startsWith('Run 2024_04_18_01 is not there')),
+    ];
+  };
+  t.same(await exit(['2024_04_17_01', '2024_04_18_01']), [0, false]);
+  t.same(await exit(['2024_04_19_01']), [0, false], 'a later run');
+  t.same(await exit(['2024_04_17_01']), [1, true], 'it was put back');
+  t.same(await exit([]), [1, true], 'it has nothing at all');
+  const elsewhere = { ...last, address: 'web1@other' };
+  t.same(await exit(['2024_04_17_01'], elsewhere), [0, false], 'the last success went elsewhere');
+  t.same(await exit([], elsewhere), [1, true], 'but nothing at all is never well');
 });
 
 t.test('no success at all is told apart', (t) => {

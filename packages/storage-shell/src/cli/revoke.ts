@@ -57,6 +57,6 @@ export const revoke: Command<Args, readonly StepOutcome[]> = {
   },
   json: (steps) => ({ changed: isChanged(steps), steps: stepsJson(steps) }),
   render(_steps, screen) {
-    screen.line('Revoked; sessions of the account were ended, its server goes on by itself.');
+    screen.line('Revoked; sessions that it may have opened were ended, servers go on by themselves.');
   },
 };

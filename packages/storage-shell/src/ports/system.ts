@@ -68,6 +68,8 @@ export interface System {
   user(name: string): Promise<UnixUser | undefined>;
   /** By name, or by number in digits. */
   group(name: string): Promise<UnixGroup | undefined>;
+  /** Whether anything runs as the user, by real or effective id. */
+  hasProcesses(uid: number): Promise<boolean>;
   /** Kills what runs as the user, and waits until it is gone. */
   endProcessesOf(uid: number): Promise<void>;
   /** Sends SIGHUP to the process of a pid file, if that runs and its program is called so. @returns whether it did */

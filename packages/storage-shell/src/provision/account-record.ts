@@ -42,6 +42,8 @@ export interface AccountRecord {
   readonly grants: readonly Grant[];
   /** Wishes up to here are granted without an administrator, where the space is a volume's; else account.yaml says it. */
   readonly ceilingBytes: number | undefined;
+  /** `key SHA256:…`, `granted key SHA256:…`, `account NAME`, `group NAME`: taken back, while sessions that it opened may still run. Absent: none. */
+  readonly ending?: readonly string[];
 }
 
 export function accountFolder({ rootDir, name }: Pick<AccountRecord, 'rootDir' | 'name'>): string {
@@ -49,7 +51,8 @@ export function accountFolder({ rootDir, name }: Pick<AccountRecord, 'rootDir' |
 }
 
 /** The text that `parseRecord` reads back. */
-export function renderRecord({ rootDir, backend, state, keys, grants, ceilingBytes }: AccountRecord): string {
+export function renderRecord(record: AccountRecord): string {
+  const { rootDir, backend, state, keys, grants, ceilingBytes, ending = [] } = record;
   const content = {
     root: rootDir,
     backend: backend.kind,
@@ -64,6 +67,7 @@ export function renderRecord({ rootDir, backend, state, keys, grants, ceilingByt
           ? { account: grant.name }
           : { group: grant.name },
     ),
+    ...(ending.length === 0 ? {} : { ending }),
   };
   return `# Written by bakker-storage; changed with provision, grant, revoke and deprovision.\n${stringify(content, { lineWidth: 0 })}`;
 }
@@ -81,10 +85,11 @@ export function parseRecord(
   if (document.errors.length > 0) throw invalid('not valid YAML');
   const content: unknown = document.toJS();
   if (!isMap(content)) throw invalid('it is empty');
-  const { root, backend, vg, fs, state, keys, grants, ceiling } = content;
+  const { root, backend, vg, fs, state, keys, grants, ceiling, ending } = content;
   if (typeof root !== 'string' || !isPlainPath(root)) throw invalid('root: must be an absolute path');
   if (state !== 'unfinished' && state !== 'ready' && state !== 'closed') throw invalid('state: unknown');
   if (!Array.isArray(keys) || !Array.isArray(grants)) throw invalid('keys and grants must be lists');
+  if (ending !== undefined && !isTexts(ending)) throw invalid('ending: must be a list of texts');
   const keyOf = (value: unknown): PublicKey => {
     const key = typeof value === 'string' ? parsePublicKeys(value, file)[0] : undefined;
     if (key === undefined) throw invalid('a key is missing');
@@ -113,6 +118,7 @@ export function parseRecord(
       if (typeof item['group'] === 'string') return { to: 'group', name: item['group'] };
       return { to: 'key', key: keyOf(item['key']) };
     }),
+    ...(ending === undefined ? {} : { ending }),
   };
 }
 
@@ -126,6 +132,10 @@ function parseBackend(given: { backend: unknown; vg: unknown; fs: unknown }): Ba
 
 function fail(error: Error): never {
   throw error;
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

@@ -1,3 +1,4 @@
+import type { System } from '../ports/system.ts';
 import type { AccountRecord } from './account-record.ts';
 import { renderRecord } from './account-record.ts';
 import { fileStep } from './file-steps.ts';
@@ -19,15 +20,22 @@ export async function recordChangeSteps(
   );
   return [
     ...changed.map((record) =>
-      fileStep(system, {
-        title: change.title,
-        path: recordFile(places, record.name),
-        text: () => renderRecord(record),
-        options: () => ({ mode: 0o600 }),
-      }),
+      recordStep(system, { title: change.title, path: recordFile(places, record.name), record }),
     ),
     ...(await keyFileSteps(registry, { records, ...(groups === undefined ? {} : { groups }) })),
   ];
+}
+
+export function recordStep(
+  system: System,
+  { title, path, record }: { title: string; path: string; record: AccountRecord },
+): Step {
+  return fileStep(system, {
+    title,
+    path,
+    text: () => renderRecord(record),
+    options: () => ({ mode: 0o600 }),
+  });
 }
 
 /** Where going back would be worse than stopping half-way: a call that is repeated goes on. */

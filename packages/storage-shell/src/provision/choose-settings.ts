@@ -48,6 +48,7 @@ export function chooseRecord(
     keys: mergeKeys(existing?.keys ?? [], request),
     grants: existing?.grants ?? [],
     ceilingBytes: backend.kind === 'dir' ? undefined : (request.ceilingBytes ?? existing?.ceilingBytes),
+    ...(existing?.ending === undefined ? {} : { ending: existing.ending }),
   };
 }
 

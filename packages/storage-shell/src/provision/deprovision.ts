@@ -9,8 +9,10 @@ import { leaveGroups } from './groups.ts';
 import { mustBeRoot } from './installation.ts';
 import { groupsFile, lockFile } from './places.ts';
 import type { ProvisionTools } from './provision.ts';
+import { keyFingerprint } from './public-key.ts';
 import { keyFile, mustReadRecord, readRecords, recordFile } from './registry.ts';
 import type { Registry } from './registry.ts';
+import { accessEndSteps, endingKey } from './session-steps.ts';
 import { runSteps } from './steps.ts';
 import type { Step, StepOutcome } from './steps.ts';
 import { checkOurs } from './user-steps.ts';
@@ -58,23 +60,14 @@ export async function deprovision(
 }
 
 async function closingSteps(record: AccountRecord, registry: Registry): Promise<Step[]> {
-  const { system } = registry;
-  return [
-    ...(await recordChangeSteps(registry, {
-      changed: [{ ...record, state: 'closed' }],
-      title: `close the account ${record.name}`,
-    })),
-    {
-      title: `end the sessions of ${record.name}`,
-      lines: [`pkill -KILL -u ${record.name}`],
-      // Looking and ending are one: a session may come in between only with a key, and there are none now.
-      isDone: async () => record.state === 'closed',
-      do: async () => {
-        const user = await system.user(record.name);
-        if (user !== undefined) await system.endProcessesOf(user.uid);
-      },
-    },
-  ];
+  const ending = new Set(record.ending);
+  if (record.state !== 'closed')
+    for (const { key } of record.keys) ending.add(endingKey(keyFingerprint(key)));
+  return accessEndSteps(registry, {
+    changed: { ...record, state: 'closed', ending: [...ending] },
+    records: await readRecords(registry),
+    title: `close the account ${record.name}`,
+  });
 }
 
 async function deletionSteps(record: AccountRecord, registry: Registry): Promise<Step[]> {

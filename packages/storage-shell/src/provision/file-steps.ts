@@ -1,4 +1,5 @@
-import type { System, WriteOptions } from '../ports/system.ts';
+import { StorageError } from '../errors.ts';
+import type { FileFacts, System, WriteOptions } from '../ports/system.ts';
 import type { Step } from './steps.ts';
 
 /** A folder of root's, made if it is missing. */
@@ -12,6 +13,35 @@ export function folderStep(system: System, path: string, mode: number): Step {
     },
     undo: async () => {
       await system.removeEmptyFolder(path);
+    },
+  };
+}
+
+/**
+ * A folder of root's that accounts pass through, made if it is missing. One that is there may be more open for reading than
+ * `mode`, but not closed to who needs it, as after a umask of 077, and nobody but root may change what lies in it.
+ */
+export async function passageStep(system: System, path: string, mode: number): Promise<Step> {
+  const step = folderStep(system, path, mode);
+  // Also where the name is a symlink: what it points at matters.
+  const inside = `${path}/.`;
+  if ((await system.inspect(inside)) === undefined) return step;
+  const neededBits = mode & 0o011;
+  let before: FileFacts | undefined;
+  return {
+    title: `keep the folder ${path} root's, and open to accounts`,
+    lines: [`chown root ${path}`, `chmod ${neededBits === 0 ? 'go-w' : 'go-w,go+x'} ${path}`],
+    isDone: async () => {
+      const facts = await system.inspect(inside);
+      return facts?.uid === 0 && (facts.mode & 0o022) === 0 && (facts.mode & neededBits) === neededBits;
+    },
+    do: async () => {
+      before = await system.inspect(inside);
+      if (before === undefined) throw new StorageError('FAILED', `the folder ${path} is gone`);
+      await system.setOwner(inside, { uid: 0, gid: before.gid, mode: (before.mode & ~0o022) | neededBits });
+    },
+    undo: async () => {
+      if (before !== undefined) await system.setOwner(inside, before);
     },
   };
 }

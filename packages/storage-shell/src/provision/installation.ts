@@ -52,13 +52,15 @@ export async function checkInstallation(
   }
 }
 
+/** Before the words of a command: runs it as the account's user, with its groups. */
+export function asAccount(name: string): string[] {
+  return ['setpriv', `--reuid=${name}`, `--regid=${name}`, '--init-groups'];
+}
+
 /** Starts the program as the account will. */
 export function startCheckStep(system: System, { name }: AccountRecord): Step {
   const argv = [
-    'setpriv',
-    `--reuid=${name}`,
-    `--regid=${name}`,
-    '--init-groups',
+    ...asAccount(name),
     // as its login shell does
     ...['env', '-i', 'PATH=/usr/sbin:/usr/bin:/sbin:/bin'],
     system.launcher,

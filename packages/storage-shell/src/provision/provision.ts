@@ -1,11 +1,12 @@
 import { StorageError } from '../errors.ts';
-import { accountFolder, renderRecord } from './account-record.ts';
+import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
 import { backendOf } from './backend.ts';
 import type { SpaceBackend } from './backend.ts';
+import { recordStep } from './change-records.ts';
 import { chooseRecord } from './choose-settings.ts';
 import type { ProvisionRequest } from './choose-settings.ts';
-import { fileStep, folderStep } from './file-steps.ts';
+import { fileStep, passageStep } from './file-steps.ts';
 import { checkGroupName, joinGroup, parseGroups } from './groups.ts';
 import { hostKeyFingerprints } from './host-keys.ts';
 import { checkInstallation, mustBeRoot, startCheckStep } from './installation.ts';
@@ -13,6 +14,7 @@ import { keptNumbers } from './kept-folder.ts';
 import { keyFileSteps } from './key-file-steps.ts';
 import { groupsFile, keysFolder, lockFile, recordsFolder } from './places.ts';
 import { ownFilesSteps, policyStep, privateFolderStep } from './policy-file.ts';
+import { keyFileOwnerStep, reachCheckStep } from './reach-steps.ts';
 import { readRecords, recordFile } from './registry.ts';
 import type { Registry } from './registry.ts';
 import { sizeText } from './sizes.ts';
@@ -38,7 +40,7 @@ export interface Provisioned {
 
 /**
  * Makes an account, or completes one: user, space, policy, keys, sshd. What is right already is left alone; what fails is
- * undone. The key file comes last, so that nobody logs in to half an account.
+ * undone. The key file comes after all that it opens, so that nobody logs in to half an account.
  *
  * @throws StorageError DENIED, USAGE, NAME_TAKEN, CONFIG_INVALID, UNSUPPORTED, NOT_FOUND, FULL, FAILED, LOCKED
  */
@@ -79,25 +81,20 @@ async function planProvision(
 
   const groupsText = await joinedGroups(request, registry);
   const file = recordFile(places, record.name);
-  const recordStep = (title: string, wanted: AccountRecord): Step =>
-    fileStep(system, {
-      title,
-      path: file,
-      text: () => renderRecord(wanted),
-      options: () => ({ mode: 0o600 }),
-    });
+  const noteStep = (title: string, wanted: AccountRecord): Step =>
+    recordStep(system, { title, path: file, record: wanted });
   const { limitBytes, ceilingBytes } = shellLimits(request, record);
   return {
     record,
     steps: [
-      folderStep(system, places.etc, 0o755),
+      await passageStep(system, places.etc, 0o755),
       // Names of accounts are nobody's business; sshd looks a key file up as the user who logs in.
-      folderStep(system, keysFolder(places), 0o711),
-      folderStep(system, recordsFolder(places), 0o700),
+      await passageStep(system, keysFolder(places), 0o711),
+      await passageStep(system, recordsFolder(places), 0o700),
       groupStep(system, places),
-      folderStep(system, record.rootDir, 0o711),
+      await passageStep(system, record.rootDir, 0o711),
       ...(existing === undefined
-        ? [recordStep(`note the account ${record.name} as unfinished`, { ...record, state: 'unfinished' })]
+        ? [noteStep(`note the account ${record.name} as unfinished`, { ...record, state: 'unfinished' })]
         : []),
       userStep(system, record, { places, kept: await keptNumbers(system, record) }),
       startCheckStep(system, record),
@@ -120,12 +117,14 @@ async function planProvision(
               options: () => ({ mode: 0o644 }),
             }),
           ]),
-      recordStep(`note the account ${record.name}`, record),
+      noteStep(`note the account ${record.name}`, record),
       ...(await keyFileSteps(registry, {
         own: record,
         records: [...records.filter(({ name }) => name !== record.name), record],
         ...(groupsText === undefined ? {} : { groups: parseGroups(groupsText, groupsFile(places)) }),
       })),
+      keyFileOwnerStep(registry, record),
+      reachCheckStep(registry, record),
     ],
   };
 }

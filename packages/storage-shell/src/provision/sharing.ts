@@ -7,7 +7,9 @@ import { keyFileSteps } from './key-file-steps.ts';
 import { lockFile } from './places.ts';
 import type { ProvisionTools } from './provision.ts';
 import { keyFingerprint } from './public-key.ts';
-import { mustReadRecord, readGroups, readRecords } from './registry.ts';
+import { keyFile, mustReadRecord, readGroups, readRecords, staleKeyFiles } from './registry.ts';
+import type { Registry } from './registry.ts';
+import { accessEndSteps, endingKey } from './session-steps.ts';
 import { runSteps } from './steps.ts';
 import type { StepOutcome } from './steps.ts';
 
@@ -32,7 +34,7 @@ export async function grant(
 
 /**
  * Takes a grant back, or a key of the account's own server. Sessions under way are ended, for sshd looked at the key when
- * they began.
+ * they began: those of all accounts that the key opened. A call that failed half-way is repeated.
  *
  * @throws StorageError DENIED, NOT_FOUND if there is no such grant or key, LOCKED
  */
@@ -40,8 +42,13 @@ export async function revoke(
   request: { name: AccountName; revoked: readonly Revocation[] },
   tools: ProvisionTools,
 ): Promise<readonly StepOutcome[]> {
-  const { system } = tools.registry;
-  const outcomes = await changing(request.name, tools, async (record) => {
+  const { registry, signal, note } = tools;
+  const { system, places } = registry;
+  mustBeRoot(system);
+  await mustReadRecord(registry, request.name);
+  return system.exclusively(lockFile(places), async () => {
+    const record = await mustReadRecord(registry, request.name);
+    const ending = new Set(record.ending);
     let { grants, keys } = record;
     for (const revoked of request.revoked) {
       const isMeant = (grant: Grant): boolean =>
@@ -52,7 +59,12 @@ export async function revoke(
         revoked.to === 'fingerprint'
           ? keyFingerprint(key) === revoked.fingerprint
           : revoked.to === 'key' && revoked.key === key;
-      if (!grants.some(isMeant) && !keys.some(isMeantKey)) {
+      const { own, granted } = endingNames(revoked);
+      if (grants.some(isMeant)) ending.add(granted);
+      if (keys.some(isMeantKey)) ending.add(own);
+      // An earlier call may have been cut off, or the record edited.
+      if (await isLeftOpen(record, { revoked, registry })) ending.add(own);
+      if (!ending.has(own) && !ending.has(granted)) {
         throw new StorageError('NOT_FOUND', `${record.name} is not open to ${describe(revoked)}`, {
           hint: 'bakker-storage accounts --json lists keys and grants',
         });
@@ -60,11 +72,55 @@ export async function revoke(
       grants = grants.filter((held) => !isMeant(held));
       keys = keys.filter((held) => !isMeantKey(held));
     }
-    return { ...record, grants, keys };
+    const steps = await accessEndSteps(registry, {
+      changed: { ...record, grants, keys, ending: [...ending] },
+      records: await readRecords(registry),
+      title: `note who may read ${record.name}`,
+    });
+    return runSteps(steps, { isDryRun: false, signal, note });
   });
-  const user = await system.user(request.name);
-  if (user !== undefined) await system.endProcessesOf(user.uid);
-  return outcomes;
+}
+
+/** Whether a key file still opens what the record says no more, as after a record that was edited. */
+async function isLeftOpen(
+  record: AccountRecord,
+  { revoked, registry }: { revoked: Revocation; registry: Registry },
+): Promise<boolean> {
+  const { system, places } = registry;
+  for (const stale of await staleKeyFiles(registry)) {
+    // A grant is the account's own; a key of it opens others, too.
+    if (stale.record.name !== record.name && (revoked.to === 'account' || revoked.to === 'group')) continue;
+    const existing = (await system.readText(keyFile(places, stale.record.name))) ?? '';
+    if (isOpenTo(existing, revoked) && !isOpenTo(stale.text, revoked)) return true;
+  }
+  return false;
+}
+
+/** By the comments of a key file. */
+function isOpenTo(text: string, revoked: Revocation): boolean {
+  const isMeant = (line: string): boolean => {
+    switch (revoked.to) {
+      case 'key':
+        return line.endsWith(`, ${keyFingerprint(revoked.key)}`);
+      case 'fingerprint':
+        return line.endsWith(`, ${revoked.fingerprint}`);
+      case 'account':
+        return line.startsWith(`# restore: granted to ${revoked.name}, `);
+      case 'group':
+        return line.startsWith('# restore: ') && line.includes(` of the group ${revoked.name}, `);
+    }
+  };
+  return text.split('\n').some((line) => line.startsWith('# ') && isMeant(line));
+}
+
+/** As a record's `ending` has it. Of keys only the account's own open others, too. */
+function endingNames(revoked: Revocation): { own: string; granted: string } {
+  if (revoked.to === 'account' || revoked.to === 'group') {
+    const name = `${revoked.to} ${revoked.name}`;
+    return { own: name, granted: name };
+  }
+  const own = endingKey(revoked.to === 'key' ? keyFingerprint(revoked.key) : revoked.fingerprint);
+  return { own, granted: `granted ${own}` };
 }
 
 /** Writes the key files that records and groups make out of date, after groups.yaml was edited. */

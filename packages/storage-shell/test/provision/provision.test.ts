@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile, rename } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { startStorageMachine } from '../../../../test/harness/storage-machine.ts';
@@ -8,6 +8,7 @@ import type { StorageMachine } from '../../../../test/harness/storage-machine.ts
 import { linuxSystem } from '../../src/adapters/system/linux-system.ts';
 import { StorageError } from '../../src/errors.ts';
 import { parseAccountName } from '../../src/provision/account-name.ts';
+import { hostKeyFingerprints } from '../../src/provision/host-keys.ts';
 import { readPlaces } from '../../src/provision/places.ts';
 import { provision } from '../../src/provision/provision.ts';
 import { parsePublicKeys } from '../../src/provision/public-key.ts';
@@ -266,6 +267,74 @@ t.test('a drop-in that sshd would refuse, or not read, never stays', async (t) =
   t.match((await machine.run(call)).stderr, /AllowUsers/);
   await writeFile(main, good);
   t.same(await stateOf(machine), before);
+});
+
+t.test(
+  'folders that accounts pass through are opened, and taken from whoever else could change them',
+  async (t) => {
+    await using machine = await startStorageMachine();
+    const keys = join(machine.etc, 'keys');
+    await mkdir(keys);
+    await mkdir(machine.rootDir);
+    // As a umask of 077 and a careless hand leave them.
+    for (const folder of [machine.etc, keys]) await chmod(folder, 0o700);
+    await chmod(machine.rootDir, 0o777);
+    await chown(machine.rootDir, 65534, 65534);
+    const name = machine.newName();
+    const key = await machine.newKey();
+    const call = ['provision', name, '--key', key.publicKey];
+    const before = await stateOf(machine);
+    const dry = await machine.run([...call, '--dry-run']);
+    t.match(dry.stdout, `chown root ${machine.rootDir}\n`);
+    t.match(dry.stdout, `chmod go-w,go+x ${keys}\n`);
+    t.same(await stateOf(machine), before);
+
+    const made = await machine.run(call);
+    t.equal(made.status, 0, made.stderr);
+    const facts = [machine.etc, keys, machine.rootDir].map((folder) => statSync(folder));
+    t.same(
+      facts.map(({ uid, mode }) => [uid, mode & 0o7777]),
+      [
+        [0, 0o711],
+        [0, 0o711],
+        [0, 0o755],
+      ],
+    );
+    t.notMatch((await machine.ssh(name, key.file, { input: '' })).stderr, /Permission denied/);
+
+    const keyFile = join(keys, name);
+    await chown(keyFile, 0, 0);
+    t.match((await machine.ssh(name, key.file, { input: '' })).stderr, /Permission denied/);
+    t.equal((await machine.run(call)).status, 0);
+    t.notMatch((await machine.ssh(name, key.file, { input: '' })).stderr, /Permission denied/);
+    t.equal(printed((await machine.run([...call, '--json'])).stdout).changed, false);
+  },
+);
+
+t.test('an account that could not read its keys is not ready', async (t) => {
+  await using machine = await startStorageMachine();
+  await chmod(machine.folder, 0o700);
+  const before = await stateOf(machine);
+  const closed = await machine.run(['provision', machine.newName()]);
+  t.equal(closed.status, 2, closed.stderr);
+  t.match(closed.stderr, /can't read .*\/keys\/bk\w+\s+.*namei -l/);
+  t.same(await stateOf(machine), before);
+});
+
+t.test('a host key of a kind that is not taken is left out, and the others are told', async (t) => {
+  await using machine = await startStorageMachine();
+  const real = linuxSystem();
+  const places = await readPlaces(real, machine.etc);
+  const dss = `ssh-dss ${Buffer.from('\0\0\0\x07ssh-dss\0\0\0\x01\x01', 'latin1').toString('base64')} old\n`;
+  const system: System = {
+    ...real,
+    try: async (argv) => {
+      const end = await real.try(argv);
+      return { ...end, stdout: `hostkey ${machine.folder}/dsa_key\n${end.stdout}` };
+    },
+  };
+  await writeFile(join(machine.folder, 'dsa_key.pub'), dss);
+  t.same(await hostKeyFingerprints({ system, places }), [machine.hostKeyFingerprint]);
 });
 
 t.test('users and folders that are not ours are left alone', async (t) => {

@@ -184,7 +184,7 @@ function unlinkIfSame(place: Place, other: Place): void {
 function fullOr(error: unknown): unknown {
   if (!hasCode(error, 'ENOSPC', 'EDQUOT')) return error;
   return new StorageError('FULL', 'the volume is so full that not even a name finds room', {
-    hint: 'bakker-storage grow gives the account more room',
+    hint: 'bakker-storage grow gives the account more room; bakker-storage retention --account NAME --empty-trash frees that of removed runs at once',
     cause: error,
   });
 }

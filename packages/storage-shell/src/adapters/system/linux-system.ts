@@ -4,7 +4,7 @@ import { tryLock } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import type { MountFacts, System, UnixGroup, UnixUser } from '../../ports/system.ts';
 import * as files from './files.ts';
-import { endProcessesOf, hangUp } from './processes.ts';
+import { endProcessesOf, hangUp, hasProcesses } from './processes.ts';
 import { mustSucceed, runProgram } from './programs.ts';
 
 /** This machine. `searchFirst`: folder whose programs come before the system's. */
@@ -21,6 +21,7 @@ export function linuxSystem({ searchFirst }: { searchFirst?: string } = {}): Sys
     run: async (argv) => mustSucceed(argv, await attempt(argv)),
     user: async (name) => parseUser((await attempt(['getent', 'passwd', name])).stdout),
     group: async (name) => parseGroup((await attempt(['getent', 'group', name])).stdout),
+    hasProcesses,
     endProcessesOf,
     hangUp,
     mounts: async () => parseMounts(await readFile('/proc/self/mountinfo', 'latin1')),

@@ -5,10 +5,14 @@ import { StorageError } from '../../errors.ts';
 
 const PATIENCE_MS = 10_000;
 
+/** Whether something runs with the user id that `endProcessesOf` would end. */
+export async function hasProcesses(uid: number): Promise<boolean> {
+  return isSpared(uid) ? false : (await processesOf(uid)).length > 0;
+}
+
 /** Kills what runs with the user id (real or effective) and waits. @throws StorageError FAILED if something does not end */
 export async function endProcessesOf(uid: number): Promise<void> {
-  // Everything of root's, or of this process's own user, is never meant.
-  if (uid === 0 || uid === process.geteuid?.()) return;
+  if (isSpared(uid)) return;
   for (const began = performance.now(); ; await delay(20)) {
     const pids = await processesOf(uid);
     if (pids.length === 0) return;
@@ -36,6 +40,11 @@ export async function hangUp(pidFile: string, program: string): Promise<boolean>
   if (basename(target.replace(/ \(deleted\)$/, '')) !== program) return false;
   process.kill(pid, 'SIGHUP');
   return true;
+}
+
+/** Everything of root's, or of this process's own user, is never meant. */
+function isSpared(uid: number): boolean {
+  return uid === 0 || uid === process.geteuid?.();
 }
 
 async function processesOf(uid: number): Promise<number[]> {
