@@ -10,12 +10,12 @@ export interface EnterOptions {
   readonly clock: Clock;
   /** Interrupts entering. Leaving is deaf to it. */
   readonly signal: AbortSignal;
-  /** After this time from the first `enter`, everything is left, whatever the snapshot does. */
+  /** After this time from the first `enter`, leaving begins, whatever the snapshot does. */
   readonly windowMs: number;
 }
 
 export interface QuiesceReport {
-  /** From the first `enter` to the last `leave`; 0 if nothing stood still. */
+  /** From the first `enter` to the end of the last `leave`, so it may be longer than what was allowed; 0 if nothing stood still. */
   readonly windowMs: number;
   readonly services: readonly { readonly name: string; readonly stoodStillMs: number }[];
 }
@@ -161,6 +161,8 @@ class Window implements EnteredServices {
 
   async #leave(): Promise<readonly LeaveFailure[]> {
     const { journal, clock } = this.#options;
+    // the snapshot is there, or given up: how long leaving takes says nothing of it
+    clearTimeout(this.#timer);
     const failures: LeaveFailure[] = [];
     const left: { readonly name: string; readonly undoId: UndoId }[] = [];
     for (const { service, prepared, undoId, enteredAtMs } of this.#held.toReversed()) {
@@ -176,7 +178,6 @@ class Window implements EnteredServices {
       this.#stoodStill.unshift({ name, stoodStillMs: nowMs - enteredAtMs });
       this.#windowMs = nowMs - (this.#startedAtMs ?? nowMs);
     }
-    clearTimeout(this.#timer);
     try {
       // when all run again: a disk that is slow must not keep them waiting
       await journal.settleOnDisk(left.map(({ undoId }) => undoId));

@@ -152,6 +152,15 @@ t.test(
   },
 );
 
+t.test('a snapshot that was there in time is good, however long the services take to start', async (t) => {
+  const world = new FakeWorld();
+  const slow = world.service('web', { leavesAfterMs: 90, takesMs: 45_000 });
+  const entered = await enterAll([world.service('db'), slow], options(world, { windowMs: 30 }));
+  const { windowMs } = await entered.leaveAll();
+  t.equal(windowMs, 90_000, 'all the time that services stood still');
+  t.notOk(entered.overdue.aborted);
+});
+
 t.test('the watchdog also ends an entering that takes too long', async (t) => {
   const world = new FakeWorld();
   const slow = { ...world.service('web', { hangs: 'enter' }), timeoutMs: 10_000 };

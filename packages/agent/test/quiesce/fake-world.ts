@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Service } from '../../src/ports/services.ts';
 import type { PendingUndo, UndoId, UndoJournal, Undoers, UndoStep } from '../../src/ports/undo-journal.ts';
 
@@ -57,10 +58,12 @@ export class FakeWorld {
       takesMs?: number;
       dump?: boolean;
       hangs?: 'enter' | 'leave';
+      /** Of real time, which timers go by. */
+      leavesAfterMs?: number;
       oneMoment?: readonly string[];
     } = {},
   ): Service {
-    const { takesMs = 0, dump = false, hangs, oneMoment = [] } = options;
+    const { takesMs = 0, dump = false, hangs, leavesAfterMs = 0, oneMoment = [] } = options;
     return {
       name,
       timeoutMs: hangs === undefined ? 10_000 : 50,
@@ -76,6 +79,7 @@ export class FakeWorld {
           },
           leave: async ({ signal }) => {
             if (hangs === 'leave') await aborted(signal);
+            if (leavesAfterMs > 0) await sleep(leavesAfterMs);
             this.nowMs += takesMs;
             if (dump) this.standing.delete(name);
             else this.leave(name);
