@@ -139,6 +139,17 @@ t.test('what entering left in the background, even out of its group, is ended be
 });
 
 t.test(
+  'what entering left in the background is ended by recovery, also where no command leaves',
+  async (t) => {
+    const entered = await enter(shell('setsid sleep 300 >/dev/null 2>&1 & echo $! >background', undefined));
+    const pid = Number(read('background'));
+    t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+    t.notOk(isAlive(pid));
+    await entered.leaveAll();
+  },
+);
+
+t.test(
   'a service that leaving starts keeps running, and is not waited for though it holds the output open',
   async (t) => {
     const entered = await enter(shell('true', 'setsid sleep 300 & echo $! >daemon'));
@@ -242,7 +253,7 @@ esac
   t.equal(read('mode'), 'off\n');
   fs.writeFileSync(path.join(folder, 'mode'), 'on\n');
   const already = await enter(settings);
-  t.same(undoing.journal.pending(), []);
+  t.notMatch(undoing.journal.pending(), [{ step: { kind: 'leave-command' } }]);
   await already.leaveAll();
   t.equal(read('mode'), 'on\n', 'somebody else had begun it');
 });

@@ -8,7 +8,7 @@ import { prepareCommand } from './command-service.ts';
 /** Nextcloud's maintenance mode. If it is on already, somebody works there, and it stays on. */
 export async function prepareNextcloud(
   { path: folder, user, php }: NextcloudSettings,
-  { timeoutMs, signal }: ServiceContext & { timeoutMs: number },
+  { name, timeoutMs, signal }: ServiceContext & { name: string; timeoutMs: number },
 ): Promise<PreparedService> {
   const occ = [php, path.join(folder, 'occ'), '--no-ansi', '--no-interaction', 'maintenance:mode'];
   const { stdout } = await run({ argv: occ, user, cwd: folder, signal });
@@ -22,6 +22,7 @@ export async function prepareNextcloud(
   const enter = [...occ, isOn ? '' : '--on'].filter(Boolean);
   return prepareCommand({
     kind: 'command',
+    name,
     enter,
     leave: isOn ? undefined : [...occ, '--off'],
     user,
