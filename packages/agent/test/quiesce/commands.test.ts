@@ -160,30 +160,41 @@ t.test(
   },
 );
 
-/** systemctl as far as units know it: files in a folder are states. */
+/** systemctl as far as units know it: files in a folder are states, and what else `show` says of a unit is beside them. */
 const SYSTEMCTL = `#!/bin/sh
 cd ${folder}/units || exit 1
+seen=
+stop() {
+  case " $seen " in *" $1 "*) return ;; esac
+  seen="$seen $1"
+  echo inactive running >"$1"
+  [ ! -e "../about/$1" ] || for other in $(grep -E '^(RequiredBy|BoundBy|ConsistsOf)=' "../about/$1" | cut -d= -f2); do stop "$other"; done
+}
 verb=$1; shift
 case $verb in
   show) for unit; do :; done
     [ -e "$unit" ] || { echo LoadState=not-found; echo ActiveState=inactive; exit 0; }
-    echo LoadState=loaded; read -r active freezer <"$unit"; echo "ActiveState=$active"; echo "FreezerState=$freezer" ;;
+    echo LoadState=loaded; read -r active freezer <"$unit"; echo "ActiveState=$active"; echo "FreezerState=$freezer"
+    [ ! -e "../about/$unit" ] || cat "../about/$unit" ;;
   *) shift; for unit; do
       echo "$verb $unit" >>../systemctl.log
       [ ! -e "../refuse-$verb" ] || { echo "Job for $unit failed." >&2; exit 1; }
       case $verb in
-        stop) echo inactive running >"$unit" ;; start) echo active running >"$unit" ;;
+        stop) stop "$unit" ;; start) echo active running >"$unit" ;;
         freeze) echo active frozen >"$unit" ;; thaw) echo active running >"$unit" ;;
       esac
     done ;;
 esac
 `;
+fs.writeFileSync(path.join(bin, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
+for (const name of ['units', 'about']) fs.mkdirSync(path.join(folder, name));
+
+function unit(name: string, state: string, about = ''): void {
+  fs.writeFileSync(path.join(folder, 'units', name), `${state}\n`);
+  fs.writeFileSync(path.join(folder, 'about', name), about);
+}
 
 t.test('units that run are stopped in order and started again; the others are left alone', async (t) => {
-  fs.writeFileSync(path.join(bin, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
-  fs.mkdirSync(path.join(folder, 'units'));
-  const unit = (name: string, state: string): void =>
-    fs.writeFileSync(path.join(folder, 'units', name), `${state}\n`);
   unit('web.service', 'active running');
   unit('idle.service', 'inactive running');
   unit('db.service', 'active running');
@@ -233,6 +244,37 @@ t.test('units that run are stopped in order and started again; the others are le
     failed: [],
   });
   t.equal(read('units/db.service'), 'active running\n');
+});
+
+t.test('what systemd stops along with a unit is started again behind it', async (t) => {
+  unit('postgres.service', 'active running', 'RequiredBy=shop.service idle.service\nBoundBy=\n');
+  unit('shop.service', 'active running', 'Id=shop.service\nConsistsOf=shop-jobs.service postgres.service\n');
+  unit('idle.service', 'inactive running', 'BoundBy=monitor.service\n');
+  unit('shop-jobs.service', 'active running');
+  unit('monitor.service', 'active running');
+  fs.rmSync(path.join(folder, 'systemctl.log'));
+  const entered = await enter({ kind: 'systemd', units: ['postgres.service'], by: 'stop' });
+  t.equal(read('units/shop-jobs.service'), 'inactive running\n');
+  t.match(undoing.journal.pending(), [
+    { step: { what: 'start postgres.service, shop.service, shop-jobs.service, monitor.service' } },
+  ]);
+  await entered.leaveAll();
+  t.same(read('systemctl.log').trim().split('\n'), [
+    'stop postgres.service',
+    'start postgres.service',
+    'start shop.service',
+    'start shop-jobs.service',
+    'start monitor.service',
+  ]);
+  t.equal(read('units/idle.service'), 'inactive running\n', 'what had not run before does not run now');
+});
+
+t.test('a frozen unit that was removed since is nothing to thaw', async (t) => {
+  unit('gone.service', 'active running');
+  const entered = await enter({ kind: 'systemd', units: ['gone.service'], by: 'freeze' });
+  fs.rmSync(path.join(folder, 'units', 'gone.service'));
+  t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+  await entered.leaveAll();
 });
 
 t.test('the maintenance mode of Nextcloud is ended if it was begun here', async (t) => {
