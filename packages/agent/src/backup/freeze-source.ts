@@ -122,12 +122,7 @@ async function takeInWindow(
     await freeze.take();
   } catch (error) {
     // What was given up because the window was over says so.
-    const cause: unknown = overdue.aborted ? overdue.reason : error;
-    await entered.leaveAll().catch((failure: unknown) => {
-      if (failure === cause) return;
-      options.onWarning(failure instanceof Error ? failure.message : String(failure));
-    });
-    throw cause;
+    throw await entered.leaveAfter(overdue.aborted ? overdue.reason : error);
   }
   const folders = entered.oneMoment();
   return { quiesce: await entered.leaveAll(), folders };

@@ -41,6 +41,8 @@ export interface EnteredServices extends AsyncDisposable {
    *   the snapshot must not be used
    */
   leaveAll(): Promise<QuiesceReport>;
+  /** The same where no snapshot was made. @returns what the run fails with: the error, and what could not be left */
+  leaveAfter(error: unknown): Promise<unknown>;
 }
 
 /**
@@ -59,8 +61,7 @@ export async function enterAll(
     window.watch();
     return window;
   } catch (error) {
-    const failures = await window.leaveHeld();
-    throw entering(error, failures, options.signal);
+    throw entering(await window.leaveAfter(error), options.signal);
   }
 }
 
@@ -131,10 +132,15 @@ class Window implements EnteredServices {
   async leaveAll(): Promise<QuiesceReport> {
     const failures = await this.leaveHeld();
     this.#isReported = true;
-    const [first] = failures;
-    if (first !== undefined) throw leaving(failures);
-    if (this.overdue.aborted) throw this.overdue.reason;
+    if (this.overdue.aborted) throw this.#also(this.overdue.reason, failures);
+    if (failures.length > 0) throw leaving(failures);
     return { windowMs: this.#windowMs, services: this.#stoodStill };
+  }
+
+  async leaveAfter(error: unknown): Promise<unknown> {
+    const failures = await this.leaveHeld();
+    this.#isReported = true;
+    return this.#also(error, failures);
   }
 
   leaveHeld(): Promise<readonly LeaveFailure[]> {
@@ -147,6 +153,19 @@ class Window implements EnteredServices {
     const failures = await this.leaveHeld();
     this.#isReported = true;
     if (failures.length > 0) throw leaving(failures);
+  }
+
+  #also(error: unknown, failures: readonly LeaveFailure[]): unknown {
+    if (failures.length === 0) return error;
+    const isOverdue = this.overdue.aborted && error === this.overdue.reason;
+    // its own sentence says that the services were released
+    const first = isOverdue
+      ? `the snapshot was not there after ${this.#options.windowMs / 1000} s`
+      : messageOf(error);
+    return new AgentError('QUIESCE_FAILED', `${first}; then ${words(failures)}`, {
+      hint: STILL_RECORDED,
+      cause: error,
+    });
   }
 
   #start(): void {
@@ -196,16 +215,9 @@ function overdue(windowMs: number): AgentError {
   );
 }
 
-function entering(error: unknown, failures: readonly LeaveFailure[], signal: AbortSignal): unknown {
-  const isOurs = error instanceof AgentError;
-  if (failures.length === 0 && (isOurs || (signal.aborted && error === signal.reason))) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const rest = failures.length === 0 ? '' : `; then ${words(failures)}`;
-  const hint = failures.length > 0 ? STILL_RECORDED : isOurs ? error.hint : undefined;
-  return new AgentError('QUIESCE_FAILED', `${message}${rest}`, {
-    ...(hint === undefined ? {} : { hint }),
-    cause: error,
-  });
+function entering(error: unknown, signal: AbortSignal): unknown {
+  if (error instanceof AgentError || (signal.aborted && error === signal.reason)) return error;
+  return new AgentError('QUIESCE_FAILED', messageOf(error), { cause: error });
 }
 
 function leaving(failures: readonly LeaveFailure[]): AgentError {
@@ -216,12 +228,11 @@ function leaving(failures: readonly LeaveFailure[]): AgentError {
 }
 
 function words(failures: readonly LeaveFailure[]): string {
-  return failures
-    .map(
-      ({ name, error }) =>
-        `leaving ${name} failed: ${error instanceof Error ? error.message : String(error)}`,
-    )
-    .join('; ');
+  return failures.map(({ name, error }) => `leaving ${name} failed: ${messageOf(error)}`).join('; ');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 const STILL_RECORDED = 'see that the services run; bakker recover tries again to leave them';

@@ -28,6 +28,8 @@ class Machine extends FakeWorld {
   readonly made = new Set<string>();
   readonly abort = new AbortController();
   takesForEver = false;
+  takeFails = false;
+  neverLeaves = false;
   /** Folders of the service `db` that only a snapshot of one moment has whole. */
   oneMoment: readonly string[] = [];
   isLive = false;
@@ -40,7 +42,10 @@ class Machine extends FakeWorld {
   };
 
   get tools(): FreezeTools {
-    const db = this.service('db', { oneMoment: this.oneMoment });
+    const db = this.service('db', {
+      oneMoment: this.oneMoment,
+      ...(this.neverLeaves ? { hangs: 'leave' } : {}),
+    });
     const services = [this.service('web'), db];
     return {
       journal: this.journal,
@@ -78,6 +83,7 @@ class Machine extends FakeWorld {
             if (this.takesForEver)
               await new Promise((_resolve, reject) => signal.addEventListener('abort', reject));
             signal.throwIfAborted();
+            if (this.takeFails) throw new Error('lvcreate failed');
             this.effect('take', () => this.made.add('snapshot'));
           },
           mount: async () => {
@@ -182,6 +188,28 @@ t.test(
     t.strictSame(machine.rows, []);
   },
 );
+
+t.test('a snapshot that fails does not hide that a service still stands still', async (t) => {
+  const left = /; then leaving db failed: leaving db took longer than 0\.05 s/;
+  const machine = new Machine();
+  Object.assign(machine, { takeFails: true, neverLeaves: true });
+  const error: unknown = await machine.freeze().catch((error: unknown) => error);
+  t.match(error, { code: 'QUIESCE_FAILED', message: /^lvcreate failed; then/, hint: /bakker recover/ });
+  t.match(error, { message: left });
+  t.strictSame([...machine.standing], ['db']);
+
+  const late = new Machine();
+  Object.assign(late, { takesForEver: true, neverLeaves: true });
+  const freezing = freezeSource({ ...CONFIG, windowMs: 30 }, late.tools, {
+    live: late.live,
+    signal: late.abort.signal,
+    onStage: () => undefined,
+    onWarning: () => undefined,
+  });
+  const overdue: unknown = await freezing.catch((error: unknown) => error);
+  t.match(overdue, { code: 'QUIESCE_FAILED', message: /^the snapshot was not there after 0\.03 s; then/ });
+  t.match(overdue, { message: left }, 'and not that all were released');
+});
 
 t.test('interrupted while the snapshot is taken, everything is undone', async (t) => {
   const machine = new Machine();
