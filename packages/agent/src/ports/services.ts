@@ -25,6 +25,12 @@ export interface PreparedService {
   enter(context: ServiceContext): Promise<void>;
   /** The same as undoing `undo`, and idempotent like it. @throws AgentError QUIESCE_FAILED if it is not left, or had not stood still */
   leave(context: ServiceContext): Promise<void>;
+  /**
+   * Once the snapshot is there, before anything is left: looks whether it still stands still. Absent where leaving tells.
+   *
+   * @throws AgentError QUIESCE_FAILED if somebody woke it: the snapshot must not be used
+   */
+  stoodStill?(context: ServiceContext): Promise<void>;
   /** Absolute paths of the files that entering and leaving made: they belong into the run. */
   files(): readonly string[];
   /**

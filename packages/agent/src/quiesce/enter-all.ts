@@ -86,6 +86,7 @@ class Window implements EnteredServices {
   #windowMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #isWatched = false;
+  #checking: Promise<unknown> | undefined;
   #leaving: Promise<readonly LeaveFailure[]> | undefined;
   #isReported = false;
 
@@ -130,9 +131,11 @@ class Window implements EnteredServices {
   }
 
   async leaveAll(): Promise<QuiesceReport> {
+    const woken = await (this.#checking ??= this.#firstWoken());
     const failures = await this.leaveHeld();
     this.#isReported = true;
     if (this.overdue.aborted) throw this.#also(this.overdue.reason, failures);
+    if (woken !== undefined) throw this.#also(woken, failures);
     if (failures.length > 0) throw leaving(failures);
     return { windowMs: this.#windowMs, services: this.#stoodStill };
   }
@@ -155,13 +158,24 @@ class Window implements EnteredServices {
     if (failures.length > 0) throw leaving(failures);
   }
 
+  /** All before any is left, since starting one may start another. Still within the window. */
+  async #firstWoken(): Promise<unknown> {
+    const looks = this.#held.map(({ service: { name, timeoutMs }, prepared }) =>
+      within(async (signal) => prepared.stoodStill?.({ signal }), {
+        timeoutMs,
+        what: `looking whether ${name} stood still`,
+        signal: this.overdue,
+      }),
+    );
+    const found = (await Promise.allSettled(looks)).find(({ status }) => status === 'rejected');
+    return found?.status === 'rejected' ? found.reason : undefined;
+  }
+
   #also(error: unknown, failures: readonly LeaveFailure[]): unknown {
     if (failures.length === 0) return error;
     const isOverdue = this.overdue.aborted && error === this.overdue.reason;
     // its own sentence says that the services were released
-    const first = isOverdue
-      ? `the snapshot was not there after ${this.#options.windowMs / 1000} s`
-      : messageOf(error);
+    const first = isOverdue ? `the window of ${this.#options.windowMs / 1000} s was over` : messageOf(error);
     return new AgentError('QUIESCE_FAILED', `${first}; then ${words(failures)}`, {
       hint: STILL_RECORDED,
       cause: error,
@@ -173,7 +187,9 @@ class Window implements EnteredServices {
     const { clock, windowMs } = this.#options;
     this.#startedAtMs = clock.nowMs();
     this.#timer = setTimeout(() => {
-      this.#overdue.abort(overdue(windowMs));
+      const before =
+        this.#checking === undefined ? 'the snapshot was there' : 'all had told that they stood still';
+      this.#overdue.abort(overdue(windowMs, before));
       if (this.#isWatched) void this.leaveHeld();
     }, windowMs);
   }
@@ -207,10 +223,10 @@ class Window implements EnteredServices {
   }
 }
 
-function overdue(windowMs: number): AgentError {
+function overdue(windowMs: number, before: string): AgentError {
   return new AgentError(
     'QUIESCE_FAILED',
-    `the services were released after ${windowMs / 1000} s, before the snapshot was there`,
+    `the services were released after ${windowMs / 1000} s, before ${before}`,
     { hint: 'raise "window", or choose a snapshot that takes less time' },
   );
 }

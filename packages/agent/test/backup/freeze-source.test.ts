@@ -207,7 +207,7 @@ t.test('a snapshot that fails does not hide that a service still stands still', 
     onWarning: () => undefined,
   });
   const overdue: unknown = await freezing.catch((error: unknown) => error);
-  t.match(overdue, { code: 'QUIESCE_FAILED', message: /^the snapshot was not there after 0\.03 s; then/ });
+  t.match(overdue, { code: 'QUIESCE_FAILED', message: /^the window of 0\.03 s was over; then/ });
   t.match(overdue, { message: left }, 'and not that all were released');
 });
 

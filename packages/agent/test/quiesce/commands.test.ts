@@ -230,7 +230,7 @@ t.test('units that run are stopped in order and started again; the others are le
   // as after a death and a restart of the machine: recovery finds it running, or thaws it
   t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
   t.equal(read('units/web.service'), 'active running\n');
-  await frozen.leaveAll();
+  await frozen[Symbol.asyncDispose]();
 
   fs.writeFileSync(path.join(folder, 'refuse-start'), '');
   const stuck = await enter({ ...settings, units: ['db.service'] });
@@ -269,12 +269,33 @@ t.test('what systemd stops along with a unit is started again behind it', async 
   t.equal(read('units/idle.service'), 'inactive running\n', 'what had not run before does not run now');
 });
 
+t.test('a unit that was started while it should stand still makes the snapshot worthless', async (t) => {
+  const message = /^(docker|idle)\.service ran before the snapshot was there/;
+  for (const woken of ['docker.service', 'idle.service']) {
+    unit('docker.service', 'active running');
+    unit('idle.service', 'inactive running');
+    const settings = { kind: 'systemd', units: ['docker.service', 'idle.service'], by: 'stop' } as const;
+    const entered = await enter(settings);
+    unit(woken, 'active running');
+    await t.rejects(entered.leaveAll(), { code: 'QUIESCE_FAILED', message, hint: /a socket/ }, woken);
+    t.equal(read('units/docker.service'), 'active running\n');
+    t.same(undoing.journal.pending(), [], 'it was released all the same');
+  }
+  unit('idle.service', 'inactive running');
+  const idle = await enter({ kind: 'systemd', units: ['idle.service'], by: 'stop' });
+  unit('idle.service', 'active running');
+  await t.rejects(idle.leaveAll(), { message }, 'nothing had run');
+  const frozen = await enter({ kind: 'systemd', units: ['docker.service'], by: 'freeze' });
+  unit('docker.service', 'active running');
+  await t.rejects(frozen.leaveAll(), { message }, 'thawed by somebody');
+});
+
 t.test('a frozen unit that was removed since is nothing to thaw', async (t) => {
   unit('gone.service', 'active running');
   const entered = await enter({ kind: 'systemd', units: ['gone.service'], by: 'freeze' });
   fs.rmSync(path.join(folder, 'units', 'gone.service'));
   t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
-  await entered.leaveAll();
+  await entered[Symbol.asyncDispose]();
 });
 
 t.test('the maintenance mode of Nextcloud is ended if it was begun here', async (t) => {
@@ -294,10 +315,18 @@ esac
   await entered.leaveAll();
   t.equal(read('mode'), 'off\n');
   fs.writeFileSync(path.join(folder, 'mode'), 'on\n');
+  const released = await enter(settings);
+  fs.writeFileSync(path.join(folder, 'mode'), 'off\n');
+  const message = /^the maintenance mode of .* ended before the snapshot was there/;
+  await t.rejects(released.leaveAll(), { code: 'QUIESCE_FAILED', message });
+  fs.writeFileSync(path.join(folder, 'mode'), 'on\n');
   const already = await enter(settings);
   t.notMatch(undoing.journal.pending(), [{ step: { kind: 'leave-command' } }]);
   await already.leaveAll();
   t.equal(read('mode'), 'on\n', 'somebody else had begun it');
+  const ended = await enter(settings);
+  fs.writeFileSync(path.join(folder, 'mode'), 'off\n');
+  await t.rejects(ended.leaveAll(), { code: 'QUIESCE_FAILED', message }, 'and ended it too early');
 });
 
 t.test('nothing is left running', async (t) => {

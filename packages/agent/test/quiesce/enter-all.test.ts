@@ -3,7 +3,7 @@ import { AgentError } from '../../src/errors.ts';
 import { enterAll } from '../../src/quiesce/enter-all.ts';
 import type { EnterOptions } from '../../src/quiesce/enter-all.ts';
 import { recover, recoverOrFail } from '../../src/undo/recover.ts';
-import { FakeWorld } from './fake-world.ts';
+import { aborted, FakeWorld } from './fake-world.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -159,6 +159,29 @@ t.test('a snapshot that was there in time is good, however long the services tak
   const { windowMs } = await entered.leaveAll();
   t.equal(windowMs, 90_000, 'all the time that services stood still');
   t.notOk(entered.overdue.aborted);
+});
+
+t.test('a service that somebody woke is left, forgotten, and its snapshot refused', async (t) => {
+  const world = new FakeWorld();
+  const stoodStill = async (): Promise<void> => {
+    t.same([...world.standing], ['db', 'web'], 'looked at before any is left');
+    throw new AgentError('QUIESCE_FAILED', 'web ran');
+  };
+  const services = [world.service('db'), world.service('web', { stoodStill })];
+  const entered = await enterAll(services, options(world));
+  await t.rejects(entered.leaveAll(), { code: 'QUIESCE_FAILED', message: 'web ran' });
+  await t.rejects(entered.leaveAll(), { message: 'web ran' }, 'the same again');
+  t.same([...world.standing], []);
+  t.same(world.rows, []);
+});
+
+t.test('looking whether a service stood still ends with the window', async (t) => {
+  const world = new FakeWorld();
+  const stoodStill = ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
+  const entered = await enterAll([world.service('db', { stoodStill })], options(world, { windowMs: 30 }));
+  const message = /^the services were released after 0\.03 s, before all had told that they stood still$/;
+  await t.rejects(entered.leaveAll(), { code: 'QUIESCE_FAILED', message });
+  t.same([...world.standing], []);
 });
 
 t.test('the watchdog also ends an entering that takes too long', async (t) => {

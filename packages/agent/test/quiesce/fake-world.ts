@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Service } from '../../src/ports/services.ts';
+import type { PreparedService, Service } from '../../src/ports/services.ts';
 import type { PendingUndo, UndoId, UndoJournal, Undoers, UndoStep } from '../../src/ports/undo-journal.ts';
 
 /** Services and a journal in memory; the `failAt`-th thing that is done fails, before or after its effect. */
@@ -61,9 +61,10 @@ export class FakeWorld {
       /** Of real time, which timers go by. */
       leavesAfterMs?: number;
       oneMoment?: readonly string[];
+      stoodStill?: PreparedService['stoodStill'];
     } = {},
   ): Service {
-    const { takesMs = 0, dump = false, hangs, leavesAfterMs = 0, oneMoment = [] } = options;
+    const { takesMs = 0, dump = false, hangs, leavesAfterMs = 0, oneMoment = [], stoodStill } = options;
     return {
       name,
       timeoutMs: hangs === undefined ? 10_000 : 50,
@@ -86,6 +87,7 @@ export class FakeWorld {
           },
           files: () => (dump ? [`/dumps/${name}`] : []),
           oneMoment: () => oneMoment,
+          ...(stoodStill === undefined ? {} : { stoodStill }),
         };
       },
     };

@@ -20,7 +20,7 @@ export async function prepareUnits(
     });
   }
   const active = states.filter(({ isActive }) => isActive);
-  if (active.length === 0) return NOTHING_RUNS;
+  if (active.length === 0) return nothingRuns(units);
   const running = active.map(({ unit }) => unit);
   const along = by === 'stop' ? await readStoppedAlong(active, { signal }) : [];
   const others = along.map(({ id }) => id);
@@ -40,14 +40,42 @@ export async function prepareUnits(
       for (const unit of running) await run({ argv: ['systemctl', by, '--', unit], signal: context.signal });
     },
     leave: (context) => (by === 'stop' ? startUnits : thawUnits)(released, context),
+    stoodStill: (context) =>
+      by === 'stop'
+        ? expectStopped([...units, ...others], context)
+        : expectFrozen(running, { units, context }),
     files: () => [],
   };
 }
 
-const NOTHING_RUNS: PreparedService = {
-  undo: undefined,
-  standsStill: false,
-  enter: () => Promise.resolve(),
-  leave: () => Promise.resolve(),
-  files: () => [],
-};
+function nothingRuns(units: readonly string[]): PreparedService {
+  return {
+    undo: undefined,
+    standsStill: false,
+    enter: () => Promise.resolve(),
+    leave: () => Promise.resolve(),
+    stoodStill: (context) => expectStopped(units, context),
+    files: () => [],
+  };
+}
+
+async function expectStopped(units: readonly string[], context: ServiceContext): Promise<void> {
+  const woken = (await readUnits(units, context)).find(({ isActive }) => isActive);
+  if (woken !== undefined) throw hasRun(woken.unit);
+}
+
+async function expectFrozen(
+  frozen: readonly string[],
+  { units, context }: { units: readonly string[]; context: ServiceContext },
+): Promise<void> {
+  const woken = (await readUnits(units, context)).find(({ unit, isActive, isFrozen }) =>
+    frozen.includes(unit) ? !isFrozen : isActive,
+  );
+  if (woken !== undefined) throw hasRun(woken.unit);
+}
+
+function hasRun(unit: string): AgentError {
+  return new AgentError('QUIESCE_FAILED', `${unit} ran before the snapshot was there: somebody started it`, {
+    hint: 'stop what starts it as well (a socket, a timer, another unit), by a place before it in "units"',
+  });
+}
