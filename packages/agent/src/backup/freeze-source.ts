@@ -106,13 +106,14 @@ async function takeInWindow(
   },
 ): Promise<{ quiesce: QuiesceReport; folders: readonly ServiceFolders[] }> {
   const { config, tools, options, stop } = from;
-  const { services } = from.opened;
+  const { services, holdMachine } = from.opened;
   if (services.length > 0) options.onStage('entering services');
   const entered = await enterAll(services, {
     journal: tools.journal,
     clock: tools.stopwatch,
     signal: options.signal,
     windowMs: config.windowMs,
+    holdMachine,
   });
   const { overdue } = entered;
   overdue.addEventListener('abort', () => stop.abort(overdue.reason));

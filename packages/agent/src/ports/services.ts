@@ -6,6 +6,8 @@ export interface Service {
   readonly name: string;
   /** For each of looking, entering and leaving. */
   readonly timeoutMs: number;
+  /** Made beside whatever others do: nobody has to stand still for it, or wait until others let go. */
+  readonly isDump: boolean;
   /** Looks at what is to be done and undone; changes nothing. @throws AgentError QUIESCE_FAILED */
   prepare(context: ServiceContext): Promise<PreparedService>;
 }
@@ -44,6 +46,12 @@ export interface PreparedService {
 export interface OpenedServices {
   /** In the configured order. */
   readonly services: readonly Service[];
+  /**
+   * Waits until no other configuration of this machine holds services; none does until the result is disposed.
+   *
+   * @throws AgentError QUIESCE_FAILED when the signal aborts
+   */
+  readonly holdMachine: (context: ServiceContext) => Promise<Disposable>;
   /** Where dumps are made: a source of the run, to be read as it is when all services are left, not from a snapshot. */
   readonly dumpsFolder: string;
   /** Whether any service makes files there. */

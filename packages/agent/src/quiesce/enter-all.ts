@@ -1,6 +1,6 @@
 import { AgentError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { PreparedService, Service } from '../ports/services.ts';
+import type { OpenedServices, PreparedService, Service } from '../ports/services.ts';
 import type { UndoId, UndoJournal } from '../ports/undo-journal.ts';
 import { within } from './within.ts';
 
@@ -12,6 +12,8 @@ export interface EnterOptions {
   readonly signal: AbortSignal;
   /** After this time from the first `enter`, leaving begins, whatever the snapshot does. */
   readonly windowMs: number;
+  /** Keeps other configurations of this machine away from its services, from looking at the first to leaving the last. */
+  readonly holdMachine?: OpenedServices['holdMachine'] | undefined;
 }
 
 export interface QuiesceReport {
@@ -57,7 +59,10 @@ export async function enterAll(
 ): Promise<EnteredServices> {
   const window = new Window(options);
   try {
-    for (const service of services) await window.enter(service);
+    for (const service of services) {
+      if (!service.isDump) await window.holdMachine(services);
+      await window.enter(service);
+    }
     window.watch();
     return window;
   } catch (error) {
@@ -89,6 +94,7 @@ class Window implements EnteredServices {
   #checking: Promise<unknown> | undefined;
   #leaving: Promise<readonly LeaveFailure[]> | undefined;
   #isReported = false;
+  #machine: Disposable | undefined;
 
   constructor(options: EnterOptions) {
     this.#options = options;
@@ -107,6 +113,24 @@ class Window implements EnteredServices {
       const folders = prepared.oneMoment?.() ?? [];
       return folders.length === 0 ? [] : [{ name, folders }];
     });
+  }
+
+  /** Waits as long as one like this may need them. */
+  async holdMachine(services: readonly Service[]): Promise<void> {
+    const { holdMachine, signal, windowMs } = this.#options;
+    if (holdMachine === undefined || this.#machine !== undefined) return;
+    const steps = services.filter(({ isDump }) => !isDump).map(({ timeoutMs }) => 3 * timeoutMs);
+    const timeoutMs = steps.reduce((sum, next) => sum + next, windowMs);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), timeoutMs);
+    try {
+      this.#machine = await holdMachine({ signal: AbortSignal.any([signal, late.signal]) });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async enter(service: Service): Promise<void> {
@@ -219,6 +243,7 @@ class Window implements EnteredServices {
     } catch (error) {
       for (const { name } of left) failures.push({ name, error });
     }
+    this.#machine?.[Symbol.dispose]();
     return failures;
   }
 }

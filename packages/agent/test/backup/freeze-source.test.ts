@@ -52,7 +52,12 @@ class Machine extends FakeWorld {
       undoers: { ...this.undoers, remove: async () => this.made.clear() },
       volumes: this.#volumes(),
       stopwatch: this.clock,
-      openServices: () => ({ services, dumpsFolder: '/dumps', hasDumps: true }),
+      openServices: () => ({
+        services,
+        holdMachine: this.holdMachine,
+        dumpsFolder: '/dumps',
+        hasDumps: true,
+      }),
       openView: () => {
         this.effect('open view', () => this.made.add('descriptor'));
         return { ...tree(), close: () => void this.made.delete('descriptor') };
@@ -130,7 +135,8 @@ function tree(): SourceTree {
 t.test('services are left before the snapshot is mounted, and the snapshot is taken between', async (t) => {
   const machine = new Machine();
   const frozen = await machine.freeze();
-  const order = ['enter web', 'enter db', 'take', 'leave db', 'leave web', 'mount', 'open view'];
+  const held = ['hold machine', 'look web', 'enter web', 'enter db', 'take', 'leave db', 'leave web'];
+  const order = [...held, 'let machine go', 'mount', 'open view'];
   t.strictSame(
     machine.log.filter((words) => order.includes(words)),
     order,

@@ -220,6 +220,35 @@ t.test(
   },
 );
 
+t.test('the machine is held from looking at the first that stands still until all are left', async (t) => {
+  const world = new FakeWorld();
+  const services = [world.service('dump', { dump: true }), world.service('db'), world.service('web')];
+  const entered = await enterAll(services, options(world, { holdMachine: world.holdMachine }));
+  await entered.leaveAll();
+  t.same(world.log.slice(0, 4), ['look dump', 'enter dump', 'hold machine', 'look db']);
+  t.same(world.log.slice(-3), ['settle', 'settle', 'let machine go']);
+  t.equal(world.log.filter((line) => line === 'hold machine').length, 1);
+});
+
+t.test(
+  'a machine that another holds is waited for only so long, and then nothing stands still',
+  async (t) => {
+    const world = new FakeWorld();
+    const holdMachine = async ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
+    const db = { ...world.service('db'), timeoutMs: 5 };
+    await t.rejects(enterAll([db], options(world, { holdMachine, windowMs: 15 })), {
+      code: 'QUIESCE_FAILED',
+      message: 'was stopped',
+    });
+    t.same(world.log, []);
+    const stop = new AbortController();
+    const reason = new AgentError('INTERRUPTED', 'interrupted by SIGTERM');
+    const waiting = enterAll([world.service('db')], options(world, { holdMachine, signal: stop.signal }));
+    stop.abort(reason);
+    t.equal(await waiting.catch((error: unknown) => error), reason);
+  },
+);
+
 t.test('recovery undoes newest first, keeps what fails, and goes on with the others', async (t) => {
   const world = new FakeWorld();
   for (const name of ['one', 'two', 'three'])

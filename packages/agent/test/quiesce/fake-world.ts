@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PreparedService, Service } from '../../src/ports/services.ts';
+import type { OpenedServices, PreparedService, Service } from '../../src/ports/services.ts';
 import type { PendingUndo, UndoId, UndoJournal, Undoers, UndoStep } from '../../src/ports/undo-journal.ts';
 
 /** Services and a journal in memory; the `failAt`-th thing that is done fails, before or after its effect. */
@@ -39,6 +39,11 @@ export class FakeWorld {
     leave: async (step) => this.leave(nameOf(step)),
   };
 
+  readonly holdMachine: OpenedServices['holdMachine'] = async () => {
+    this.effect('hold machine', () => undefined);
+    return { [Symbol.dispose]: () => void this.log.push('let machine go') };
+  };
+
   effect(words: string, act: () => void): void {
     const isFatal = ++this.effects === this.failAt;
     if (!isFatal || this.failsAfter) {
@@ -68,6 +73,7 @@ export class FakeWorld {
     return {
       name,
       timeoutMs: hangs === undefined ? 10_000 : 50,
+      isDump: dump,
       prepare: async () => {
         this.effect(`look ${name}`, () => undefined);
         return {
