@@ -36,10 +36,10 @@ export interface PreparedService {
   /** Absolute paths of the files that entering and leaving made: they belong into the run. */
   files(): readonly string[];
   /**
-   * Known once it is entered: folders that the service may go on writing to while it stands still, so that only a snapshot of
-   * one moment has them whole. Absolute, as they really lie.
+   * Known once it is entered: folders and files that may be written to while it stands still, so that only a snapshot of one
+   * moment has them whole. Absolute, as they really lie; those in one list have to fit each other.
    */
-  oneMoment?(): readonly string[];
+  oneMoment?(): readonly (readonly string[])[];
 }
 
 /** The configured services of this machine. */

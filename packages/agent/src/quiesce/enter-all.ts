@@ -33,7 +33,7 @@ export interface EnteredServices extends AsyncDisposable {
   readonly overdue: AbortSignal;
   /** Files made for the run so far; complete after `leaveAll`. */
   files(): readonly string[];
-  /** Which folders of which service only a snapshot of one moment has whole. */
+  /** Which folders and files of which service only a snapshot of one moment has whole. */
   oneMoment(): readonly ServiceFolders[];
   /**
    * Leaves in reverse order, each with its own time limit; what fails stays recorded, and the others are left all the same.
@@ -109,10 +109,11 @@ class Window implements EnteredServices {
   }
 
   oneMoment(): readonly ServiceFolders[] {
-    return this.#held.flatMap(({ service: { name }, prepared }) => {
-      const folders = prepared.oneMoment?.() ?? [];
-      return folders.length === 0 ? [] : [{ name, folders }];
-    });
+    return this.#held.flatMap(({ service: { name }, prepared }) =>
+      (prepared.oneMoment?.() ?? [])
+        .filter((folders) => folders.length > 0)
+        .map((folders) => ({ name, folders })),
+    );
   }
 
   /** Waits as long as one like this may need them. */

@@ -92,7 +92,7 @@ export class FakeWorld {
             else this.leave(name);
           },
           files: () => (dump ? [`/dumps/${name}`] : []),
-          oneMoment: () => oneMoment,
+          oneMoment: () => [oneMoment],
           ...(stoodStill === undefined ? {} : { stoodStill }),
         };
       },
