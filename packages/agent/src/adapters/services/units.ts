@@ -58,9 +58,18 @@ export async function readStoppedAlong(
   return found;
 }
 
-/** Starting what runs already changes nothing. */
+/** Starting what runs already changes nothing. What was removed since is nothing to start. */
 export async function startUnits(units: readonly string[], { signal }: Context): Promise<void> {
-  await run({ argv: ['systemctl', 'start', '--', ...units], signal });
+  const start = (some: readonly string[]) => run({ argv: ['systemctl', 'start', '--', ...some], signal });
+  try {
+    await start(units);
+  } catch (error) {
+    // looked at only now: they are waited for
+    const known: string[] = [];
+    for (const unit of units) if ((await readUnit(unit, { signal })) !== undefined) known.push(unit);
+    if (known.length === units.length) throw error;
+    if (known.length > 0) await start(known);
+  }
 }
 
 /** What is not frozen, or not there any more after a restart of the machine, is left alone. */
