@@ -106,13 +106,14 @@ async function takeInWindow(
   },
 ): Promise<{ quiesce: QuiesceReport; folders: readonly ServiceFolders[] }> {
   const { config, tools, options, stop } = from;
-  const { services } = from.opened;
+  const { services, holdMachine } = from.opened;
   if (services.length > 0) options.onStage('entering services');
   const entered = await enterAll(services, {
     journal: tools.journal,
     clock: tools.stopwatch,
     signal: options.signal,
     windowMs: config.windowMs,
+    holdMachine,
   });
   const { overdue } = entered;
   overdue.addEventListener('abort', () => stop.abort(overdue.reason));
@@ -122,12 +123,7 @@ async function takeInWindow(
     await freeze.take();
   } catch (error) {
     // What was given up because the window was over says so.
-    const cause: unknown = overdue.aborted ? overdue.reason : error;
-    await entered.leaveAll().catch((failure: unknown) => {
-      if (failure === cause) return;
-      options.onWarning(failure instanceof Error ? failure.message : String(failure));
-    });
-    throw cause;
+    throw await entered.leaveAfter(overdue.aborted ? overdue.reason : error);
   }
   const folders = entered.oneMoment();
   return { quiesce: await entered.leaveAll(), folders };

@@ -25,12 +25,13 @@ export function needsSnapshot(services: readonly ServiceSettings[]): boolean {
   return services.some(({ kind }) => !DUMPS.has(kind));
 }
 
-/** Names of the services that go on writing behind their locks: only a snapshot of one moment has their files whole. */
+/** Names of the services whose files may be written to behind their locks: only a snapshot of one moment has them whole. */
 export function needOneMoment(services: readonly ServiceSettings[]): string[] {
   return services
     .filter((service) => {
       const { kind } = service;
-      return kind === 'mariadb' || kind === 'mysql' || (kind === 'postgresql' && service.by === 'checkpoint');
+      if (kind === 'postgresql') return service.by === 'checkpoint';
+      return kind === 'mariadb' || kind === 'mysql' || kind === 'sqlite';
     })
     .map(({ name }) => name);
 }

@@ -1,6 +1,6 @@
 import { AgentError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { PreparedService, Service } from '../ports/services.ts';
+import type { OpenedServices, PreparedService, Service } from '../ports/services.ts';
 import type { UndoId, UndoJournal } from '../ports/undo-journal.ts';
 import { within } from './within.ts';
 
@@ -10,12 +10,14 @@ export interface EnterOptions {
   readonly clock: Clock;
   /** Interrupts entering. Leaving is deaf to it. */
   readonly signal: AbortSignal;
-  /** After this time from the first `enter`, everything is left, whatever the snapshot does. */
+  /** After this time from the first `enter`, leaving begins, whatever the snapshot does. */
   readonly windowMs: number;
+  /** Keeps other configurations of this machine away from its services, from looking at the first to leaving the last. */
+  readonly holdMachine?: OpenedServices['holdMachine'] | undefined;
 }
 
 export interface QuiesceReport {
-  /** From the first `enter` to the last `leave`; 0 if nothing stood still. */
+  /** From the first `enter` to the end of the last `leave`, so it may be longer than what was allowed; 0 if nothing stood still. */
   readonly windowMs: number;
   readonly services: readonly { readonly name: string; readonly stoodStillMs: number }[];
 }
@@ -31,7 +33,7 @@ export interface EnteredServices extends AsyncDisposable {
   readonly overdue: AbortSignal;
   /** Files made for the run so far; complete after `leaveAll`. */
   files(): readonly string[];
-  /** Which folders of which service only a snapshot of one moment has whole. */
+  /** Which folders and files of which service only a snapshot of one moment has whole. */
   oneMoment(): readonly ServiceFolders[];
   /**
    * Leaves in reverse order, each with its own time limit; what fails stays recorded, and the others are left all the same.
@@ -41,6 +43,8 @@ export interface EnteredServices extends AsyncDisposable {
    *   the snapshot must not be used
    */
   leaveAll(): Promise<QuiesceReport>;
+  /** The same where no snapshot was made. @returns what the run fails with: the error, and what could not be left */
+  leaveAfter(error: unknown): Promise<unknown>;
 }
 
 /**
@@ -55,12 +59,14 @@ export async function enterAll(
 ): Promise<EnteredServices> {
   const window = new Window(options);
   try {
-    for (const service of services) await window.enter(service);
+    for (const service of services) {
+      if (!service.isDump) await window.holdMachine(services);
+      await window.enter(service);
+    }
     window.watch();
     return window;
   } catch (error) {
-    const failures = await window.leaveHeld();
-    throw entering(error, failures, options.signal);
+    throw entering(await window.leaveAfter(error), options.signal);
   }
 }
 
@@ -85,8 +91,10 @@ class Window implements EnteredServices {
   #windowMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #isWatched = false;
+  #checking: Promise<unknown> | undefined;
   #leaving: Promise<readonly LeaveFailure[]> | undefined;
   #isReported = false;
+  #machine: Disposable | undefined;
 
   constructor(options: EnterOptions) {
     this.#options = options;
@@ -101,10 +109,29 @@ class Window implements EnteredServices {
   }
 
   oneMoment(): readonly ServiceFolders[] {
-    return this.#held.flatMap(({ service: { name }, prepared }) => {
-      const folders = prepared.oneMoment?.() ?? [];
-      return folders.length === 0 ? [] : [{ name, folders }];
-    });
+    return this.#held.flatMap(({ service: { name }, prepared }) =>
+      (prepared.oneMoment?.() ?? [])
+        .filter((folders) => folders.length > 0)
+        .map((folders) => ({ name, folders })),
+    );
+  }
+
+  /** Waits as long as one like this may need them. */
+  async holdMachine(services: readonly Service[]): Promise<void> {
+    const { holdMachine, signal, windowMs } = this.#options;
+    if (holdMachine === undefined || this.#machine !== undefined) return;
+    const steps = services.filter(({ isDump }) => !isDump).map(({ timeoutMs }) => 3 * timeoutMs);
+    const timeoutMs = steps.reduce((sum, next) => sum + next, windowMs);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), timeoutMs);
+    try {
+      this.#machine = await holdMachine({ signal: AbortSignal.any([signal, late.signal]) });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async enter(service: Service): Promise<void> {
@@ -129,12 +156,19 @@ class Window implements EnteredServices {
   }
 
   async leaveAll(): Promise<QuiesceReport> {
+    const woken = await (this.#checking ??= this.#firstWoken());
     const failures = await this.leaveHeld();
     this.#isReported = true;
-    const [first] = failures;
-    if (first !== undefined) throw leaving(failures);
-    if (this.overdue.aborted) throw this.overdue.reason;
+    if (this.overdue.aborted) throw this.#also(this.overdue.reason, failures);
+    if (woken !== undefined) throw this.#also(woken, failures);
+    if (failures.length > 0) throw leaving(failures);
     return { windowMs: this.#windowMs, services: this.#stoodStill };
+  }
+
+  async leaveAfter(error: unknown): Promise<unknown> {
+    const failures = await this.leaveHeld();
+    this.#isReported = true;
+    return this.#also(error, failures);
   }
 
   leaveHeld(): Promise<readonly LeaveFailure[]> {
@@ -149,18 +183,46 @@ class Window implements EnteredServices {
     if (failures.length > 0) throw leaving(failures);
   }
 
+  /** All before any is left, since starting one may start another. Still within the window. */
+  async #firstWoken(): Promise<unknown> {
+    const looks = this.#held.map(({ service: { name, timeoutMs }, prepared }) =>
+      within(async (signal) => prepared.stoodStill?.({ signal }), {
+        timeoutMs,
+        what: `looking whether ${name} stood still`,
+        signal: this.overdue,
+      }),
+    );
+    const found = (await Promise.allSettled(looks)).find(({ status }) => status === 'rejected');
+    return found?.status === 'rejected' ? found.reason : undefined;
+  }
+
+  #also(error: unknown, failures: readonly LeaveFailure[]): unknown {
+    if (failures.length === 0) return error;
+    const isOverdue = this.overdue.aborted && error === this.overdue.reason;
+    // its own sentence says that the services were released
+    const first = isOverdue ? `the window of ${this.#options.windowMs / 1000} s was over` : messageOf(error);
+    return new AgentError('QUIESCE_FAILED', `${first}; then ${words(failures)}`, {
+      hint: STILL_RECORDED,
+      cause: error,
+    });
+  }
+
   #start(): void {
     if (this.#startedAtMs !== undefined) return;
     const { clock, windowMs } = this.#options;
     this.#startedAtMs = clock.nowMs();
     this.#timer = setTimeout(() => {
-      this.#overdue.abort(overdue(windowMs));
+      const before =
+        this.#checking === undefined ? 'the snapshot was there' : 'all had told that they stood still';
+      this.#overdue.abort(overdue(windowMs, before));
       if (this.#isWatched) void this.leaveHeld();
     }, windowMs);
   }
 
   async #leave(): Promise<readonly LeaveFailure[]> {
     const { journal, clock } = this.#options;
+    // the snapshot is there, or given up: how long leaving takes says nothing of it
+    clearTimeout(this.#timer);
     const failures: LeaveFailure[] = [];
     const left: { readonly name: string; readonly undoId: UndoId }[] = [];
     for (const { service, prepared, undoId, enteredAtMs } of this.#held.toReversed()) {
@@ -176,35 +238,28 @@ class Window implements EnteredServices {
       this.#stoodStill.unshift({ name, stoodStillMs: nowMs - enteredAtMs });
       this.#windowMs = nowMs - (this.#startedAtMs ?? nowMs);
     }
-    clearTimeout(this.#timer);
     try {
       // when all run again: a disk that is slow must not keep them waiting
       await journal.settleOnDisk(left.map(({ undoId }) => undoId));
     } catch (error) {
       for (const { name } of left) failures.push({ name, error });
     }
+    this.#machine?.[Symbol.dispose]();
     return failures;
   }
 }
 
-function overdue(windowMs: number): AgentError {
+function overdue(windowMs: number, before: string): AgentError {
   return new AgentError(
     'QUIESCE_FAILED',
-    `the services were released after ${windowMs / 1000} s, before the snapshot was there`,
+    `the services were released after ${windowMs / 1000} s, before ${before}`,
     { hint: 'raise "window", or choose a snapshot that takes less time' },
   );
 }
 
-function entering(error: unknown, failures: readonly LeaveFailure[], signal: AbortSignal): unknown {
-  const isOurs = error instanceof AgentError;
-  if (failures.length === 0 && (isOurs || (signal.aborted && error === signal.reason))) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  const rest = failures.length === 0 ? '' : `; then ${words(failures)}`;
-  const hint = failures.length > 0 ? STILL_RECORDED : isOurs ? error.hint : undefined;
-  return new AgentError('QUIESCE_FAILED', `${message}${rest}`, {
-    ...(hint === undefined ? {} : { hint }),
-    cause: error,
-  });
+function entering(error: unknown, signal: AbortSignal): unknown {
+  if (error instanceof AgentError || (signal.aborted && error === signal.reason)) return error;
+  return new AgentError('QUIESCE_FAILED', messageOf(error), { cause: error });
 }
 
 function leaving(failures: readonly LeaveFailure[]): AgentError {
@@ -215,12 +270,11 @@ function leaving(failures: readonly LeaveFailure[]): AgentError {
 }
 
 function words(failures: readonly LeaveFailure[]): string {
-  return failures
-    .map(
-      ({ name, error }) =>
-        `leaving ${name} failed: ${error instanceof Error ? error.message : String(error)}`,
-    )
-    .join('; ');
+  return failures.map(({ name, error }) => `leaving ${name} failed: ${messageOf(error)}`).join('; ');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 const STILL_RECORDED = 'see that the services run; bakker recover tries again to leave them';

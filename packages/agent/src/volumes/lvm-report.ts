@@ -27,7 +27,7 @@ export interface LogicalVolume {
   readonly sizeBytes: number;
   /** Empty for what is no snapshot. */
   readonly origin: string;
-  /** Thin pool that it lies in; empty for a thick one. */
+  /** Thin pool that it lies in, or cache pool that it has (see `isThin`); empty for others. */
   readonly pool: string;
   /** How full a snapshot or pool is; undefined where there is nothing to fill. */
   readonly dataPercent: number | undefined;
@@ -72,6 +72,11 @@ export function stateOf({ attributes }: Pick<LogicalVolume, 'attributes'>): Snap
   if (health === 'F' || health === 'D' || health === 'M' || health === 'p' || health === 'X') return 'failed';
   if (state === 's') return 'suspended';
   return state === 'a' ? 'good' : 'inactive';
+}
+
+/** A pool alone does not say so: a cached volume (dm-cache, dm-writecache) has one, too. */
+export function isThin({ attributes }: Pick<LogicalVolume, 'attributes'>): boolean {
+  return attributes.startsWith('V');
 }
 
 /** Why no snapshot can be made of a volume; undefined if one can. */

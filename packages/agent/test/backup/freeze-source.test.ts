@@ -28,6 +28,8 @@ class Machine extends FakeWorld {
   readonly made = new Set<string>();
   readonly abort = new AbortController();
   takesForEver = false;
+  takeFails = false;
+  neverLeaves = false;
   /** Folders of the service `db` that only a snapshot of one moment has whole. */
   oneMoment: readonly string[] = [];
   isLive = false;
@@ -40,14 +42,22 @@ class Machine extends FakeWorld {
   };
 
   get tools(): FreezeTools {
-    const db = this.service('db', { oneMoment: this.oneMoment });
+    const db = this.service('db', {
+      oneMoment: this.oneMoment,
+      ...(this.neverLeaves ? { hangs: 'leave' } : {}),
+    });
     const services = [this.service('web'), db];
     return {
       journal: this.journal,
       undoers: { ...this.undoers, remove: async () => this.made.clear() },
       volumes: this.#volumes(),
       stopwatch: this.clock,
-      openServices: () => ({ services, dumpsFolder: '/dumps', hasDumps: true }),
+      openServices: () => ({
+        services,
+        holdMachine: this.holdMachine,
+        dumpsFolder: '/dumps',
+        hasDumps: true,
+      }),
       openView: () => {
         this.effect('open view', () => this.made.add('descriptor'));
         return { ...tree(), close: () => void this.made.delete('descriptor') };
@@ -78,6 +88,7 @@ class Machine extends FakeWorld {
             if (this.takesForEver)
               await new Promise((_resolve, reject) => signal.addEventListener('abort', reject));
             signal.throwIfAborted();
+            if (this.takeFails) throw new Error('lvcreate failed');
             this.effect('take', () => this.made.add('snapshot'));
           },
           mount: async () => {
@@ -124,7 +135,8 @@ function tree(): SourceTree {
 t.test('services are left before the snapshot is mounted, and the snapshot is taken between', async (t) => {
   const machine = new Machine();
   const frozen = await machine.freeze();
-  const order = ['enter web', 'enter db', 'take', 'leave db', 'leave web', 'mount', 'open view'];
+  const held = ['hold machine', 'look web', 'enter web', 'enter db', 'take', 'leave db', 'leave web'];
+  const order = [...held, 'let machine go', 'mount', 'open view'];
   t.strictSame(
     machine.log.filter((words) => order.includes(words)),
     order,
@@ -182,6 +194,28 @@ t.test(
     t.strictSame(machine.rows, []);
   },
 );
+
+t.test('a snapshot that fails does not hide that a service still stands still', async (t) => {
+  const left = /; then leaving db failed: leaving db took longer than 0\.05 s/;
+  const machine = new Machine();
+  Object.assign(machine, { takeFails: true, neverLeaves: true });
+  const error: unknown = await machine.freeze().catch((error: unknown) => error);
+  t.match(error, { code: 'QUIESCE_FAILED', message: /^lvcreate failed; then/, hint: /bakker recover/ });
+  t.match(error, { message: left });
+  t.strictSame([...machine.standing], ['db']);
+
+  const late = new Machine();
+  Object.assign(late, { takesForEver: true, neverLeaves: true });
+  const freezing = freezeSource({ ...CONFIG, windowMs: 30 }, late.tools, {
+    live: late.live,
+    signal: late.abort.signal,
+    onStage: () => undefined,
+    onWarning: () => undefined,
+  });
+  const overdue: unknown = await freezing.catch((error: unknown) => error);
+  t.match(overdue, { code: 'QUIESCE_FAILED', message: /^the window of 0\.03 s was over; then/ });
+  t.match(overdue, { message: left }, 'and not that all were released');
+});
 
 t.test('interrupted while the snapshot is taken, everything is undone', async (t) => {
   const machine = new Machine();

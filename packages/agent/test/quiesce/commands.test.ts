@@ -58,6 +58,12 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** What was killed may take a moment after its memory is gone. */
+async function hasEnded(pid: number): Promise<boolean> {
+  for (let tries = 0; tries < 50 && isAlive(pid); tries++) await sleep(10);
+  return !isAlive(pid);
+}
+
 t.test('words reach a command as they are, and no shell looks at them', async (t) => {
   const words = ['$HOME', '*', 'a b', "'", ';', 'é'];
   const settings: KindSettings = {
@@ -135,8 +141,19 @@ t.test('what entering left in the background, even out of its group, is ended be
   const pid = Number(read('background'));
   t.ok(isAlive(pid));
   await entered.leaveAll();
-  t.notOk(isAlive(pid));
+  t.ok(await hasEnded(pid));
 });
+
+t.test(
+  'what entering left in the background is ended by recovery, also where no command leaves',
+  async (t) => {
+    const entered = await enter(shell('setsid sleep 300 >/dev/null 2>&1 & echo $! >background', undefined));
+    const pid = Number(read('background'));
+    t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+    t.notOk(isAlive(pid));
+    await entered.leaveAll();
+  },
+);
 
 t.test(
   'a service that leaving starts keeps running, and is not waited for though it holds the output open',
@@ -149,30 +166,42 @@ t.test(
   },
 );
 
-/** systemctl as far as units know it: files in a folder are states. */
+/** systemctl as far as units know it: files in a folder are states, and what else `show` says of a unit is beside them. */
 const SYSTEMCTL = `#!/bin/sh
 cd ${folder}/units || exit 1
+seen=
+stop() {
+  case " $seen " in *" $1 "*) return ;; esac
+  seen="$seen $1"
+  echo inactive running >"$1"
+  [ ! -e "../about/$1" ] || for other in $(grep -E '^(RequiredBy|BoundBy|ConsistsOf)=' "../about/$1" | cut -d= -f2); do stop "$other"; done
+}
 verb=$1; shift
 case $verb in
   show) for unit; do :; done
     [ -e "$unit" ] || { echo LoadState=not-found; echo ActiveState=inactive; exit 0; }
-    echo LoadState=loaded; read -r active freezer <"$unit"; echo "ActiveState=$active"; echo "FreezerState=$freezer" ;;
+    echo LoadState=loaded; read -r active freezer <"$unit"; echo "ActiveState=$active"; echo "FreezerState=$freezer"
+    [ ! -e "../about/$unit" ] || cat "../about/$unit" ;;
   *) shift; for unit; do
       echo "$verb $unit" >>../systemctl.log
+      [ -e "$unit" ] || { echo "Unit $unit not found." >&2; exit 5; }
       [ ! -e "../refuse-$verb" ] || { echo "Job for $unit failed." >&2; exit 1; }
       case $verb in
-        stop) echo inactive running >"$unit" ;; start) echo active running >"$unit" ;;
+        stop) stop "$unit" ;; start) echo active running >"$unit" ;;
         freeze) echo active frozen >"$unit" ;; thaw) echo active running >"$unit" ;;
       esac
     done ;;
 esac
 `;
+fs.writeFileSync(path.join(bin, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
+for (const name of ['units', 'about']) fs.mkdirSync(path.join(folder, name));
+
+function unit(name: string, state: string, about = ''): void {
+  fs.writeFileSync(path.join(folder, 'units', name), `${state}\n`);
+  fs.writeFileSync(path.join(folder, 'about', name), about);
+}
 
 t.test('units that run are stopped in order and started again; the others are left alone', async (t) => {
-  fs.writeFileSync(path.join(bin, 'systemctl'), SYSTEMCTL, { mode: 0o755 });
-  fs.mkdirSync(path.join(folder, 'units'));
-  const unit = (name: string, state: string): void =>
-    fs.writeFileSync(path.join(folder, 'units', name), `${state}\n`);
   unit('web.service', 'active running');
   unit('idle.service', 'inactive running');
   unit('db.service', 'active running');
@@ -208,7 +237,7 @@ t.test('units that run are stopped in order and started again; the others are le
   // as after a death and a restart of the machine: recovery finds it running, or thaws it
   t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
   t.equal(read('units/web.service'), 'active running\n');
-  await frozen.leaveAll();
+  await frozen[Symbol.asyncDispose]();
 
   fs.writeFileSync(path.join(folder, 'refuse-start'), '');
   const stuck = await enter({ ...settings, units: ['db.service'] });
@@ -222,6 +251,62 @@ t.test('units that run are stopped in order and started again; the others are le
     failed: [],
   });
   t.equal(read('units/db.service'), 'active running\n');
+});
+
+t.test('what systemd stops along with a unit is started again behind it', async (t) => {
+  unit('postgres.service', 'active running', 'RequiredBy=shop.service idle.service\nBoundBy=\n');
+  unit('shop.service', 'active running', 'Id=shop.service\nConsistsOf=shop-jobs.service postgres.service\n');
+  unit('idle.service', 'inactive running', 'BoundBy=monitor.service\n');
+  unit('shop-jobs.service', 'active running');
+  unit('monitor.service', 'active running');
+  fs.rmSync(path.join(folder, 'systemctl.log'));
+  const entered = await enter({ kind: 'systemd', units: ['postgres.service'], by: 'stop' });
+  t.equal(read('units/shop-jobs.service'), 'inactive running\n');
+  t.match(undoing.journal.pending(), [
+    { step: { what: 'start postgres.service, shop.service, shop-jobs.service, monitor.service' } },
+  ]);
+  await entered.leaveAll();
+  t.same(read('systemctl.log').trim().split('\n'), [
+    'stop postgres.service',
+    'start postgres.service',
+    'start shop.service',
+    'start shop-jobs.service',
+    'start monitor.service',
+  ]);
+  t.equal(read('units/idle.service'), 'inactive running\n', 'what had not run before does not run now');
+});
+
+t.test('a unit that was started while it should stand still makes the snapshot worthless', async (t) => {
+  const message = /^(docker|idle)\.service ran before the snapshot was there/;
+  for (const woken of ['docker.service', 'idle.service']) {
+    unit('docker.service', 'active running');
+    unit('idle.service', 'inactive running');
+    const settings = { kind: 'systemd', units: ['docker.service', 'idle.service'], by: 'stop' } as const;
+    const entered = await enter(settings);
+    unit(woken, 'active running');
+    await t.rejects(entered.leaveAll(), { code: 'QUIESCE_FAILED', message, hint: /a socket/ }, woken);
+    t.equal(read('units/docker.service'), 'active running\n');
+    t.same(undoing.journal.pending(), [], 'it was released all the same');
+  }
+  unit('idle.service', 'inactive running');
+  const idle = await enter({ kind: 'systemd', units: ['idle.service'], by: 'stop' });
+  unit('idle.service', 'active running');
+  await t.rejects(idle.leaveAll(), { message }, 'nothing had run');
+  const frozen = await enter({ kind: 'systemd', units: ['docker.service'], by: 'freeze' });
+  unit('docker.service', 'active running');
+  await t.rejects(frozen.leaveAll(), { message }, 'thawed by somebody');
+});
+
+t.test('a unit that was removed since is nothing to thaw or to start', async (t) => {
+  for (const by of ['freeze', 'stop'] as const) {
+    unit('gone.service', 'active running');
+    unit('web.service', 'active running');
+    const entered = await enter({ kind: 'systemd', units: ['web.service', 'gone.service'], by });
+    fs.rmSync(path.join(folder, 'units', 'gone.service'));
+    t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] }, by);
+    t.equal(read('units/web.service'), 'active running\n', 'the other is released');
+    await entered[Symbol.asyncDispose]();
+  }
 });
 
 t.test('the maintenance mode of Nextcloud is ended if it was begun here', async (t) => {
@@ -241,10 +326,18 @@ esac
   await entered.leaveAll();
   t.equal(read('mode'), 'off\n');
   fs.writeFileSync(path.join(folder, 'mode'), 'on\n');
+  const released = await enter(settings);
+  fs.writeFileSync(path.join(folder, 'mode'), 'off\n');
+  const message = /^the maintenance mode of .* ended before the snapshot was there/;
+  await t.rejects(released.leaveAll(), { code: 'QUIESCE_FAILED', message });
+  fs.writeFileSync(path.join(folder, 'mode'), 'on\n');
   const already = await enter(settings);
-  t.same(undoing.journal.pending(), []);
+  t.notMatch(undoing.journal.pending(), [{ step: { kind: 'leave-command' } }]);
   await already.leaveAll();
   t.equal(read('mode'), 'on\n', 'somebody else had begun it');
+  const ended = await enter(settings);
+  fs.writeFileSync(path.join(folder, 'mode'), 'off\n');
+  await t.rejects(ended.leaveAll(), { code: 'QUIESCE_FAILED', message }, 'and ended it too early');
 });
 
 t.test('nothing is left running', async (t) => {

@@ -3,7 +3,7 @@ import { AgentError } from '../../src/errors.ts';
 import { enterAll } from '../../src/quiesce/enter-all.ts';
 import type { EnterOptions } from '../../src/quiesce/enter-all.ts';
 import { recover, recoverOrFail } from '../../src/undo/recover.ts';
-import { FakeWorld } from './fake-world.ts';
+import { aborted, FakeWorld } from './fake-world.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -152,6 +152,38 @@ t.test(
   },
 );
 
+t.test('a snapshot that was there in time is good, however long the services take to start', async (t) => {
+  const world = new FakeWorld();
+  const slow = world.service('web', { leavesAfterMs: 90, takesMs: 45_000 });
+  const entered = await enterAll([world.service('db'), slow], options(world, { windowMs: 30 }));
+  const { windowMs } = await entered.leaveAll();
+  t.equal(windowMs, 90_000, 'all the time that services stood still');
+  t.notOk(entered.overdue.aborted);
+});
+
+t.test('a service that somebody woke is left, forgotten, and its snapshot refused', async (t) => {
+  const world = new FakeWorld();
+  const stoodStill = async (): Promise<void> => {
+    t.same([...world.standing], ['db', 'web'], 'looked at before any is left');
+    throw new AgentError('QUIESCE_FAILED', 'web ran');
+  };
+  const services = [world.service('db'), world.service('web', { stoodStill })];
+  const entered = await enterAll(services, options(world));
+  await t.rejects(entered.leaveAll(), { code: 'QUIESCE_FAILED', message: 'web ran' });
+  await t.rejects(entered.leaveAll(), { message: 'web ran' }, 'the same again');
+  t.same([...world.standing], []);
+  t.same(world.rows, []);
+});
+
+t.test('looking whether a service stood still ends with the window', async (t) => {
+  const world = new FakeWorld();
+  const stoodStill = ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
+  const entered = await enterAll([world.service('db', { stoodStill })], options(world, { windowMs: 30 }));
+  const message = /^the services were released after 0\.03 s, before all had told that they stood still$/;
+  await t.rejects(entered.leaveAll(), { code: 'QUIESCE_FAILED', message });
+  t.same([...world.standing], []);
+});
+
 t.test('the watchdog also ends an entering that takes too long', async (t) => {
   const world = new FakeWorld();
   const slow = { ...world.service('web', { hangs: 'enter' }), timeoutMs: 10_000 };
@@ -185,6 +217,35 @@ t.test(
       ],
     });
     t.same(entered.files(), ['/dumps/dump']);
+  },
+);
+
+t.test('the machine is held from looking at the first that stands still until all are left', async (t) => {
+  const world = new FakeWorld();
+  const services = [world.service('dump', { dump: true }), world.service('db'), world.service('web')];
+  const entered = await enterAll(services, options(world, { holdMachine: world.holdMachine }));
+  await entered.leaveAll();
+  t.same(world.log.slice(0, 4), ['look dump', 'enter dump', 'hold machine', 'look db']);
+  t.same(world.log.slice(-3), ['settle', 'settle', 'let machine go']);
+  t.equal(world.log.filter((line) => line === 'hold machine').length, 1);
+});
+
+t.test(
+  'a machine that another holds is waited for only so long, and then nothing stands still',
+  async (t) => {
+    const world = new FakeWorld();
+    const holdMachine = async ({ signal }: { signal: AbortSignal }): Promise<never> => aborted(signal);
+    const db = { ...world.service('db'), timeoutMs: 5 };
+    await t.rejects(enterAll([db], options(world, { holdMachine, windowMs: 15 })), {
+      code: 'QUIESCE_FAILED',
+      message: 'was stopped',
+    });
+    t.same(world.log, []);
+    const stop = new AbortController();
+    const reason = new AgentError('INTERRUPTED', 'interrupted by SIGTERM');
+    const waiting = enterAll([world.service('db')], options(world, { holdMachine, signal: stop.signal }));
+    stop.abort(reason);
+    t.equal(await waiting.catch((error: unknown) => error), reason);
   },
 );
 

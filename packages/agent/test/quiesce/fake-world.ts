@@ -1,4 +1,5 @@
-import type { Service } from '../../src/ports/services.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { OpenedServices, PreparedService, Service } from '../../src/ports/services.ts';
 import type { PendingUndo, UndoId, UndoJournal, Undoers, UndoStep } from '../../src/ports/undo-journal.ts';
 
 /** Services and a journal in memory; the `failAt`-th thing that is done fails, before or after its effect. */
@@ -38,6 +39,11 @@ export class FakeWorld {
     leave: async (step) => this.leave(nameOf(step)),
   };
 
+  readonly holdMachine: OpenedServices['holdMachine'] = async () => {
+    this.effect('hold machine', () => undefined);
+    return { [Symbol.dispose]: () => void this.log.push('let machine go') };
+  };
+
   effect(words: string, act: () => void): void {
     const isFatal = ++this.effects === this.failAt;
     if (!isFatal || this.failsAfter) {
@@ -57,13 +63,17 @@ export class FakeWorld {
       takesMs?: number;
       dump?: boolean;
       hangs?: 'enter' | 'leave';
+      /** Of real time, which timers go by. */
+      leavesAfterMs?: number;
       oneMoment?: readonly string[];
+      stoodStill?: PreparedService['stoodStill'];
     } = {},
   ): Service {
-    const { takesMs = 0, dump = false, hangs, oneMoment = [] } = options;
+    const { takesMs = 0, dump = false, hangs, leavesAfterMs = 0, oneMoment = [], stoodStill } = options;
     return {
       name,
       timeoutMs: hangs === undefined ? 10_000 : 50,
+      isDump: dump,
       prepare: async () => {
         this.effect(`look ${name}`, () => undefined);
         return {
@@ -76,12 +86,14 @@ export class FakeWorld {
           },
           leave: async ({ signal }) => {
             if (hangs === 'leave') await aborted(signal);
+            if (leavesAfterMs > 0) await sleep(leavesAfterMs);
             this.nowMs += takesMs;
             if (dump) this.standing.delete(name);
             else this.leave(name);
           },
           files: () => (dump ? [`/dumps/${name}`] : []),
-          oneMoment: () => oneMoment,
+          oneMoment: () => [oneMoment],
+          ...(stoodStill === undefined ? {} : { stoodStill }),
         };
       },
     };

@@ -7,9 +7,12 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { openServices } from '../../src/adapters/services/open-services.ts';
+import { needOneMoment } from '../../src/config/freezing.ts';
 import type { DatabaseLogin, ServiceSettings } from '../../src/config/service-settings.ts';
+import type { PlannedVolume, ProviderName } from '../../src/ports/volumes.ts';
 import { enterAll } from '../../src/quiesce/enter-all.ts';
 import type { EnteredServices } from '../../src/quiesce/enter-all.ts';
+import { notOfOneMoment } from '../../src/volumes/one-moment.ts';
 import { FakeWorld } from './fake-world.ts';
 import { grows, startRedis } from './servers.ts';
 
@@ -85,6 +88,27 @@ for (const mode of ['WAL', 'DELETE'] as const) {
     await grows(() => count(file));
   });
 }
+
+t.test('a copy of a SQLite database is warned of, because copying drops its lock', async (t) => {
+  const [one, other] = [makeDatabase('one.db', 'DELETE'), makeDatabase('other.db', 'DELETE')];
+  const settings = { name: 'lite', timeoutMs: 10_000, kind: 'sqlite', files: [one, other] } as const;
+  await using entered = await enter(settings);
+  const on = (provider: ProviderName, moment?: string): PlannedVolume => {
+    const file = Buffer.from(moment ?? one);
+    const rest = { type: 'xfs', device: '/dev/x', why: 'so', sources: [file], mountPoints: [file] };
+    return { ...rest, mountPoint: file, provider, moment };
+  };
+  t.match(notOfOneMoment(entered.oneMoment(), [on('reflink')]), [
+    /^lite goes on writing to .*one\.db, whose files are copied one after the other \(reflink\)/,
+  ]);
+  t.same(notOfOneMoment(entered.oneMoment(), [on('lvm', one), on('lvm', other)]), [], 'each by itself');
+  t.same(needOneMoment([settings]), ['lite'], 'and bakker doctor tells of it');
+  await using _writer = startWriter(one);
+  const before = count(one);
+  fs.readFileSync(one); // as the copying pass does
+  await grows(() => count(one));
+  t.ok(count(one) > before);
+});
 
 t.test('a database that somebody writes to for too long, or that is none, is told', async (t) => {
   const file = makeDatabase('busy.db', 'WAL');

@@ -106,9 +106,9 @@ function rowOf(group: FakeGroup, volume: FakeVolume): Record<string, string> {
 }
 
 /** lvs(8): the first letter is the kind, the sixth says `o` for open, the seventh `s` for what a thick snapshot concerns. */
-function attributesOf(group: FakeGroup, { name, device, attributes, pool }: FakeVolume): string {
+function attributesOf(group: FakeGroup, { name, device, attributes }: FakeVolume): string {
   const letters = [...attributes];
-  if (pool === '' && group.volumes.some(({ origin }) => origin === name))
+  if (!attributes.startsWith('V') && group.volumes.some(({ origin }) => origin === name))
     [letters[0], letters[6]] = ['o', 's'];
   if (isMounted(device)) letters[5] = 'o';
   return letters.join('');
@@ -127,7 +127,7 @@ function create(
   if (origin === undefined) fail(`Failed to find logical volume "${group.name}/${wanted.origin}"`);
   if (group.volumes.some(({ name }) => name === wanted.name))
     fail(`Logical Volume "${wanted.name}" already exists in volume group "${group.name}"`);
-  const isThin = origin.pool !== '';
+  const isThin = origin.attributes.startsWith('V');
   if (isThin !== (wanted.size === undefined)) fail('a thin snapshot has no size, a thick one needs one');
   const size = wanted.size ?? 0;
   const inExtents = (bytes: number): number => bytes / EXTENT_BYTES;
@@ -151,7 +151,7 @@ function create(
     sizeBytes: isThin ? origin.sizeBytes : size,
     attributes: isThin ? 'Vwi-a-tz--' : 'swi-a-s---',
     origin: origin.name,
-    pool: origin.pool,
+    pool: isThin ? origin.pool : '',
     dataPercent: '0.01',
     tags: [wanted.tag],
   };

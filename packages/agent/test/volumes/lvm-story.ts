@@ -106,7 +106,6 @@ function cast(lvm: LvmAtHand, { command }: Recorder) {
   const wanted = source('/data', { provider: 'lvm', lvmSize: { sizeBytes: 16 * 2 ** 20 } });
   const job: Job = {
     volume: { primary, mounts: [primary], sources: [wanted] },
-    settings: wanted.snapshot,
     index: 0,
   };
   const context = {

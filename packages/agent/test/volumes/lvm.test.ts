@@ -76,6 +76,44 @@ await t.test('a snapshot that runs full is told with the size that would have be
   });
 });
 
+await t.test(
+  'the source that wants most says how large the snapshot is, whichever comes first',
+  async (t) => {
+    await using lvm = await withFakeLvm({ type: 'ext4', sizeBytes: 48 * MIB });
+    await using world = await openWorld(lvm);
+    const wanted = [16, 32, 20].map((mebibytes) => {
+      const folder = `${lvm.folder}/${mebibytes}`;
+      fs.mkdirSync(folder);
+      return source(folder, { lvmSize: { sizeBytes: mebibytes * MIB } });
+    });
+    await using _view = await freeze(world.volumes, await world.volumes.plan(wanted), {
+      journal: world.journal,
+      signal: new AbortController().signal,
+    });
+    t.equal(lvm.group().volumes.find(({ origin }) => origin !== '')?.sizeBytes, 32 * MIB);
+    lvm.change(() => ({ freeBytes: 24 * MIB }));
+    const plan = await world.volumes.plan(wanted);
+    t.match(plan.volumes[0]?.problem?.message, /has 24 MiB left, but the snapshot of vg0\/data needs 32 MiB/);
+  },
+);
+
+await t.test('a cached volume is thick, though it has a pool', async (t) => {
+  for (const attributes of ['Cwi-aoC---', 'owi-aoC---']) {
+    await using lvm = await withFakeLvm({ type: 'ext4', sizeBytes: 24 * MIB });
+    await using world = await openWorld(lvm);
+    const cached = { attributes, pool: '[cache_cpool]' };
+    lvm.change(({ volumes }) => ({ volumes: volumes.map((volume) => ({ ...volume, ...cached })) }));
+    const plan = await world.volumes.plan([source(lvm.folder, { lvmSize: { sizeBytes: 16 * MIB } })]);
+    t.match(plan.volumes, [{ provider: 'lvm', why: 'a logical volume, vg0/data', problem: undefined }]);
+    await using view = await freeze(world.volumes, plan, {
+      journal: world.journal,
+      signal: new AbortController().signal,
+    });
+    t.equal(lvm.group().volumes.find(({ origin }) => origin !== '')?.sizeBytes, 16 * MIB);
+    await view.check();
+  }
+});
+
 await t.test('a snapshot that somebody removed, and a full pool, are told', async (t) => {
   await using lvm = await withFakeLvm({ type: 'ext4', isThin: true, sizeBytes: 24 * MIB });
   await using world = await openWorld(lvm);

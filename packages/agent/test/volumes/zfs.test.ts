@@ -33,7 +33,7 @@ function job(dataset: string, index: number): Job {
     isNested: false,
   };
   const own = source(`/${dataset}`);
-  return { volume: { primary, mounts: [primary], sources: [own] }, settings: own.snapshot, index };
+  return { volume: { primary, mounts: [primary], sources: [own] }, index };
 }
 
 t.test('the datasets of a pool are taken by one command, and only ours are destroyed', async (t) => {

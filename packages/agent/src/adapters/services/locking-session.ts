@@ -57,7 +57,7 @@ export function prepareSession(options: LockingSession): PreparedService {
       }
     },
     files: () => options.files?.() ?? [],
-    oneMoment: () => options.oneMoment?.() ?? [],
+    oneMoment: () => [options.oneMoment?.() ?? []],
   };
 }
 

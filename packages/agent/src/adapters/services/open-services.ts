@@ -1,10 +1,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { needsSnapshot } from '../../config/freezing.ts';
 import type { ServiceSettings } from '../../config/service-settings.ts';
 import type { OpenedServices, PreparedService, ServiceContext } from '../../ports/services.ts';
 import { prepareCommand } from './command-service.ts';
 import { sweepDumps } from './dump-file.ts';
 import { prepareMariadbDump, preparePostgresqlDump } from './dumps.ts';
+import { lockMachine, machineLockFile } from './machine-lock.ts';
 import { prepareMariadb } from './mariadb-service.ts';
 import { prepareNextcloud } from './nextcloud-service.ts';
 import { preparePostgresql } from './postgresql-service.ts';
@@ -21,9 +23,17 @@ export function openServices(settings: readonly ServiceSettings[], stateDir: str
   const services = settings.map((service) => ({
     name: service.name,
     timeoutMs: service.timeoutMs,
+    isDump: !needsSnapshot([service]),
     prepare: (context: ServiceContext) => prepare(service, { ...context, dumpsFolder }),
   }));
-  return { services, dumpsFolder, hasDumps: names.length > 0 };
+  const lockFile = machineLockFile();
+  return {
+    services,
+    holdMachine: async (context) =>
+      lockFile === undefined ? { [Symbol.dispose]: () => undefined } : lockMachine(lockFile, context),
+    dumpsFolder,
+    hasDumps: names.length > 0,
+  };
 }
 
 async function prepare(

@@ -46,7 +46,7 @@ function prepareCheckpoint({ login }: PostgresqlSettings): PreparedService {
     },
     leave: () => Promise.resolve(),
     files: () => [],
-    oneMoment: () => folders,
+    oneMoment: () => [folders],
   };
 }
 

@@ -3,10 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SqliteSettings } from '../../config/service-settings.ts';
 import { AgentError } from '../../errors.ts';
 import type { PreparedService } from '../../ports/services.ts';
+import { realFolders } from './data-folders.ts';
 
 const TRY_AGAIN_MS = 25;
 
-/** Holds the write lock of SQLite databases: readers go on, writers wait. The kernel drops it when bakker dies. */
+/**
+ * Holds the write lock of SQLite databases: readers go on, writers wait. The kernel drops it when bakker dies, and also as soon
+ * as any descriptor of the file is closed in this process (fcntl(2)), as copying it does: only a snapshot has it whole.
+ */
 export function prepareSqlite({ files }: SqliteSettings): PreparedService {
   const held: Database.Database[] = [];
   return {
@@ -20,6 +24,8 @@ export function prepareSqlite({ files }: SqliteSettings): PreparedService {
       for (const database of held.splice(0).toReversed()) database.close();
     },
     files: () => [],
+    // each by itself: while no copy is made the lock is held, on whatever volume
+    oneMoment: () => files.map((file) => realFolders(file, [])),
   };
 }
 

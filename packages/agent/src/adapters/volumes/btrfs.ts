@@ -104,13 +104,20 @@ export async function removeBtrfsSnapshot(
         hint: 'look what it is; nothing of bakker is there to be removed',
       });
     }
-    const argv = ['btrfs', 'subvolume', 'delete', snapshot];
+    // It is forgotten next, and would be back after a power cut if its deletion were only in memory.
+    const argv = ['btrfs', 'subvolume', 'delete', '--commit-after', snapshot];
     const end = await command(argv);
     // One that outlived its bakker may have been about to do the same.
     const isGone = lstatSync(snapshot, { throwIfNoEntry: false }) === undefined;
     if (end.status !== 0 && !isGone) throw commandFailed(argv, end);
-  }
+    if (end.status !== 0) await commit(mountPoint, command);
+  } else await commit(mountPoint, command);
   removeIfEmpty(folder);
+}
+
+/** Brings to the disk what another deleted, who may have died before that. */
+async function commit(mountPoint: string, command: RunCommand): Promise<void> {
+  await mustRun(command, ['btrfs', 'filesystem', 'sync', mountPoint]);
 }
 
 async function takeOne(

@@ -60,7 +60,7 @@ function run(
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd: '/',
-      // Not ended with bakker: what it works on must not stay half done.
+      // Not ended with bakker (nor by its unit, KillMode=process): what it works on must not stay half done.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', ...(busyFd === undefined ? [] : [busyFd])],
       env: { PATH: path, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },

@@ -6,6 +6,7 @@ import type { FreezeProblem } from '../../ports/volumes.ts';
 import {
   alwaysEnoughBytes,
   enoughBytes,
+  isThin,
   LVM_FIELDS,
   parseLvmReport,
   showBytes,
@@ -37,7 +38,7 @@ export function lvmProvider(command: RunCommand): Provider {
       const { type } = volume.primary;
       const found = await logicalVolumeOf(volume, command);
       if (typeof found === 'string') return { fits: false, why: found };
-      const kind = found.pool === '' ? 'a logical volume' : `a thin volume in ${found.group}/${found.pool}`;
+      const kind = isThin(found) ? `a thin volume in ${found.group}/${found.pool}` : 'a logical volume';
       const name = `${kind}, ${nameOf(found)}`;
       if (type === 'btrfs') return { fits: false, why: `${name}, but a btrfs must not be seen twice` };
       if (!(type in OPTIONS)) return { fits: false, why: `${name}, but with ${type} on it` };
@@ -50,8 +51,9 @@ export function lvmProvider(command: RunCommand): Provider {
       for (const job of jobs) {
         const origin = await originOf(job, command);
         origins.set(job, origin);
-        const problem =
-          origin.pool === '' ? noRoom(job, origin, leftBytes) : fullPool(await poolOf(origin, command));
+        const problem = isThin(origin)
+          ? fullPool(await poolOf(origin, command))
+          : noRoom(job, origin, leftBytes);
         if (problem !== undefined) problems.push({ job, problem });
       }
       return problems;
@@ -126,8 +128,7 @@ async function takeOne(
   const name = `${context.name}-${job.index}`;
   context.record(lvmUndoStep({ group: origin.group, name, origin: origin.name }, context.busyFile));
   const writtenBefore = writtenBytes(origin);
-  const size =
-    origin.pool === '' ? ['--size', `${snapshotSizeBytes(job.settings.lvmSize, origin)}b`] : ['-kn'];
+  const size = isThin(origin) ? ['-kn'] : ['--size', `${wantedBytes(job, origin)}b`];
   const argv = ['lvcreate', '--yes', '--quiet', '--snapshot', '--name', name, '--addtag', LVM_TAG];
   await mustRun(command, [...argv, ...size, nameOf(origin)], { busyFd: context.busyFd });
   return {
@@ -166,12 +167,12 @@ async function checkOne(parts: {
       hint: 'run the backup again',
     });
   }
-  if (now.pool !== '') {
+  if (isThin(now)) {
     const pool = await poolOf(now, command);
     if (pool !== undefined && isPoolBroken(pool)) throw poolBroke(pool, what);
   }
   const state = stateOf(now);
-  const isFull = now.pool === '' && (now.dataPercent ?? 0) >= 100;
+  const isFull = !isThin(now) && (now.dataPercent ?? 0) >= 100;
   if (state === 'good' && !isFull) return;
   if (state !== 'invalid' && !isFull) {
     throw new AgentError('SNAPSHOT_FAILED', `${what} can't be read any more (${now.attributes})`, {
@@ -189,13 +190,15 @@ async function checkOne(parts: {
   );
 }
 
-function noRoom(
-  { settings }: Job,
-  origin: LogicalVolume,
-  leftBytes: Map<string, number>,
-): FreezeProblem | undefined {
+/** Of all sources on the volume, the one that wants most: the others have room in that, too. */
+function wantedBytes({ volume }: Job, origin: LogicalVolume): number {
+  const wanted = volume.sources.map(({ snapshot }) => snapshotSizeBytes(snapshot.lvmSize, origin));
+  return Math.max(...wanted);
+}
+
+function noRoom(job: Job, origin: LogicalVolume, leftBytes: Map<string, number>): FreezeProblem | undefined {
   const { group, groupFreeBytes } = origin;
-  const needed = snapshotSizeBytes(settings.lvmSize, origin);
+  const needed = wantedBytes(job, origin);
   const left = leftBytes.get(group) ?? groupFreeBytes;
   leftBytes.set(group, left - needed);
   if (needed <= left) return undefined;

@@ -82,10 +82,9 @@ async function makePlan(
     const settings = volume.sources.map(({ snapshot }) => snapshot);
     const choice = await choose(volume, { settings, providers, isRoot });
     const provider = providers.get(choice.provider);
-    const [first] = settings;
-    if (provider === undefined || choice.problem !== undefined || first === undefined) {
+    if (provider === undefined || choice.problem !== undefined || settings.length === 0)
       found.push({ volume, choice });
-    } else found.push({ volume, choice, provider, job: { volume, index, settings: first } });
+    else found.push({ volume, choice, provider, job: { volume, index } });
   }
   const problems = await review(found);
   const jobs = found.flatMap(({ job, provider }) => (job && provider ? [{ job, provider }] : []));

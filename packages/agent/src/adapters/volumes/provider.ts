@@ -1,4 +1,3 @@
-import type { SnapshotSettings } from '../../config/snapshot-settings.ts';
 import type { SourceProblem } from '../../ports/source-tree.ts';
 import type { UndoStep } from '../../ports/undo-journal.ts';
 import type { FreezeProblem, ProviderName, SourceToFreeze } from '../../ports/volumes.ts';
@@ -10,7 +9,6 @@ export type SourceVolume = Volume<SourceToFreeze>;
 /** A volume that a provider freezes. */
 export interface Job {
   readonly volume: SourceVolume;
-  readonly settings: SnapshotSettings;
   /** Unique in its freezing: part of names. */
   readonly index: number;
 }

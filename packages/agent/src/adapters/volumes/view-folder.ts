@@ -18,6 +18,7 @@ import type { Mount } from '@bakker/linux';
 import { AgentError } from '../../errors.ts';
 import { showPath } from '../../source/show-path.ts';
 import { isAtOrBelow } from '../../volumes/mounted-volumes.ts';
+import { untilIdle } from './busy.ts';
 
 const PREFIX = 'view-';
 /** Somebody who looks around, or a scan that was killed, may be in there for a moment. */
@@ -82,10 +83,14 @@ export async function unmountBelow(folder: string, signal: AbortSignal): Promise
   });
 }
 
-/** Removes the folders of a view. Never what is in them: a mount that is still there keeps them all. Idempotent. */
+/**
+ * Removes the folders of a view. Never what is in them: a mount that is still there keeps them all. Nor while a command of its
+ * freezing runs, which is known by a lock in there: without that, its snapshot would be looked for too early. Idempotent.
+ */
 export async function removeViewFolder(folder: string, signal: AbortSignal): Promise<void> {
   if (!basename(folder).startsWith(PREFIX)) throw new Error(`${folder} is no view of bakker's`);
   await unmountBelow(folder, signal);
+  await untilIdle(join(folder, 'busy'), signal);
   const volumes = join(folder, 'volumes');
   for (const name of namesIn(volumes)) removeFolder(join(volumes, name));
   removeFolder(volumes);
