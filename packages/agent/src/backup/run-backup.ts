@@ -13,7 +13,7 @@ import { asksToFreeze } from '../config/freezing.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
 import { chooseParent } from './choose-parent.ts';
 import { refuseEmptiedStorage } from './guards.ts';
-import { markedFreeze, readPublishedRuns } from '../retain/published-runs.ts';
+import { markedFreeze, readReceipts, unheardOf } from '../retain/published-runs.ts';
 import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { ScanAhead } from './scan-ahead.ts';
@@ -236,6 +236,11 @@ async function attempt(
       address: account.address,
     };
   }
+  // asked before anything is written: a line that breaks here must not make a second run
+  const marked =
+    last.frozen || account.side || options.dryRun
+      ? undefined
+      : markedFreeze(await readReceipts(account, unheardOf(runs, last), ports));
   if (freezes(asked)) {
     stages.begin('freezing');
     onBegin();
@@ -263,9 +268,8 @@ async function attempt(
     { ...ports, source: tree, account },
   );
   if (!options.dryRun) await ports.onPublished?.(account);
-  if (written.frozen || written.isRetiredByStorage || last.lastSuccess) return written;
-  // a server that has lost its memory must not let retention go on that a guard had stopped
-  return { ...written, frozen: markedFreeze(await readPublishedRuns(account, ports)) };
+  // a server that has lost its memory, or the answer to a publish, must not let retention go on that a guard had stopped
+  return written.frozen || marked === undefined ? written : { ...written, frozen: marked };
 }
 
 /** A start in the future by more than the interval is a clock that was set back: then, too. */

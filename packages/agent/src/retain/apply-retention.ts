@@ -8,7 +8,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import type { Receipt, StorageAccount } from '../ports/storage-account.ts';
-import { markedFreeze, readPublishedRuns } from './published-runs.ts';
+import { markedFreeze, readPublishedRuns, unheardOf } from './published-runs.ts';
 import type { PublishedRun } from './published-runs.ts';
 
 const DAY_MS = 86_400_000;
@@ -55,7 +55,7 @@ export async function applyRetention(
   if (options.dryRun) return (await plan(options, ports)).outcome;
   using _lock = await ports.state.lock('retention');
   const { outcome, runs } = await plan(options, ports);
-  if (options.thaw) await thaw(ports.state);
+  if (options.thaw) await thaw(ports.state, runs.at(-1)?.run);
   await removeRuns(runs, outcome.verdicts, ports);
   return outcome;
 }
@@ -105,9 +105,9 @@ async function plan(
   return { outcome: { verdicts, frozen, isStorages: false }, runs };
 }
 
-/** This machine remembers a freeze; where its memory is lost, the receipts beside the runs do. */
+/** This machine remembers a freeze; where its memory is lost, or ends before the newest runs, the receipts beside them do. */
 function whyFrozen(last: LastRuns, runs: readonly PublishedRun[]): string | undefined {
-  const frozen = last.frozen ?? (last.lastSuccess === undefined ? markedFreeze(runs) : undefined);
+  const frozen = last.frozen ?? markedFreeze(unheardOf(runs, last));
   return frozen && `${frozen.reason} (since run ${frozen.sinceRun})`;
 }
 
@@ -139,9 +139,10 @@ function stateOf(receipt: Receipt | undefined): 'complete' | 'partial' {
   return receipt?.status ?? 'partial';
 }
 
-async function thaw(state: StateFolder): Promise<void> {
+/** @param newest - whoever thaws has looked at all that is there: no receipt up to it is asked again */
+async function thaw(state: StateFolder, newest: RunName | undefined): Promise<void> {
   const last = await state.lastRuns();
-  if (last.frozen !== undefined) await state.saveLastRuns({ ...last, frozen: undefined });
+  await state.saveLastRuns({ ...last, frozen: undefined, ...(newest && { thawedRun: newest }) });
 }
 
 async function removeRuns(

@@ -92,6 +92,46 @@ t.test('when the state is lost, the receipts remember that retention is frozen',
   t.end();
 });
 
+/** Lets a run say that a guard wanted retention to stand still. */
+function markFrozen(bench: Bench, run: string | undefined): void {
+  const file = join(bench.account, '.bakker/receipts', `${run}.json`);
+  const receipt = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  rmSync(file);
+  writeFileSync(file, JSON.stringify({ ...receipt, frozen: 'half was gone' }));
+}
+
+t.test('a freeze is kept of a run whose publish this machine never heard of', async (t) => {
+  using bench = makeBench(TWO);
+  makeRuns(bench, [40, 30, 20]);
+  const state = await openStateFolder(bench.stateDir);
+  const before = await state.lastRuns();
+  const runs = makeRuns(bench, [10]);
+  markFrozen(bench, runs[3]);
+  await state.saveLastRuns(before); // the line broke, or the process ended, in the moment of the publish
+
+  t.match(bench.run('retention').stdout, new RegExp(`is frozen: half was gone .since run ${runs[3]}`));
+  const next = makeRuns(bench, [0]);
+  t.match(await state.lastRuns(), { frozen: { reason: 'half was gone', sinceRun: runs[3] } });
+  t.match(bench.run('retention').stdout, /is frozen/, 'also after the next run');
+  t.strictSame(runsOf(bench), next);
+  t.match(bench.run('retention', '--thaw').stdout, /Removed 3 runs/);
+  t.match(bench.run('retention').stdout, /Nothing to remove/);
+});
+
+t.test('a thaw holds for a freeze that only the receipts knew of', async (t) => {
+  using bench = makeBench(TWO);
+  makeRuns(bench, [40, 30]);
+  const state = await openStateFolder(bench.stateDir);
+  const before = await state.lastRuns();
+  markFrozen(bench, makeRuns(bench, [20])[2]);
+  await state.saveLastRuns(before);
+  t.match(bench.run('retention', '--thaw').stdout, /Removed 1 run/);
+  t.match(bench.run('retention').stdout, /Nothing to remove/);
+  makeRuns(bench, [0]);
+  t.equal((await state.lastRuns()).frozen, undefined);
+  t.match(bench.run('retention').stdout, /Removed 1 run/);
+});
+
 t.test('a run without its manifest takes no place, one without its receipt is dated by its name', (t) => {
   using bench = makeBench(TWO);
   const runs = makeRuns(bench, [40, 30, 20, 10]);
