@@ -102,6 +102,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
       opened.use(other);
       return other;
     },
+    readingLock: async () => (await import('./adapters/state/reading-lock.ts')).openReadingLock(stateDir),
     state: once(async () => (await import('./adapters/state-folder.ts')).openStateFolder(stateDir)),
     undoing,
     freezing: {

@@ -2,8 +2,12 @@ import { fail, libc } from './libc.ts';
 
 /** Takes the exclusive lock of an open file without waiting; the kernel drops it when the file is closed. False if another holds it. @throws LibcError */
 export function tryLock(fd: number): boolean {
-  if (libc().flock(fd, LOCK_EX | LOCK_NB) === 0) return true;
-  return libc().errno() === EWOULDBLOCK ? false : fail('flock');
+  return tryFlock(fd, LOCK_EX);
+}
+
+/** The same for the lock that several can hold, while nobody has the exclusive one. */
+export function trySharedLock(fd: number): boolean {
+  return tryFlock(fd, LOCK_SH);
 }
 
 /**
@@ -23,6 +27,12 @@ export function tryLockByte(fd: number, offset: number): boolean {
   return errno === EWOULDBLOCK || errno === EACCES ? false : fail('fcntl');
 }
 
+function tryFlock(fd: number, kind: number): boolean {
+  if (libc().flock(fd, kind | LOCK_NB) === 0) return true;
+  return libc().errno() === EWOULDBLOCK ? false : fail('flock');
+}
+
+const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const EWOULDBLOCK = 11;

@@ -5,12 +5,15 @@ import { MalformedPacket, SftpConnectionError } from './errors.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { printable } from './printable.ts';
 import { PACKET, PROTOCOL_VERSION } from './protocol.ts';
+import { watchSilence } from './watch-silence.ts';
 
 export interface OpenSftpOptions {
   /** Gives up waiting for the server's greeting, and destroys the duplex. Of no effect later. */
   readonly signal?: AbortSignal | undefined;
   /** Longest reply that is taken, 64 MiB at most; OpenSSH's are at most 256 KiB. */
   readonly maxPacketBytes?: number | undefined;
+  /** The connection fails when the server owes answers and sends nothing for so long; by default it is waited for. */
+  readonly silenceMs?: number | undefined;
 }
 
 /**
@@ -21,7 +24,7 @@ export interface OpenSftpOptions {
  * @throws the signal's reason
  */
 export async function openSftp(duplex: Duplex, options: OpenSftpOptions = {}): Promise<SftpClient> {
-  const { signal, maxPacketBytes = DEFAULT_MAX_PACKET_BYTES } = options;
+  const { signal, maxPacketBytes = DEFAULT_MAX_PACKET_BYTES, silenceMs } = options;
   if (!(maxPacketBytes >= MIN_MAX_PACKET_BYTES && maxPacketBytes <= MAX_MAX_PACKET_BYTES)) {
     throw new RangeError(`no limit for the length of packets: ${maxPacketBytes}`);
   }
@@ -36,7 +39,9 @@ export async function openSftp(duplex: Duplex, options: OpenSftpOptions = {}): P
   try {
     const extensions = await opening.greet(connection);
     // No packet can come in between: a server only answers.
-    return new SftpClient(connection, extensions);
+    const client = new SftpClient(connection, extensions);
+    if (silenceMs !== undefined) watchSilence(connection, () => client.pending, silenceMs);
+    return client;
   } catch (error) {
     signal?.throwIfAborted();
     throw error;

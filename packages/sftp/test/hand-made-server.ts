@@ -36,7 +36,7 @@ export class HandMadeServer extends Duplex {
 
 /** A client that was greeted by hand. */
 export async function greeted(
-  options: { maxPacketBytes?: number } = {},
+  options: { maxPacketBytes?: number; silenceMs?: number } = {},
 ): Promise<{ server: HandMadeServer; client: SftpClient }> {
   const server = new HandMadeServer();
   server.push(VERSION_3);

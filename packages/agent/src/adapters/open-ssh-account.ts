@@ -1,5 +1,5 @@
 import { PROTOCOL_EXTENSION } from '@bakker/impl-format';
-import { SftpConnectionError, openSftp } from '@bakker/sftp';
+import { SftpConnectionError } from '@bakker/sftp';
 import type { SftpClient } from '@bakker/sftp';
 import type { SshSettings } from '../config/config.ts';
 import type { Bandwidth } from '../limits/bandwidth.ts';
@@ -8,6 +8,9 @@ import { PlainAccount } from './plain/plain-account.ts';
 import { noAnswer, openSftpStore } from './plain/open-sftp-store.ts';
 import { connectSsh } from './ssh/connect.ts';
 import type { SshAddress, SshConnection } from './ssh/connect.ts';
+import { greetSftp } from './ssh/greet-sftp.ts';
+import { PATIENCE } from './ssh/patience.ts';
+import type { Patience } from './ssh/patience.ts';
 
 /**
  * Connects to an account. Its SFTP server says whether it is ours: then one channel does all, by verbs; else every rule is
@@ -18,12 +21,17 @@ import type { SshAddress, SshConnection } from './ssh/connect.ts';
 export async function openSshAccount(
   address: SshAddress,
   settings: SshSettings,
-  options: { signal: AbortSignal; createFolder?: boolean; bandwidth?: Bandwidth | undefined },
+  options: {
+    signal: AbortSignal;
+    createFolder?: boolean;
+    bandwidth?: Bandwidth | undefined;
+    patience?: Patience | undefined;
+  },
 ): Promise<StorageAccount> {
-  const { signal, bandwidth } = options;
-  const line = await connectSsh(address, settings, { signal, compress: false, bandwidth });
+  const { signal, bandwidth, patience = PATIENCE } = options;
+  const line = await connectSsh(address, settings, { signal, compress: false, bandwidth, patience });
   try {
-    const first = await greet(address, line);
+    const first = await greet(address, line, patience);
     if (!first.has(PROTOCOL_EXTENSION)) {
       return new PlainAccount(await openSftpStore({ address, settings, line, first }, options));
     }
@@ -41,9 +49,9 @@ export async function openSshAccount(
   }
 }
 
-async function greet(address: SshAddress, line: SshConnection): Promise<SftpClient> {
+async function greet(address: SshAddress, line: SshConnection, patience: Patience): Promise<SftpClient> {
   try {
-    return await openSftp(await line.openSftpChannel());
+    return await greetSftp(line, { host: address.host, ...patience });
   } catch (error) {
     if (!(error instanceof SftpConnectionError)) throw error;
     throw noAnswer(address, error);

@@ -2,6 +2,7 @@ import { AgentError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Progress } from '../ports/progress.ts';
+import { FilesDone } from './files-done.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import { MissingFromStorage, RunDiffers, StoredOtherwise } from '../ports/storage-account.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
@@ -13,7 +14,7 @@ import { asksToFreeze } from '../config/freezing.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
 import { chooseParent } from './choose-parent.ts';
 import { missingLastRun, refuseEmptiedStorage } from './guards.ts';
-import { markedFreeze, readPublishedRuns } from '../retain/published-runs.ts';
+import { markedFreeze, readReceipts, unheardOf } from '../retain/published-runs.ts';
 import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { ScanAhead } from './scan-ahead.ts';
@@ -41,6 +42,8 @@ export interface BackupOptions {
   readonly host: string;
   /** How runs are sealed; undefined for clear ones. */
   readonly encryption?: (() => Promise<Encryption>) | undefined;
+  /** Waits before the account is connected to again after cuts that follow each other without progress. */
+  readonly reconnectAfterMs?: readonly number[];
   /** The configuration with what the storage's administrator adds to it. @throws AgentError CONFIG_INVALID */
   readonly withStorageConfig?: (config: Config, storageText: string | undefined) => Config;
 }
@@ -103,16 +106,24 @@ async function untilUncut(
     hasBegun = true;
     if (!options.dryRun) ports.onBegin?.();
   };
-  for (let cuts = 0; ; cuts++) {
+  const { reconnectAfterMs = RECONNECT_AFTER_MS } = options;
+  let isFirst = true;
+  let cuts = 0;
+  let furthest = 0;
+  for (;;) {
+    const progress = new FilesDone(ports.progress);
     try {
-      const written = await attempt(options, ports, { isFirst: cuts === 0, damaged, onBegin, way, freezing });
+      const written = await attempt(
+        options,
+        { ...ports, progress },
+        { isFirst, damaged, onBegin, way, freezing },
+      );
       const { report } = written;
       return { ...written, report: { ...report, warnings: [...mended, ...report.warnings] } };
     } catch (found) {
       const error = await freezing.explain(found);
       if (error instanceof ParentDamaged && !damaged.has(error.run)) {
         damaged.add(error.run);
-        cuts--;
         continue;
       }
       if (error instanceof RunDiffers) {
@@ -120,14 +131,12 @@ async function untilUncut(
         if (next.done === true) throw unlikeTheManifest(error);
         way = next.value;
         ports.progress.warning(`${error.message}; ${way.words}`);
-        cuts--;
         continue;
       }
       if (error instanceof StoredOtherwise) {
         if (wasAltered) throw alteredAgain(error);
         wasAltered = true;
         ports.progress.warning(`${error.message}; it is sent again`);
-        cuts--;
         continue;
       }
       if (error instanceof MissingFromStorage) throw meddled(error);
@@ -135,14 +144,18 @@ async function untilUncut(
       if (dropped !== undefined) {
         mended.push(`${dropped} was damaged, and is made anew`);
         ports.progress.warning(mended.at(-1) ?? '');
-        cuts--;
         continue;
       }
-      const waitMs = RECONNECT_AFTER_MS[cuts];
+      // a first run over a line that breaks every few hours goes on as long as each attempt gets further
+      if (progress.files > furthest) cuts = 0;
+      furthest = Math.max(furthest, progress.files);
+      const waitMs = reconnectAfterMs[cuts];
       // a line that breaks before anything was done will not get better
-      if (!hasBegun || !isCut(error, cuts) || waitMs === undefined || ports.signal.aborted) throw error;
+      if (!hasBegun || !isCut(error, isFirst) || waitMs === undefined || ports.signal.aborted) throw error;
       ports.progress.warning(`${error.message}; connecting again in ${waitMs / 1000} s`);
       await sleep(waitMs, ports.signal);
+      cuts++;
+      isFirst = false;
     }
   }
 }
@@ -242,6 +255,11 @@ async function attempt(
       address: account.address,
     };
   }
+  // asked before anything is written: a line that breaks here must not make a second run
+  const marked =
+    last.frozen || account.side || options.dryRun
+      ? undefined
+      : markedFreeze(await readReceipts(account, unheardOf(runs, last), ports));
   if (freezes(asked)) {
     stages.begin('freezing');
     onBegin();
@@ -269,9 +287,8 @@ async function attempt(
     { ...ports, source: tree, account },
   );
   if (!options.dryRun) await ports.onPublished?.(account);
-  if (written.frozen || written.isRetiredByStorage || last.lastSuccess) return written;
-  // a server that has lost its memory must not let retention go on that a guard had stopped
-  return { ...written, frozen: markedFreeze(await readPublishedRuns(account, ports)) };
+  // a server that has lost its memory, or the answer to a publish, must not let retention go on that a guard had stopped
+  return written.frozen || marked === undefined ? written : { ...written, frozen: marked };
 }
 
 /** A start in the future by more than the interval is a clock that was set back: then, too. */
@@ -384,6 +401,6 @@ function alteredAgain(error: StoredOtherwise): AgentError {
 }
 
 /** The line broke, or can't be had again yet; after a cut, too, because the storage has not noticed it. */
-function isCut(error: unknown, cuts: number): error is AgentError {
-  return isLineLost(error) || (error instanceof AgentError && error.code === 'LOCKED' && cuts > 0);
+function isCut(error: unknown, isFirst: boolean): error is AgentError {
+  return isLineLost(error) || (error instanceof AgentError && error.code === 'LOCKED' && !isFirst);
 }

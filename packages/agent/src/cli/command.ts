@@ -8,6 +8,7 @@ import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Notifier, NotifyMemory } from '../ports/notifier.ts';
 import type { Progress } from '../ports/progress.ts';
+import type { ReadingLock } from '../ports/reading-lock.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
 import type { SealingThreads } from '../ports/sealing-threads.ts';
 import type { ServiceManager } from '../ports/service-manager.ts';
@@ -44,6 +45,8 @@ export interface CommandContext {
   /** This server's name. */
   readonly host: string;
   state(): Promise<StateFolder>;
+  /** For what reads runs for long, and for what removes them. */
+  readingLock(): Promise<ReadingLock>;
   /** What must be undone, and how. To be used under the run lock. */
   undoing(): Promise<{ readonly journal: UndoJournal; readonly undoers: Undoers }>;
   /** For services that stand still and file systems that are frozen. */

@@ -7,6 +7,7 @@ import type { Overwrite } from '../restore/decide.ts';
 import type { RestoreJob } from '../restore/restore-job.ts';
 import type { RestoreOutcome } from '../restore/restore-run.ts';
 import type { Command, CommandContext } from './command.ts';
+import { holdRuns } from '../retain/hold-runs.ts';
 import { LIMIT_FLAGS, limitsOf } from './limit-flags.ts';
 import { TIMINGS_FLAG, timingsIf } from './timings-flag.ts';
 import { timingLines } from '../timings/timings.ts';
@@ -94,28 +95,9 @@ export const restore: Command<RestoreArgs, Restored> = {
     'numeric-owner': { type: 'boolean', describe: 'set owners by number, not by name' },
   },
   async run(context, args) {
-    const { chooseRun } = await import('../browse/choose-run.ts');
-    const { parsePathPattern } = await import('../restore/path-pattern.ts');
-    const to = targetOf(args);
-    const patterns = (args.paths ?? []).map(parsePathPattern);
-    const { memoryBytes } = await context.limits(limitsOf(args));
-    await context.stepBack();
-    stages.begin('connecting');
-    const account = await accountOf(context, args);
-    const job: RestoreJob = {
-      run: await chooseRun(account, args.from),
-      to,
-      patterns,
-      overwrite: args.overwrite,
-      deletes: args.delete,
-      isDryRun: args.dryRun,
-      verifies: args.verify,
-      numericOwner: args.numericOwner,
-      memoryBytes,
-    };
-    if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, { job, account });
-    const outcome = await perform(context, { job, account });
-    return { job, outcome, timings: timingsIf(args.timings) };
+    // runs of another account are not removed from here
+    using _held = args.account === undefined ? await holdRuns(await context.readingLock(), context) : null;
+    return await bringBack(context, args);
   },
   json: ({ job, outcome: { report, seconds, unmatched }, timings }) => ({
     run: job.run,
@@ -135,6 +117,32 @@ export const restore: Command<RestoreArgs, Restored> = {
     return report.absent.count > 0 ? EXIT_STATUS.SOME_UNREADABLE : 0;
   },
 };
+
+/** Apart from `run`: beside a `using`, TypeScript leaves the names of modules that are imported here as they stand. */
+async function bringBack(context: CommandContext, args: RestoreArgs): Promise<Restored> {
+  const { chooseRun } = await import('../browse/choose-run.ts');
+  const { parsePathPattern } = await import('../restore/path-pattern.ts');
+  const to = targetOf(args);
+  const patterns = (args.paths ?? []).map(parsePathPattern);
+  const { memoryBytes } = await context.limits(limitsOf(args));
+  await context.stepBack();
+  stages.begin('connecting');
+  const account = await accountOf(context, args);
+  const job: RestoreJob = {
+    run: await chooseRun(account, args.from),
+    to,
+    patterns,
+    overwrite: args.overwrite,
+    deletes: args.delete,
+    isDryRun: args.dryRun,
+    verifies: args.verify,
+    numericOwner: args.numericOwner,
+    memoryBytes,
+  };
+  if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, { job, account });
+  const outcome = await perform(context, { job, account });
+  return { job, outcome, timings: timingsIf(args.timings) };
+}
 
 function targetOf({ to, inPlace }: RestoreArgs): string {
   if (inPlace !== (to === undefined)) {

@@ -34,12 +34,12 @@ export const retention: Command<RetentionArgs, Retention> = {
     const account = await context.account();
     const outcome = await applyRetention(
       { policy, dryRun, thaw },
-      { account, state, clock, progress, signal },
+      { account, state, clock, progress, signal, readingLock: await context.readingLock() },
     );
     return { ...outcome, isDryRun: dryRun, isExplained: explain };
   },
   json: ({ verdicts }) => verdicts.map(({ run, keep, reasons }) => ({ run, keep, reasons })),
-  render({ verdicts, frozen, isStorages, isDryRun, isExplained }, screen) {
+  render({ verdicts, frozen, isStorages, isHeld, isDryRun, isExplained }, screen) {
     if (isExplained) {
       const width = Math.max(0, ...verdicts.map(({ run }) => run.length));
       for (const { run, keep, reasons } of verdicts) {
@@ -60,6 +60,8 @@ export const retention: Command<RetentionArgs, Retention> = {
       screen.line('Look at that run; if it is right, bakker retention --thaw goes on.');
       return;
     }
+    if (isHeld)
+      screen.line('A restore or verify is under way here: what it may read goes when retention looks next.');
     const gone = verdicts.filter(({ keep }) => !keep).map(({ run }) => run);
     const stay = `${formatCounted(verdicts.length - gone.length, 'run')} ${verdicts.length - gone.length === 1 ? 'stays' : 'stay'}`;
     if (gone.length === 0) screen.line(`Nothing to remove: ${stay}.`);

@@ -2,7 +2,8 @@ import { formatCounted } from '@bakker/command-line';
 import { pathJson } from '../browse/path-text.ts';
 import { EXIT_STATUS } from '../errors.ts';
 import type { RunVerdict } from '../verify/verify-run.ts';
-import type { Command } from './command.ts';
+import { holdRuns } from '../retain/hold-runs.ts';
+import type { Command, CommandContext } from './command.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 
@@ -40,27 +41,9 @@ export const verify: Command<VerifyArgs, Verified> = {
     },
   },
   async run(context, args) {
-    const { chooseRuns } = await import('../browse/choose-run.ts');
-    const { verifyRun } = await import('../verify/verify-run.ts');
-    const { ParentChain } = await import('../verify/parent-chain.ts');
-    const { ReadInodes } = await import('../verify/read-inodes.ts');
-    const { parseShare } = await import('../verify/sample.ts');
-    const share = args.data ? 1 : args.sample === undefined ? 0 : parseShare(args.sample);
-    const seed = args.seed ?? (await randomSeed());
-    const sample = share === 0 ? undefined : { share, seed };
-    const { progress, signal } = context;
-    const account = await accountOf(context, args);
-    const readInodes = new ReadInodes();
-    const runs: RunVerdict[] = [];
-    const chain = new ParentChain(await chooseRuns(account, 'all'));
-    for (const run of await chooseRuns(account, args.from)) {
-      progress.stage(`verifying ${run}`);
-      const receipt = await account.receipt(run);
-      if (receipt)
-        progress.expect({ files: receipt.files, ...(share === 1 ? { bytes: receipt.sourceBytes } : {}) });
-      runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
-    }
-    return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };
+    // runs of another account are not removed from here
+    using _held = args.account === undefined ? await holdRuns(await context.readingLock(), context) : null;
+    return await compareRuns(context, args);
   },
   json: ({ runs, seed }) => ({
     runs: runs.map((verdict) => ({
@@ -94,6 +77,31 @@ export const verify: Command<VerifyArgs, Verified> = {
   },
   exitStatus: ({ runs }) => (runs.some(isDamaged) ? EXIT_STATUS.VERIFY_DAMAGED : 0),
 };
+
+/** Apart from `run`: beside a `using`, TypeScript leaves the names of modules that are imported here as they stand. */
+async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<Verified> {
+  const { chooseRuns } = await import('../browse/choose-run.ts');
+  const { verifyRun } = await import('../verify/verify-run.ts');
+  const { ParentChain } = await import('../verify/parent-chain.ts');
+  const { ReadInodes } = await import('../verify/read-inodes.ts');
+  const { parseShare } = await import('../verify/sample.ts');
+  const share = args.data ? 1 : args.sample === undefined ? 0 : parseShare(args.sample);
+  const seed = args.seed ?? (await randomSeed());
+  const sample = share === 0 ? undefined : { share, seed };
+  const { progress, signal } = context;
+  const account = await accountOf(context, args);
+  const readInodes = new ReadInodes();
+  const runs: RunVerdict[] = [];
+  const chain = new ParentChain(await chooseRuns(account, 'all'));
+  for (const run of await chooseRuns(account, args.from)) {
+    progress.stage(`verifying ${run}`);
+    const receipt = await account.receipt(run);
+    if (receipt)
+      progress.expect({ files: receipt.files, ...(share === 1 ? { bytes: receipt.sourceBytes } : {}) });
+    runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
+  }
+  return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };
+}
 
 function isDamaged({ damaged, manifestProblem }: RunVerdict): boolean {
   return damaged.count > 0 || manifestProblem !== undefined;

@@ -65,7 +65,7 @@ export function readLimit(key: LimitKey, value: unknown): ReadLimit {
   }
 }
 
-/** Below it, a full window of requests would take longer than a connection waits for a sign of life. */
+/** Below it, a single write of content would take longer than seconds. */
 const LEAST_RATE = 64 * 1024;
 const MOST_RATE = 1024 ** 4;
 const LEAST_MEMORY = 16 * 1024 ** 2;

@@ -35,6 +35,8 @@ export interface LastRuns {
         readonly isAtStorage?: boolean;
       }
     | undefined;
+  /** The newest run when a person last let retention go on. */
+  readonly thawedRun?: RunName;
 }
 
 /** Where content that is already in the account lies. */

@@ -6,9 +6,12 @@ import type { RetentionSettings } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Progress } from '../ports/progress.ts';
+import type { ReadingLock } from '../ports/reading-lock.ts';
 import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import type { Receipt, StorageAccount } from '../ports/storage-account.ts';
-import { markedFreeze, readPublishedRuns } from './published-runs.ts';
+import { sleep } from '../reconnecting.ts';
+import { DOOR_OPEN_MS } from './hold-runs.ts';
+import { markedFreeze, readPublishedRuns, unheardOf } from './published-runs.ts';
 import type { PublishedRun } from './published-runs.ts';
 
 const DAY_MS = 86_400_000;
@@ -27,6 +30,7 @@ export interface RetentionPorts {
   readonly clock: Clock;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  readonly readingLock: ReadingLock;
 }
 
 export interface RetentionOutcome {
@@ -36,6 +40,8 @@ export interface RetentionOutcome {
   readonly frozen: string | undefined;
   /** The storage retires runs by its own rules; the verdicts only say what it has. */
   readonly isStorages: boolean;
+  /** A restore or verify was under way: what should have gone stays until the next time, and the verdicts say so. */
+  readonly isHeld: boolean;
 }
 
 /**
@@ -55,9 +61,15 @@ export async function applyRetention(
   if (options.dryRun) return (await plan(options, ports)).outcome;
   using _lock = await ports.state.lock('retention');
   const { outcome, runs } = await plan(options, ports);
-  if (options.thaw) await thaw(ports.state);
-  await removeRuns(runs, outcome.verdicts, ports);
-  return outcome;
+  if (options.thaw) await thaw(ports.state, runs.at(-1)?.run);
+  const held = await removeRuns(runs, outcome.verdicts, ports);
+  if (held.size === 0) return outcome;
+  const verdicts = outcome.verdicts.map((verdict) =>
+    held.has(verdict.run)
+      ? { ...verdict, keep: true, reasons: ['a restore or verify is under way'] }
+      : verdict,
+  );
+  return { ...outcome, verdicts, isHeld: true };
 }
 
 async function lookAtStorage(
@@ -81,6 +93,7 @@ async function lookAtStorage(
     verdicts,
     frozen: frozen && `${frozen.reason} (since run ${frozen.sinceRun})`,
     isStorages: true,
+    isHeld: false,
   };
 }
 
@@ -102,12 +115,12 @@ async function plan(
   const runs = await readPublishedRuns(account, { signal });
   const frozen = thaw ? undefined : whyFrozen(await state.lastRuns(), runs);
   const verdicts = judge(runs.map(asRetained), { ...policy, frozen }, clock.nowMs());
-  return { outcome: { verdicts, frozen, isStorages: false }, runs };
+  return { outcome: { verdicts, frozen, isStorages: false, isHeld: false }, runs };
 }
 
-/** This machine remembers a freeze; where its memory is lost, the receipts beside the runs do. */
+/** This machine remembers a freeze; where its memory is lost, or ends before the newest runs, the receipts beside them do. */
 function whyFrozen(last: LastRuns, runs: readonly PublishedRun[]): string | undefined {
-  const frozen = last.frozen ?? (last.lastSuccess === undefined ? markedFreeze(runs) : undefined);
+  const frozen = last.frozen ?? markedFreeze(unheardOf(runs, last));
   return frozen && `${frozen.reason} (since run ${frozen.sinceRun})`;
 }
 
@@ -139,23 +152,29 @@ function stateOf(receipt: Receipt | undefined): 'complete' | 'partial' {
   return receipt?.status ?? 'partial';
 }
 
-async function thaw(state: StateFolder): Promise<void> {
+/** @param newest - whoever thaws has looked at all that is there: no receipt up to it is asked again */
+async function thaw(state: StateFolder, newest: RunName | undefined): Promise<void> {
   const last = await state.lastRuns();
-  if (last.frozen !== undefined) await state.saveLastRuns({ ...last, frozen: undefined });
+  await state.saveLastRuns({ ...last, frozen: undefined, ...(newest && { thawedRun: newest }) });
 }
 
+/** @returns the runs that stay because somebody reads */
 async function removeRuns(
   runs: readonly PublishedRun[],
   verdicts: readonly Verdict[],
-  { account, progress, signal }: RetentionPorts,
-): Promise<void> {
+  { account, progress, signal, readingLock }: RetentionPorts,
+): Promise<ReadonlySet<string>> {
   const going = new Set<string>(verdicts.filter(({ keep }) => !keep).map(({ run }) => run));
   const doomed: RunName[] = runs.map(({ run }) => run).filter((run) => going.has(run));
-  for (const run of doomed) {
+  for (const [index, run] of doomed.entries()) {
+    if (index > 0) await sleep(DOOR_OPEN_MS, signal);
     signal.throwIfAborted();
+    using alone = readingLock.tryRemove();
+    if (!alone) return new Set(doomed.slice(index));
     progress.stage(`removing ${run}`);
     await account.removeRun(run, { signal });
   }
   signal.throwIfAborted();
   await account.emptyTrash({ signal });
+  return new Set();
 }

@@ -1,5 +1,7 @@
+import { compareRunNames } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
-import type { Receipt, StorageAccount } from '../ports/storage-account.ts';
+import type { LastRuns } from '../ports/state-folder.ts';
+import type { Receipt, StorageAccount, StoredRun } from '../ports/storage-account.ts';
 
 const RECEIPTS_AT_ONCE = 16;
 
@@ -16,7 +18,16 @@ export async function readPublishedRuns(
   account: StorageAccount,
   { signal }: { signal: AbortSignal },
 ): Promise<PublishedRun[]> {
-  const complete = (await account.listRuns()).filter(({ state }) => state === 'complete');
+  return readReceipts(account, await account.listRuns(), { signal });
+}
+
+/** @param runs - oldest first; incomplete ones are left out */
+export async function readReceipts(
+  account: StorageAccount,
+  runs: readonly StoredRun[],
+  { signal }: { signal: AbortSignal },
+): Promise<PublishedRun[]> {
+  const complete = runs.filter(({ state }) => state === 'complete');
   const published: PublishedRun[] = [];
   for (let start = 0; start < complete.length; start += RECEIPTS_AT_ONCE) {
     signal.throwIfAborted();
@@ -30,10 +41,22 @@ export async function readPublishedRuns(
   return published;
 }
 
-/** What the receipts know of a guard that wanted retention to stand still, where this machine's own memory is lost. */
+/**
+ * What the receipts know of a guard that wanted retention to stand still. To be asked of runs that this machine does not
+ * know to be its own: all if its memory is lost, the newest one if the answer to its publish was.
+ */
 export function markedFreeze(
   runs: readonly PublishedRun[],
 ): { readonly reason: string; readonly sinceRun: RunName } | undefined {
   const marked = runs.findLast(({ receipt }) => receipt?.frozen !== undefined);
   return marked && { reason: marked.receipt?.frozen ?? '', sinceRun: marked.run };
+}
+
+/** The runs that this machine has neither heard of as published nor thawed retention behind. */
+export function unheardOf<T extends { readonly run: RunName }>(
+  runs: readonly T[],
+  { lastSuccess, thawedRun }: Pick<LastRuns, 'lastSuccess' | 'thawedRun'>,
+): readonly T[] {
+  const known = [lastSuccess?.run, thawedRun].filter((run) => run !== undefined);
+  return runs.filter(({ run }) => known.every((before) => compareRunNames(run, before) > 0));
 }

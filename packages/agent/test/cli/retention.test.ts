@@ -1,9 +1,13 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { openReadingLock } from '../../src/adapters/state/reading-lock.ts';
 import { openStateFolder } from '../../src/adapters/state-folder.ts';
 import type { RunName } from '@bakker/impl-format';
-import { makeBench } from './run-bakker.ts';
+import { BAKKER, makeBench } from './run-bakker.ts';
 import type { Bench } from './run-bakker.ts';
 
 const DAY_MS = 86_400_000;
@@ -92,6 +96,46 @@ t.test('when the state is lost, the receipts remember that retention is frozen',
   t.end();
 });
 
+/** Lets a run say that a guard wanted retention to stand still. */
+function markFrozen(bench: Bench, run: string | undefined): void {
+  const file = join(bench.account, '.bakker/receipts', `${run}.json`);
+  const receipt = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  rmSync(file);
+  writeFileSync(file, JSON.stringify({ ...receipt, frozen: 'half was gone' }));
+}
+
+t.test('a freeze is kept of a run whose publish this machine never heard of', async (t) => {
+  using bench = makeBench(TWO);
+  makeRuns(bench, [40, 30, 20]);
+  const state = await openStateFolder(bench.stateDir);
+  const before = await state.lastRuns();
+  const runs = makeRuns(bench, [10]);
+  markFrozen(bench, runs[3]);
+  await state.saveLastRuns(before); // the line broke, or the process ended, in the moment of the publish
+
+  t.match(bench.run('retention').stdout, new RegExp(`is frozen: half was gone .since run ${runs[3]}`));
+  const next = makeRuns(bench, [0]);
+  t.match(await state.lastRuns(), { frozen: { reason: 'half was gone', sinceRun: runs[3] } });
+  t.match(bench.run('retention').stdout, /is frozen/, 'also after the next run');
+  t.strictSame(runsOf(bench), next);
+  t.match(bench.run('retention', '--thaw').stdout, /Removed 3 runs/);
+  t.match(bench.run('retention').stdout, /Nothing to remove/);
+});
+
+t.test('a thaw holds for a freeze that only the receipts knew of', async (t) => {
+  using bench = makeBench(TWO);
+  makeRuns(bench, [40, 30]);
+  const state = await openStateFolder(bench.stateDir);
+  const before = await state.lastRuns();
+  markFrozen(bench, makeRuns(bench, [20])[2]);
+  await state.saveLastRuns(before);
+  t.match(bench.run('retention', '--thaw').stdout, /Removed 1 run/);
+  t.match(bench.run('retention').stdout, /Nothing to remove/);
+  makeRuns(bench, [0]);
+  t.equal((await state.lastRuns()).frozen, undefined);
+  t.match(bench.run('retention').stdout, /Removed 1 run/);
+});
+
 t.test('a run without its manifest takes no place, one without its receipt is dated by its name', (t) => {
   using bench = makeBench(TWO);
   const runs = makeRuns(bench, [40, 30, 20, 10]);
@@ -103,6 +147,42 @@ t.test('a run without its manifest takes no place, one without its receipt is da
     [false, true, true, true],
   );
   t.match(verdicts[3]?.reasons, ['younger than 1 day']);
+  t.end();
+});
+
+t.test('nothing goes while a restore or verify reads on this machine; they wait for a removal', async (t) => {
+  using bench = makeBench(TWO);
+  const runs = makeRuns(bench, [40, 30, 20, 10]);
+  const lock = openReadingLock(bench.stateDir);
+  {
+    using _reading = lock.tryRead();
+    using _another = lock.tryRead();
+    const { status, stdout } = bench.run('retention', '--explain');
+    t.equal(status, 0);
+    t.match(stdout, /A restore or verify is under way here/);
+    t.match(stdout, new RegExp(`^${runs[0]}  stays +a restore or verify is under way$`, 'm'));
+    t.match(stdout, /Nothing to remove: 4 runs stay/);
+    t.strictSame(runsOf(bench), runs);
+  }
+  for (const words of [['verify'], ['restore', '--to', join(bench.folder, 'back')]]) {
+    const removing = lock.tryRemove();
+    t.ok(removing, `nobody reads before ${words[0]}`);
+    t.equal(lock.tryRead(), undefined);
+    const reading = spawn(BAKKER, [...words, '--config', bench.configFile, '--state', bench.stateDir]);
+    const ended = once(reading, 'close');
+    t.equal(await Promise.race([ended, delay(2000, 'waits')]), 'waits', `${words[0]} waits`);
+    removing?.[Symbol.dispose]();
+    t.strictSame(await ended, [0, null]);
+  }
+  t.match(bench.run('retention').stdout, /Removed 2 runs/);
+});
+
+t.test('a restore without a state folder locks nothing', (t) => {
+  using bench = makeBench(TWO);
+  makeRuns(bench, [1]);
+  rmSync(bench.stateDir, { recursive: true });
+  t.equal(bench.run('restore', '--to', join(bench.folder, 'back')).status, 0);
+  t.notOk(existsSync(bench.stateDir));
   t.end();
 });
 

@@ -58,7 +58,9 @@ export class World implements AsyncDisposable {
   async report(
     sources: readonly string[] = [this.source],
     source: SourceTree = openSourceTree(),
+    line: { openAccount?: () => Promise<StorageAccount>; reconnectAfterMs?: readonly number[] } = {},
   ): Promise<BackupReport & { readonly run: RunName }> {
+    const { openAccount: open = () => this.account(true), ...waits } = line;
     const report = await runBackup(
       {
         config: this.config(sources),
@@ -70,9 +72,10 @@ export class World implements AsyncDisposable {
         memoryBytes: NO_LIMITS.memoryBytes,
         version: '0.0.0',
         host: 'test',
+        ...waits,
       },
       {
-        openAccount: () => this.account(true),
+        openAccount: open,
         source,
         state: await openStateFolder(join(this.folder, 'state')),
         clock: { nowMs: () => this.nowMs },

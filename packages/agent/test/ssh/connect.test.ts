@@ -1,7 +1,11 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, symlink } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { runTool } from '../../../../test/harness/processes.ts';
 import { startSshd } from '../../../../test/harness/sshd.ts';
@@ -309,6 +313,57 @@ t.test('openssh', async (t) => {
     );
     t.match(failure, { code: 'HOST_KEY_CHANGED' });
     t.match(failure.message, server.hostKeyFingerprint);
+  });
+
+  t.test("what a user's configuration makes easier for people holds for no backup", async (t) => {
+    await using server = await startSshd();
+    const account = await server.addAccount();
+    const folder = t.testdir();
+    const configured = async (name: string, lines: readonly string[]): Promise<string[]> => {
+      const file = join(folder, name);
+      await writeFile(file, ['Host *', ...lines, ''].join('\n'));
+      return ['-F', file];
+    };
+    const common = { transport: 'openssh' } as const;
+    const wrongPin = `SHA256:${'A'.repeat(43)}`;
+
+    const trusting = await configured('trusting', [
+      'StrictHostKeyChecking no',
+      'UserKnownHostsFile /dev/null',
+    ]);
+    const unknown = connect(server, account, { ...common, hostKey: undefined, sshOptions: trusting });
+    t.match(await failureOf(unknown), { code: 'HOST_KEY_CHANGED' }, 'a key that nobody knows');
+
+    const near = await configured('near', ['NoHostAuthenticationForLocalhost yes']);
+    const local = connect(server, account, { ...common, hostKey: wrongPin, sshOptions: near });
+    t.match(
+      await failureOf(local),
+      { code: 'HOST_KEY_CHANGED' },
+      'another key than the pinned one, on loopback',
+    );
+
+    // a path to a socket has room for 107 bytes
+    const short = await mkdtemp(join(tmpdir(), 'bakker-master-'));
+    t.teardown(() => rm(short, { recursive: true, force: true }));
+    const socket = join(short, 'socket');
+    const master = spawn(
+      'ssh',
+      [
+        ...['-F', 'none', '-M', '-N', '-S', socket, '-i', account.identityFile, '-p', String(server.port)],
+        ...['-o', 'BatchMode=yes', '-o', 'StrictHostKeyChecking=no', '-o', 'UserKnownHostsFile=/dev/null'],
+        `${account.user}@${server.host}`,
+      ],
+      { stdio: 'ignore' },
+    );
+    t.teardown(() => master.kill());
+    for (let waited = 0; waited < 500 && !existsSync(socket); waited++) await delay(20);
+    t.ok(existsSync(socket), 'somebody has logged in');
+    const sharing = await configured('sharing', [`ControlPath ${socket}`]);
+    const pinned = connect(server, account, { ...common, hostKey: wrongPin, sshOptions: sharing });
+    t.match(await failureOf(pinned), { code: 'HOST_KEY_CHANGED' }, 'a connection that looked at no pin');
+    const { identityFile } = await server.addAccount();
+    const other = connect(server, account, { ...common, identityFile, sshOptions: sharing });
+    t.match(await failureOf(other), { code: 'AUTHENTICATION_FAILED' }, 'a connection of another key');
   });
 
   t.test('an option that ssh does not know is a matter of configuration', async (t) => {

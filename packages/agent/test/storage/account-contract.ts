@@ -262,6 +262,67 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
     t.same(fs.readdirSync(path.join(account.folder, '.bakker/carried')), []);
   });
 
+  t.test(`${name} publishes nothing of a writer whose run another one carried over`, async (t) => {
+    await using account = await make();
+    await using slow = await account.open();
+    await using other = await account.open();
+    if (account.hasShell === true) {
+      await using _writer = await slow.begin({ nowMs: NOW_MS });
+      await t.rejects(other.begin({ nowMs: NOW_MS }), { code: 'LOCKED' }, 'a shell lets nobody in');
+      return;
+    }
+    const takenOver = { code: 'STORAGE_REFUSED', message: /another bakker took the account over/ };
+    const begin = async (session: StorageAccount, file: string) => {
+      const writer = await session.begin({ nowMs: NOW_MS });
+      await writer.file(Buffer.from(file), Buffer.from(file), ABOUT);
+      return writer;
+    };
+    {
+      // before the publish
+      await using first = await begin(slow, 'slow');
+      await using second = await begin(other, 'other');
+      t.equal(second.run, first.run, 'both have the same name');
+      await t.rejects(publish(first, 'slow', { files: 1, bytes: 4 }), takenOver);
+      t.notOk(fs.existsSync(path.join(account.folder, first.run)), "the other's half is no run");
+      await publish(second, 'other', { files: 1, bytes: 5 });
+      await t.rejects(publish(first, 'slow', { files: 1, bytes: 4 }), takenOver, 'nor once it is one');
+    }
+    for (const isPublished of [false, true]) {
+      // while the manifest is written
+      await using first = await begin(slow, 'slow');
+      const stack = new AsyncDisposableStack();
+      await using _left = stack;
+      const meanwhile = async () => {
+        const second = stack.use(await begin(other, 'other'));
+        t.equal(second.run, first.run);
+        if (isPublished) await publish(second, 'other', { files: 1, bytes: 5 });
+      };
+      await t.rejects(publish(first, 'slow', { files: 1, bytes: 4 }, meanwhile), takenOver);
+      t.equal(fs.existsSync(path.join(account.folder, first.run)), isPublished);
+    }
+    const runs = await other.listRuns();
+    for (const { run, state } of runs) {
+      if (state !== 'complete') continue;
+      t.same(fs.readdirSync(path.join(account.folder, run)), ['other']);
+      t.equal(await text(other.manifest(run)), 'other');
+      t.match(await other.receipt(run), { manifestSha256: sha256('other') });
+    }
+    t.equal(runs.filter(({ state }) => state === 'complete').length, 2);
+  });
+
+  t.test(`${name} never puts its manifest and receipt in place of those of a published run`, async (t) => {
+    await using account = await make();
+    if (account.hasShell === true) return; // nobody else can write there
+    await using session = await account.open();
+    await using writer = await session.begin({ nowMs: NOW_MS });
+    const manifest = path.join(account.folder, `${writer.run}.impl`);
+    const receipt = path.join(account.folder, '.bakker/receipts', `${writer.run}.json`);
+    fs.mkdirSync(path.join(account.folder, writer.run));
+    for (const file of [manifest, receipt]) fs.writeFileSync(file, "another's");
+    await t.rejects(publish(writer, 'm', {}), { code: 'STORAGE_REFUSED' });
+    for (const file of [manifest, receipt]) t.equal(fs.readFileSync(file, 'utf8'), "another's");
+  });
+
   t.test(`${name} removes whole runs, never what latest needs, and empties the trash`, async (t) => {
     await using account = await make();
     await using session = await account.open();
@@ -322,14 +383,18 @@ const RECEIPT: Omit<Receipt, 'token' | 'run'> = {
   manifestDigest: 'bb'.repeat(32),
 };
 
-/** @param objects - what the run's folder holds, which a storage may compare; 0 of what is left out */
+/**
+ * @param objects - what the run's folder holds, which a storage may compare; 0 of what is left out
+ * @param meanwhile - what happens while the manifest is written
+ */
 export async function publish(
   writer: RunWriter,
   manifest: string,
   objects: Partial<ObjectCounts>,
+  meanwhile?: () => Promise<void>,
 ): Promise<void> {
   await writer.publish({
-    manifest: () => pieces(manifest),
+    manifest: () => pieces(manifest, meanwhile),
     manifestSizeBytes: manifest.length,
     receipt: { ...RECEIPT, manifestSha256: sha256(manifest), run: writer.run },
     objects: { files: 0, directories: 0, symlinks: 0, bytes: 0, ...objects },
@@ -383,8 +448,9 @@ export async function text(bytes: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(await Array.fromAsync(bytes)).toString();
 }
 
-async function* pieces(content: string): AsyncGenerator<Uint8Array> {
+async function* pieces(content: string, meanwhile?: () => Promise<void>): AsyncGenerator<Uint8Array> {
   yield Buffer.from(content.slice(0, 1));
+  await meanwhile?.();
   yield Buffer.from(content.slice(1));
 }
 

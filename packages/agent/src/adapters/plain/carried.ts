@@ -26,6 +26,11 @@ export function issueToken(store: FileStore, run: RunName): { token: string; not
   return { token, noted: store.mkdir(noteOf(run, token)) };
 }
 
+/** Whether a run is still its writer's: whoever carries it over removes the note before making a folder of the same name. */
+export async function isStillNoted(store: FileStore, run: RunName, token: string): Promise<boolean> {
+  return (await store.lstat(noteOf(run, token))) !== undefined;
+}
+
 /** The run is published: its content is found under its name from now on. */
 export async function dropToken(store: FileStore, run: RunName, token: string): Promise<void> {
   await store.rmdir(noteOf(run, token)).catch(unlessMissing);

@@ -1,10 +1,13 @@
-import { MAX_WRITE_BYTES, STATUS, SftpConnectionError, SftpStatusError, openSftp } from '@bakker/sftp';
+import { MAX_WRITE_BYTES, STATUS, SftpConnectionError, SftpStatusError } from '@bakker/sftp';
 import type { SftpClient } from '@bakker/sftp';
 import type { SshSettings } from '../../config/config.ts';
 import type { Bandwidth } from '../../limits/bandwidth.ts';
 import { AgentError } from '../../errors.ts';
 import { connectSsh } from '../ssh/connect.ts';
 import type { SshAddress, SshConnection } from '../ssh/connect.ts';
+import { greetSftp } from '../ssh/greet-sftp.ts';
+import { PATIENCE } from '../ssh/patience.ts';
+import type { Patience } from '../ssh/patience.ts';
 import { SftpFileStore } from './sftp-file-store.ts';
 
 /** From this round-trip time on a line is long: one channel would wait for answers, and it may be a thin one too. */
@@ -27,6 +30,7 @@ interface StoreOptions {
   readonly signal: AbortSignal;
   readonly createFolder?: boolean;
   readonly bandwidth?: Bandwidth | undefined;
+  readonly patience?: Patience | undefined;
 }
 
 /**
@@ -49,7 +53,7 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
       first.has('limits@openssh.com') ? first.limits() : undefined,
       options.createFolder ? makeIfMissing(first, address.path) : first.stat(Buffer.from(address.path)),
     ]);
-    lanes = (await isLongLine(first)) ? openFarLanes(start, options) : openNearLanes(start);
+    lanes = (await isLongLine(first)) ? openFarLanes(start, options) : openNearLanes(start, options);
     // who says how many wants to be told where it can't be so
     if (settings.channels !== 'auto') await lanes.names;
     return new SftpFileStore({
@@ -98,28 +102,35 @@ interface Lanes {
   readonly close: () => Promise<void>;
 }
 
-function openNearLanes({ settings, line, first }: Start): Lanes {
-  const more = openChannels(line, settings, { wanted: CHANNELS.short, openCount: 1 });
+function openNearLanes(
+  { address, settings, line, first }: Start,
+  { patience = PATIENCE }: StoreOptions,
+): Lanes {
+  const how = { host: address.host, patience };
+  const more = openChannels(line, settings, { ...how, wanted: CHANNELS.short, openCount: 1 });
   return { names: more.then((clients) => [first, ...clients]), close: () => Promise.resolve() };
 }
 
-function openFarLanes({ address, settings, line, first }: Start, { signal, bandwidth }: StoreOptions): Lanes {
+function openFarLanes(
+  { address, settings, line, first }: Start,
+  { signal, bandwidth, patience = PATIENCE }: StoreOptions,
+): Lanes {
+  const how = { host: address.host, patience };
   const givingUp = new AbortController();
   const either = AbortSignal.any([signal, givingUp.signal]);
-  const connecting = connectSsh(address, settings, { signal: either, compress: true, bandwidth });
+  const connecting = connectSsh(address, settings, { signal: either, compress: true, bandwidth, patience });
   let isConnected = false;
   const names = connecting.then((connection) => {
     isConnected = true;
-    return openChannels(connection, settings, { wanted: CHANNELS.long });
+    return openChannels(connection, settings, { ...how, wanted: CHANNELS.long });
   });
   let content: Promise<readonly SftpClient[]> | undefined;
   return {
     names,
     content: () =>
-      (content ??= openChannels(line, settings, { wanted: CHANNELS.long, openCount: 1 }).then((more) => [
-        first,
-        ...more,
-      ])),
+      (content ??= openChannels(line, settings, { ...how, wanted: CHANNELS.long, openCount: 1 }).then(
+        (more) => [first, ...more],
+      )),
     close: async () => {
       // nothing waits for a connection that it did not need
       if (!isConnected) givingUp.abort();
@@ -147,9 +158,11 @@ export function noAnswer(address: SshAddress, cause: SftpConnectionError): Agent
 async function openChannels(
   connection: SshConnection,
   settings: SshSettings,
-  { wanted, openCount = 0 }: { wanted: number; openCount?: number },
+  options: { host: string; patience: Patience; wanted: number; openCount?: number },
 ): Promise<SftpClient[]> {
-  const open = async () => openSftp(await connection.openSftpChannel());
+  const { host, patience, wanted, openCount = 0 } = options;
+  const { furtherGreetingMs: greetingMs, answerMs } = patience;
+  const open = async () => greetSftp(connection, { host, greetingMs, answerMs });
   const several = (count: number) => Array.from({ length: count - openCount }, open);
   if (settings.channels !== 'auto') return Promise.all(several(settings.channels));
   // a storage that takes fewer (MaxSessions) is only slower; without a first one there is nothing

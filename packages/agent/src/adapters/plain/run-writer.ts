@@ -12,12 +12,12 @@ import type {
   StoredPiece,
   StoredPlace,
 } from '../../ports/storage-account.ts';
-import { carriedFolder, disown, dropToken, isWhole, issueToken } from './carried.ts';
+import { carriedFolder, disown, dropToken, isStillNoted, isWhole, issueToken } from './carried.ts';
 import type { FileStore } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { encodeReceipt } from './receipt-text.ts';
 import { removeTree } from './remove-tree.ts';
-import { pointLatestAt, replaceFile, temporaryName } from './steps.ts';
+import { pointLatestAt, temporaryName, writeBeside } from './steps.ts';
 
 /** A run's folder moves: `.bakker/carried/TOKEN` and `.bakker/trash/…` are longer than its first name. */
 const RESERVED_BYTES = 80;
@@ -121,19 +121,25 @@ export class PlainRunWriter implements RunWriter {
 
   /**
    * The order keeps every invariant if the process dies at any step: the manifest is there before the run has its name,
-   * and `latest` moves to the run only then.
+   * and `latest` moves to the run only then. Another writer who took the run for left behind is noticed before a name is
+   * given; a manifest that another has published in its place keeps this one's, and its receipt, out.
    */
   async publish(options: PublishOptions): Promise<undefined> {
     const store = this.#store;
     const account = Buffer.alloc(0);
+    await this.#checkOwned();
     await this.#flushAll();
-    const receipt = encodeReceipt({ ...options.receipt, token: this.folder });
-    const [manifest] = await Promise.all([
+    const [manifest, receipt] = await Promise.all([
       this.#writeManifest(options),
-      replaceFile(store, Buffer.from(receiptName(this.run)), receipt),
+      writeBeside(store, encodeReceipt({ ...options.receipt, token: this.folder })),
       store.flush(this.#root),
     ]);
-    await store.renameOver(manifest, Buffer.from(manifestName(this.run)));
+    await this.#checkOwned();
+    await store.renameNew(manifest, Buffer.from(manifestName(this.run)));
+    await Promise.all([
+      store.renameOver(receipt, Buffer.from(receiptName(this.run))),
+      this.#checkOwned(), // all that is between this and the next request is the way there
+    ]);
     await store.renameNew(this.#root, Buffer.from(this.run));
     await Promise.all([store.flush(account), pointLatestAt(store, this.run)]);
     await Promise.all([store.flush(account), dropToken(store, this.run, this.folder)]);
@@ -157,6 +163,18 @@ export class PlainRunWriter implements RunWriter {
       await disown(this.#store, { run, token, carriedFolders }).catch(() => undefined);
       throw error;
     }
+  }
+
+  /** By its name alone the folder could be the other's by now. */
+  async #checkOwned(): Promise<void> {
+    if (await isStillNoted(this.#store, this.run, this.folder)) return;
+    throw new AgentError(
+      'STORAGE_REFUSED',
+      `another bakker took the account over: run ${this.run} of ${this.#store.address} is not this one's any more`,
+      {
+        hint: 'one server, one account: see that no copy of this machine and no second --state folder backs up to it',
+      },
+    );
   }
 
   async #writeManifest({ manifest, manifestSizeBytes, receipt }: PublishOptions): Promise<Buffer> {

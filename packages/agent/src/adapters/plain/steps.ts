@@ -7,9 +7,14 @@ import type { FileStore } from './file-store.ts';
 
 /** Writes a small file under its name in one step: beside it first, flushed, then renamed over. */
 export async function replaceFile(store: FileStore, path: Buffer, content: Buffer): Promise<void> {
+  await store.renameOver(await writeBeside(store, content), path);
+}
+
+/** Writes a small file, flushed, under a name of its own. @returns the name, to be renamed */
+export async function writeBeside(store: FileStore, content: Buffer): Promise<Buffer> {
   const beside = temporaryName();
   await store.writeFile(beside, content, { mtimeS: Date.now() / 1000, executable: false, flush: true });
-  await store.renameOver(beside, path);
+  return beside;
 }
 
 /** Moves `latest` by a rename, so that it always points at a complete run. Without symlinks there is no `latest`. */

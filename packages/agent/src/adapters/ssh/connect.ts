@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Bandwidth } from '../../limits/bandwidth.ts';
 import type { AccountAddress, SshSettings } from '../../config/config.ts';
+import type { Patience } from './patience.ts';
 
 export type SshAddress = Extract<AccountAddress, { kind: 'ssh' }>;
 
@@ -11,6 +12,7 @@ export interface ConnectOptions {
   readonly compress: boolean;
   /** Shared with whoever else has it. */
   readonly bandwidth?: Bandwidth | undefined;
+  readonly patience?: Patience | undefined;
 }
 
 /** A connection to an account, logged in. Disposing ends it and every channel; it is idempotent. */

@@ -11,6 +11,10 @@ export function opensshArguments(
   const must = [
     'BatchMode=yes',
     'ControlMaster=no',
+    // a connection that is there already was made with another key, and looked at no host key of ours
+    'ControlPath=none',
+    'StrictHostKeyChecking=yes',
+    'NoHostAuthenticationForLocalhost=no',
     'RequestTTY=no',
     'ForwardAgent=no',
     'ClearAllForwardings=yes',
@@ -49,7 +53,6 @@ function pinOptions(pin: string): string[] {
   const command = [process.execPath, '--disable-warning=ExperimentalWarning', program, pin].map(quoted);
   return [
     `KnownHostsCommand=${command.join(' ')} %f %H %t %K`,
-    'StrictHostKeyChecking=yes',
     'UserKnownHostsFile=none',
     'GlobalKnownHostsFile=none',
     'VerifyHostKeyDNS=no',

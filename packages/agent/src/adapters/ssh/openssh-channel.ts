@@ -17,9 +17,8 @@ export interface ChannelEnd {
 }
 
 /**
- * One `ssh -s HOST sftp` as a stream. ssh says nothing when a log-in succeeds, whatever jump hosts or shared
- * connections are in between; so `greet` begins the SFTP conversation, and the stream answers the consumer's own INIT
- * with the kept reply.
+ * One `ssh -s HOST sftp` as a stream. ssh says nothing when a log-in succeeds, whatever jump hosts are in between; so `greet`
+ * begins the SFTP conversation, and the stream answers the consumer's own INIT with the kept reply.
  */
 export class OpensshChannel extends Duplex {
   readonly ended: Promise<ChannelEnd>;

@@ -3,9 +3,11 @@ import type { SshSettings } from '../../config/config.ts';
 import type { Bandwidth } from '../../limits/bandwidth.ts';
 import { AgentError } from '../../errors.ts';
 import type { ConnectOptions, SshAddress, SshConnection } from './connect.ts';
+import { noGreeting } from './greet-sftp.ts';
 import { opensshArguments } from './openssh-arguments.ts';
 import { OpensshChannel, type ChannelEnd } from './openssh-channel.ts';
 import { lastLine, opensshFailure } from './openssh-failures.ts';
+import { PATIENCE } from './patience.ts';
 import { hostAndPort } from './tcp.ts';
 
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -21,6 +23,7 @@ export async function connectByOpenssh(
     args: opensshArguments(address, settings, options),
     signal: options.signal,
     bandwidth: options.bandwidth,
+    logInMs: (options.patience ?? PATIENCE).logInMs,
   });
   try {
     await connection.connect();
@@ -37,6 +40,7 @@ class OpensshConnection implements SshConnection {
   readonly #args: readonly string[];
   readonly #signal: AbortSignal;
   readonly #bandwidth: Bandwidth | undefined;
+  readonly #logInMs: number;
   readonly #channels = new Set<OpensshChannel>();
   readonly #resolveClosed: () => void;
   #past = { sent: 0, received: 0 };
@@ -50,11 +54,13 @@ class OpensshConnection implements SshConnection {
     args: readonly string[];
     signal: AbortSignal;
     bandwidth: Bandwidth | undefined;
+    logInMs: number;
   }) {
     this.#address = parts.address;
     this.#args = parts.args;
     this.#signal = parts.signal;
     this.#bandwidth = parts.bandwidth;
+    this.#logInMs = parts.logInMs;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     this.#resolveClosed = resolve;
@@ -116,7 +122,15 @@ class OpensshConnection implements SshConnection {
       this.#end ??= end;
       this.#resolveClosed();
     });
+    let isLate = false;
+    const timer = setTimeout(() => {
+      isLate = true;
+      channel.kill();
+    }, this.#logInMs);
     const failure = await channel.greet();
+    clearTimeout(timer);
+    this.#signal.throwIfAborted();
+    if (isLate) throw noGreeting(this.#where(), this.#logInMs);
     if (failure !== undefined) {
       const end = await settled(channel, failure);
       this.#signal.throwIfAborted();

@@ -11,12 +11,15 @@ import { AgentError } from '../../errors.ts';
 import type { ConnectOptions, SshAddress, SshConnection } from './connect.ts';
 import { algorithms, fingerprintOf, hostKeyAlgorithms, hostKeyType } from './handshake.ts';
 import { readIdentity, type Identity } from './identity.ts';
+import { PATIENCE } from './patience.ts';
 import { logInFailure } from './ssh2-failures.ts';
 import { hostAndPort, openTcp } from './tcp.ts';
 import { stages } from '../../timings/stages.ts';
 
 const READY_TIMEOUT_MS = 20_000;
 const CLOSE_TIMEOUT_MS = 2_000;
+/** Signs of life that were asked for in vain, one after the other. */
+const MOST_IN_VAIN = 5;
 
 /** Connects in this process. Throws as `connectSsh` says. */
 export async function connectBySsh2(
@@ -38,7 +41,8 @@ export async function connectBySsh2(
   }
   const identity = await readIdentity(identityFile);
   const got: HostKey[] = [];
-  const base = { address, identity, pin, compress: options.compress };
+  const { compress, patience = PATIENCE } = options;
+  const base = { address, identity, pin, compress, signOfLifeMs: patience.signOfLifeMs };
   // The pin may be of another type than the key that the storage prefers to show, so each type is asked for in turn.
   for (;;) {
     const offered = hostKeyAlgorithms(got.map(({ type }) => type));
@@ -76,6 +80,7 @@ async function logIn(
     offered: readonly ServerHostKeyAlgorithm[];
     pin: string;
     compress: boolean;
+    signOfLifeMs: number;
   },
   signal: AbortSignal,
 ): Promise<LogInOutcome> {
@@ -111,8 +116,9 @@ async function logIn(
         shown = { type: hostKeyType(key), fingerprint };
         return false;
       },
-      keepaliveInterval: 15_000,
-      keepaliveCountMax: 4,
+      keepaliveInterval: attempt.signOfLifeMs,
+      // ssh2 counts answers only, and the questions wait behind megabytes of content: see `watchLife`
+      keepaliveCountMax: Number.POSITIVE_INFINITY,
       readyTimeout: READY_TIMEOUT_MS,
     });
     const outcome = await promise;
@@ -140,11 +146,17 @@ class Ssh2Connection implements SshConnection {
     this.#where = parts.where;
     this.#signal = parts.options.signal;
     this.#client.on('error', (error) => (this.#cause ??= error));
+    const { signOfLifeMs } = parts.options.patience ?? PATIENCE;
+    const stopWatching = watchLife(this.#socket, signOfLifeMs, () => {
+      this.#cause ??= new Error(`nothing came from it for ${(signOfLifeMs * MOST_IN_VAIN) / 1000} s`);
+      this.#socket.destroy();
+    });
     this.closed = new Promise((resolve) => {
       // Before ssh2's own listeners: they end the channels as if the far side had said good-bye, and take the
       // compression away under whoever writes or reads on.
       this.#socket.prependListener('end', () => this.#endChannels());
       this.#socket.prependListener('close', () => {
+        stopWatching();
         this.#signal.removeEventListener('abort', this.#abort);
         this.#endChannels();
         resolve();
@@ -219,6 +231,23 @@ class Ssh2Connection implements SshConnection {
       cause: error,
     });
   }
+}
+
+/**
+ * Whatever comes is a sign of life: on a thin line the answers to what is sent come, and the question for one waits its turn.
+ * Counted in steps, so that a machine that slept gives the storage time to answer.
+ *
+ * @returns what ends the watch
+ */
+function watchLife(socket: Socket, everyMs: number, onDead: () => void): () => void {
+  let heardBytes = socket.bytesRead;
+  let inVain = 0;
+  const timer = setInterval(() => {
+    inVain = socket.bytesRead === heardBytes ? inVain + 1 : 0;
+    heardBytes = socket.bytesRead;
+    if (inVain >= MOST_IN_VAIN) onDead();
+  }, everyMs);
+  return () => clearInterval(timer);
 }
 
 /** A channel that is let go of after the connection must not try to say so on it: with compression, that throws. */

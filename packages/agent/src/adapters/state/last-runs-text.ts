@@ -4,11 +4,13 @@ import type { LastRuns } from '../../ports/state-folder.ts';
 /** Reads `last.json`; what is missing or damaged counts as never known. */
 export function decodeLastRuns(text: string | undefined): LastRuns {
   const value = asObject(parse(text));
+  const thawedRun = typeof value['thawedRun'] === 'string' ? parseRunName(value['thawedRun']) : undefined;
   return {
     lastSuccess: decodeSuccess(asObject(value['lastSuccess'])),
     lastAttempt: decodeAttempt(asObject(value['lastAttempt'])),
     frozen: decodeFrozen(asObject(value['frozen'])),
     ...(typeof value['address'] === 'string' ? { address: value['address'] } : {}),
+    ...(thawedRun === undefined ? {} : { thawedRun }),
   };
 }
 
