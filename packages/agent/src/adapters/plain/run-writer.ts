@@ -127,8 +127,9 @@ export class PlainRunWriter implements RunWriter {
   async publish(options: PublishOptions): Promise<undefined> {
     const store = this.#store;
     const account = Buffer.alloc(0);
-    await this.#checkOwned();
+    // first: what the disk did not take was disowned, and has no note either
     await this.#flushAll();
+    await this.#checkOwned();
     const [manifest, receipt] = await Promise.all([
       this.#writeManifest(options),
       writeBeside(store, encodeReceipt({ ...options.receipt, token: this.folder })),
