@@ -120,6 +120,7 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 
   async put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer> {
+    this.#checkOpen();
     const { root, space } = this.#options;
     const contentBytes = files.reduce((sum, { content }) => sum + content.length, 0);
     const folders = foldersOf(files);

@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import t from 'tap';
-import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
-import { providerContract } from './provider-contract.ts';
-import { withFakeLvm } from './with-fake-lvm.ts';
+import { mountLoopFilesystem } from '../harness/loop-fs.ts';
+import { providerContract } from '../../packages/agent/test/volumes/provider-contract.ts';
+import { withFakeLvm } from '../../packages/agent/test/volumes/with-fake-lvm.ts';
 
 t.setTimeout(600_000);
 

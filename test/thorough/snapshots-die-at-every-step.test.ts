@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
-import { openWorld, mountsBelow, source } from './world.ts';
-import { freeze } from '../../src/volumes/freeze.ts';
-import { withFakeLvm } from './with-fake-lvm.ts';
+import { mountLoopFilesystem } from '../harness/loop-fs.ts';
+import { openWorld, mountsBelow, source } from '../../packages/agent/test/volumes/world.ts';
+import { freeze } from '../../packages/agent/src/volumes/freeze.ts';
+import { withFakeLvm } from '../../packages/agent/test/volumes/with-fake-lvm.ts';
 
 t.setTimeout(600_000);
 
@@ -32,7 +32,7 @@ await t.test('killed at any moment, a freezing is undone by recover', async (t) 
       process.execPath,
       [
         '--disable-warning=ExperimentalWarning',
-        join(import.meta.dirname, 'freeze-and-die.ts'),
+        join(import.meta.dirname, '../../packages/agent/test/volumes/freeze-and-die.ts'),
         `${world.folder}/state`,
         world.viewsDir,
         lvm.path,
