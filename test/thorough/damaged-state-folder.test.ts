@@ -12,11 +12,11 @@ import {
   writeSync,
 } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { mountLoopFilesystem } from './harness/loop-fs.ts';
-import { writeSampleTree } from './harness/sample-tree.ts';
-import { completeRuns, findBrokenPromises } from './harness/storage-check.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { mountLoopFilesystem } from '../harness/loop-fs.ts';
+import { writeSampleTree } from '../harness/sample-tree.ts';
+import { completeRuns, findBrokenPromises } from '../harness/storage-check.ts';
+import { makeWorld } from '../harness/world.ts';
 
 const KIB = 1024;
 const PAGE_BYTES = 4096;

@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import t from 'tap';
-import type { Results } from '../bench/figures.ts';
-import { render, type Verdict } from '../bench/report.ts';
-import { TARGETS } from '../bench/targets.ts';
-import { makeTempFolder } from './harness/temp-folder.ts';
+import type { Results } from '../../bench/figures.ts';
+import { render, type Verdict } from '../../bench/report.ts';
+import { TARGETS } from '../../bench/targets.ts';
+import { makeTempFolder } from '../harness/temp-folder.ts';
 
-const RUN = resolve(import.meta.dirname, '../bench/run.ts');
+const RUN = resolve(import.meta.dirname, '../../bench/run.ts');
 
 t.test('a target is judged by medians, against the quickest peer', async (t) => {
   const results: Results = {
