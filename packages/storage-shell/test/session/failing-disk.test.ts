@@ -32,12 +32,17 @@ async function knownLater(root: string, parent: string, tokens: readonly string[
   return { carried: carried.length, known: carried.filter((token) => tokens.includes(token)), linked };
 }
 
+/** An account with a run, and with content that a cut-off one left. */
+async function withPast(root: string) {
+  mkdirSync(`${root}/server1`);
+  const first = await publishRun(root, { kept: 'the past' });
+  return { first, before: await cutOff(root, first) };
+}
+
 t.test('an error that an early flush was told of is not forgotten at the end', async (t) => {
   await using disk = await mountThinDisk();
   const root = disk.folder;
-  mkdirSync(`${root}/server1`);
-  const first = await publishRun(root, { kept: 'the past' });
-  const before = await cutOff(root, first);
+  const { first, before } = await withPast(root);
   const tokens = [before];
   {
     await using shell = await Shell.open({ root });
@@ -65,9 +70,7 @@ t.test('an error that an early flush was told of is not forgotten at the end', a
 t.test('a run that could not be brought to the disk is not published by a second try either', async (t) => {
   await using disk = await mountThinDisk();
   const root = disk.folder;
-  mkdirSync(`${root}/server1`);
-  const first = await publishRun(root, { kept: 'the past' });
-  const before = await cutOff(root, first);
+  const { first, before } = await withPast(root);
   const tokens = [before];
   {
     await using shell = await Shell.open({ root });

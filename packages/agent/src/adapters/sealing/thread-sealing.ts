@@ -5,6 +5,7 @@ import { JobThread } from '@bakker/linux';
 import type { SealedContent, SmallSealing } from '../../ports/sealing-threads.ts';
 import { stages } from '../../timings/stages.ts';
 import { SharedMemory } from '../shared-memory.ts';
+import { TurnBatch } from '../turn-batch.ts';
 import { DIGEST_BYTES, type SealAnswer, type SealOrder, type SealThreadData } from './seal-thread.ts';
 
 /** Contents that go to the thread together; one that is longer goes alone. */
@@ -28,9 +29,11 @@ export class ThreadSealing implements SmallSealing {
   readonly #thread: JobThread<SealOrder, SealAnswer>;
   readonly #shared = new SharedMemory(BATCH_BYTES);
   #sealedHere = 0;
-  /** All in the same memory. */
-  #asked: Asked[] = [];
-  #mostBytes = 0;
+  readonly #asked = new TurnBatch<Asked>({ bytes: BATCH_BYTES, items: BATCH_CONTENTS }, (asked, mostBytes) =>
+    this.#send(asked, mostBytes),
+  );
+  /** Of all that was asked for and not sent. */
+  #clear = new SharedArrayBuffer(0);
 
   constructor(runKey: RunKey, { isHashed }: { isHashed: boolean }) {
     this.#sealer = new SmallSealer(runKey);
@@ -45,20 +48,15 @@ export class ThreadSealing implements SmallSealing {
   }
 
   seal(content: Buffer): Promise<SealedContent> {
-    const isShared = content.buffer instanceof SharedArrayBuffer;
-    if (!isShared || this.#sealedHere < SEALED_HERE) {
+    const clear = content.buffer;
+    if (!(clear instanceof SharedArrayBuffer) || this.#sealedHere < SEALED_HERE) {
       this.#sealedHere++;
       return Promise.resolve(stages.doing('seal', () => this.#sealHere(content)));
     }
-    const mostBytes = this.#sealer.mostBytes(content.length);
-    const isOtherMemory = this.#asked[0] !== undefined && this.#asked[0].content.buffer !== content.buffer;
-    const isFull = this.#mostBytes + mostBytes > BATCH_BYTES || this.#asked.length === BATCH_CONTENTS;
-    if (isOtherMemory || isFull) this.#send();
-    // Late enough for all who ask now.
-    if (this.#asked.length === 0) process.nextTick(() => this.#send());
+    if (clear !== this.#clear) this.#asked.flush();
+    this.#clear = clear;
     const answered = Promise.withResolvers<SealedContent>();
-    this.#asked.push({ content, answered });
-    this.#mostBytes += mostBytes;
+    this.#asked.add({ content, answered }, this.#sealer.mostBytes(content.length));
     return answered.promise;
   }
 
@@ -75,13 +73,9 @@ export class ThreadSealing implements SmallSealing {
     return this.#isHashed ? { bytes, sha256: hash('sha256', bytes, 'buffer') } : { bytes };
   }
 
-  #send(): void {
-    const asked = this.#asked;
-    const clear = asked[0]?.content.buffer;
-    if (!(clear instanceof SharedArrayBuffer)) return;
-    const sealed = this.#shared.take(this.#mostBytes);
-    this.#asked = [];
-    this.#mostBytes = 0;
+  #send(asked: readonly Asked[], mostBytes: number): void {
+    const clear = this.#clear;
+    const sealed = this.#shared.take(mostBytes);
     const contents = new Uint32Array(asked.length * 2);
     asked.forEach(({ content }, index) => {
       contents[2 * index] = content.byteOffset;

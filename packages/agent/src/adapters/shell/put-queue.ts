@@ -5,6 +5,7 @@ import type { NewFile } from '../../ports/storage-account.ts';
 import { putHeadBytes, putHeads } from './body-writer.ts';
 import type { PutFile } from './body-writer.ts';
 import { flagsOf, mtimeOf, storedOtherwise } from './new-file-sink.ts';
+import { TurnBatch } from '../turn-batch.ts';
 import type { VerbClient } from './verb-client.ts';
 
 const DIGEST_BYTES = 32;
@@ -17,8 +18,10 @@ interface Waiting extends PutFile {
 /** Sends small files that come in one turn of the event loop together: a message for each would cost more than most of them. */
 export class PutQueue {
   readonly #verbs: VerbClient;
-  #waiting: Waiting[] = [];
-  #waitingBytes = 0;
+  /** Heads counted with the contents: the message stays a packet that every storage takes. */
+  readonly #waiting = new TurnBatch<Waiting>({ bytes: MAX_PUT_BYTES, items: MAX_PUT_FILES }, (files) =>
+    this.#send(files),
+  );
 
   constructor(verbs: VerbClient) {
     this.#verbs = verbs;
@@ -26,27 +29,15 @@ export class PutQueue {
 
   /** @throws StoredOtherwise; what `VerbClient.explained` makes of a refusal, for each file of the message */
   add(path: Buffer, content: Buffer, about: NewFile): Promise<void> {
-    const bytes = putHeadBytes(path) + content.length;
-    // Heads counted with the contents: the message stays a packet that every storage takes.
-    if (this.#waitingBytes + bytes > MAX_PUT_BYTES || this.#waiting.length === MAX_PUT_FILES) this.#send();
-    // After all that is going on now: the files of a batch come one after the other.
-    if (this.#waiting.length === 0) process.nextTick(() => this.#send());
     const stored = Promise.withResolvers<void>();
-    this.#waiting.push({
-      ...{ path, content, mtimeNs: mtimeOf(about), flags: flagsOf(about) },
-      sha256: about.sha256,
-      stored,
-    });
-    this.#waitingBytes += bytes;
+    const head = { path, content, mtimeNs: mtimeOf(about), flags: flagsOf(about) };
+    this.#waiting.add({ ...head, sha256: about.sha256, stored }, putHeadBytes(path) + content.length);
     return stored.promise;
   }
 
-  #send(): void {
-    const files = this.#waiting;
+  #send(files: readonly Waiting[]): void {
     const [first] = files;
     if (first === undefined) return;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
     const others = files.length === 1 ? '' : `, or one of the ${files.length - 1} files after it`;
     const what = `write ${escapeName(first.path)}${others}`;
     const contents = files.length === 1 ? first.content : Buffer.concat(files.map(({ content }) => content));

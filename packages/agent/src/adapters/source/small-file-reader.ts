@@ -9,6 +9,7 @@ import type { ContentPool } from './content-pool.ts';
 import { ABOUT, DIGEST_BYTES, type ReadAnswer, type ReadOrder } from './read-thread.ts';
 import { changedJustNow } from './source-file.ts';
 import { SharedMemory } from '../shared-memory.ts';
+import { TurnBatch } from '../turn-batch.ts';
 
 /** Contents that go to the thread together; a file that is longer goes alone. */
 const BATCH_BYTES = 256 * 1024;
@@ -41,13 +42,16 @@ interface Batch {
  */
 export class ThreadReader implements SmallFileReader {
   readonly #options: ReaderOptions;
-  #asked: Asked[] = [];
-  #askedBytes = 0;
+  readonly #asked: TurnBatch<Asked>;
   readonly #shared = new SharedMemory(BATCH_BYTES);
   readonly #thread: JobThread<ReadOrder, ReadAnswer>;
 
   constructor(options: ReaderOptions) {
     this.#options = options;
+    const limits = { bytes: BATCH_BYTES, items: BATCH_FILES };
+    this.#asked = new TurnBatch(limits, (files, bytes) =>
+      stages.doing('read', () => this.#send(files, bytes)),
+    );
     this.#thread = new JobThread({
       program: new URL(`./read-thread${extname(import.meta.url)}`, import.meta.url),
       workerData: { rootFd: options.root.fd },
@@ -57,12 +61,8 @@ export class ThreadReader implements SmallFileReader {
   }
 
   read(entry: Entry): Promise<HashedFile> {
-    if (this.#askedBytes + entry.sizeBytes > BATCH_BYTES || this.#asked.length === BATCH_FILES) this.#send();
-    // Late enough for all who ask now.
-    if (this.#asked.length === 0) process.nextTick(() => stages.doing('read', () => this.#send()));
     const answered = Promise.withResolvers<HashedFile>();
-    this.#asked.push({ entry, answered });
-    this.#askedBytes += entry.sizeBytes;
+    this.#asked.add({ entry, answered }, entry.sizeBytes);
     return answered.promise;
   }
 
@@ -74,12 +74,7 @@ export class ThreadReader implements SmallFileReader {
     return this.#thread[Symbol.asyncDispose]();
   }
 
-  #send(): void {
-    const files = this.#asked;
-    if (files.length === 0) return;
-    const bytes = this.#askedBytes;
-    this.#asked = [];
-    this.#askedBytes = 0;
+  #send(files: readonly Asked[], bytes: number): void {
     const memory = this.#shared.take(bytes);
     const order: ReadOrder = { memory, ...this.#describe(files) };
     const batch: Batch = { files, memory, isRacy: files.map(({ entry }) => changedJustNow(entry)) };
