@@ -118,8 +118,7 @@ export async function startStorageMachine(): Promise<StorageMachine> {
   }
   const forget = atExit(() => {
     daemon.kill('SIGKILL');
-    removeUsersBelow(folder);
-    spawnSync('groupdel', [group], { stdio: 'ignore' });
+    removeUsers(folder, group);
     rmSync(folder, { recursive: true, force: true });
   });
   const storage = (args: readonly string[], through: readonly string[] = []): string[] => [
@@ -164,8 +163,7 @@ export async function startStorageMachine(): Promise<StorageMachine> {
     async [Symbol.asyncDispose]() {
       forget();
       if (daemon.pid !== undefined) await killAndWait([daemon.pid, ...(await descendantsOf(daemon.pid))]);
-      removeUsersBelow(folder);
-      spawnSync('groupdel', [group], { stdio: 'ignore' });
+      removeUsers(folder, group);
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -194,11 +192,21 @@ function end(
   });
 }
 
-/** Accounts have their home below the machine's folder, so they are told by it whatever a test called them. */
-function removeUsersBelow(folder: string): void {
+/** Accounts are told by their home or group, whatever a test called them: one on a disk of its own has its home elsewhere. */
+function removeUsers(folder: string, group: string | undefined): void {
+  const members = group === undefined ? [] : membersOf(group);
   for (const { name, home } of users()) {
-    if (home.startsWith(`${folder}/`)) spawnSync('userdel', ['-f', name], { stdio: 'ignore' });
+    if (home.startsWith(`${folder}/`) || members.includes(name))
+      spawnSync('userdel', ['-f', name], { stdio: 'ignore' });
   }
+  if (group !== undefined) spawnSync('groupdel', [group], { stdio: 'ignore' });
+}
+
+function membersOf(group: string): string[] {
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${group}:`));
+  return line?.split(':')[3]?.split(',') ?? [];
 }
 
 /** What a killed process left. */
@@ -207,10 +215,8 @@ async function reap(): Promise<void> {
     const pid = /^bakker-storage-(\d+)-/.exec(entry)?.[1];
     if (pid === undefined || (await isAlive(Number(pid)))) continue;
     const folder = `/var/lib/${entry}`;
-    const group = await readFile(`${folder}/etc/storage.yaml`, 'utf8').catch(() => '');
-    removeUsersBelow(folder);
-    const name = /^group: (bkg\w+)$/m.exec(group)?.[1];
-    if (name !== undefined) spawnSync('groupdel', [name], { stdio: 'ignore' });
+    const config = await readFile(`${folder}/etc/storage.yaml`, 'utf8').catch(() => '');
+    removeUsers(folder, /^group: (bkg\w+)$/m.exec(config)?.[1]);
     await rm(folder, { recursive: true, force: true }).catch(() => undefined);
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { parseMounts } from '@bakker/linux';
@@ -72,6 +73,8 @@ export async function withFakeLvm(options: {
     },
     snapshots: () => readGroup(state).volumes.flatMap(({ name, origin }) => (origin === '' ? [] : [name])),
     async [Symbol.asyncDispose]() {
+      for (const snapshot of readGroup(state).volumes.filter(({ origin }) => origin !== ''))
+        execFileSync('losetup', ['-d', snapshot.device]);
       await disk[Symbol.asyncDispose]();
       await temp[Symbol.asyncDispose]();
     },

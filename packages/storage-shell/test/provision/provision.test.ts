@@ -368,25 +368,22 @@ async function accountWithoutUser(
 ): Promise<{ name: string; folder: string; uid: number }> {
   const name = machine.newName();
   await machine.run(['provision', name, '--size', '1G', '--key', (await machine.newKey()).publicKey]);
-  const { uid = 0 } = user(name) ?? {};
+  const { uid: made = 0 } = user(name) ?? {};
   const folder = join(machine.rootDir, name);
   execFileSync('install', ['-d', '-o', name, '-g', name, join(folder, '2024_04_18_01')]);
   await writeFile(join(machine.folder, 'agent.yaml'), 'sources: [/etc]\n');
   await machine.run(['config', name, '--set', join(machine.folder, 'agent.yaml')]);
   execFileSync('userdel', [name]);
+  // Numbers that no system gives out by itself, so that neither the next user nor a test beside this one takes them.
+  const uid = 1_000_000_000 + Math.floor(Math.random() * 1_000_000_000);
+  execFileSync('chown', ['-R', `--from=${made}`, String(uid), folder]);
+  execFileSync('chown', ['-R', `--from=:${made}`, `:${uid}`, folder]);
   return { name, folder, uid };
 }
 
 t.test('an account whose disks outlived the machine gets a user with the numbers that it had', async (t) => {
   await using machine = await startStorageMachine();
   const { name, folder, uid } = await accountWithoutUser(machine);
-  // So the next number that is free is another one.
-  const other = machine.newName();
-  await machine.run(['provision', other]);
-  if (user(other)?.uid === uid) {
-    execFileSync('usermod', ['--uid', String(uid + 5000), other]);
-    execFileSync('groupmod', ['--gid', String(uid + 5000), other]);
-  }
   const before = await stateOf(machine);
   const dry = await machine.run(['provision', name, '--dry-run']);
   t.match(dry.stdout, new RegExp(`^groupadd --gid ${uid} ${name}$`, 'm'));
