@@ -38,6 +38,9 @@ export function readGroup(file: string): FakeGroup {
   return JSON.parse(readFileSync(file, 'utf8')) as FakeGroup;
 }
 
+/** Where the content of a snapshot lies. */
+export const snapshotImage = (state: string, name: string): string => `${state}.${name}.img`;
+
 export function writeGroup(file: string, group: FakeGroup): void {
   writeFileSync(`${file}.new`, JSON.stringify(group));
   renameSync(`${file}.new`, file);
@@ -135,7 +138,7 @@ function create(
     const left = `${inExtents(group.freeBytes)} extents): ${inExtents(size)} required.`;
     fail(`Volume group "${group.name}" has insufficient free space (${left}`);
   }
-  const image = `${state}.${wanted.name}.img`;
+  const image = snapshotImage(state, wanted.name);
   const mountPoint = output('findmnt', ['-rn', '-f', '-o', 'TARGET', '-S', origin.device]);
   output('fsfreeze', ['-f', mountPoint]);
   try {

@@ -5,7 +5,7 @@ import { parseMounts } from '@bakker/linux';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { makeTempFolder } from '../../../../test/harness/temp-folder.ts';
 import { commandsFrom, type RunCommand } from '../../src/adapters/volumes/commands.ts';
-import { readGroup, writeGroup, type FakeGroup } from './fake-lvm.ts';
+import { readGroup, snapshotImage, writeGroup, type FakeGroup } from './fake-lvm.ts';
 
 /** A file system that counts as the logical volume `vg0/data`. */
 export interface FakeLvm extends AsyncDisposable {
@@ -73,8 +73,8 @@ export async function withFakeLvm(options: {
     },
     snapshots: () => readGroup(state).volumes.flatMap(({ name, origin }) => (origin === '' ? [] : [name])),
     async [Symbol.asyncDispose]() {
-      for (const snapshot of readGroup(state).volumes.filter(({ origin }) => origin !== ''))
-        execFileSync('losetup', ['-d', snapshot.device]);
+      for (const { name, image, device: made } of readGroup(state).volumes)
+        if (image === snapshotImage(state, name)) execFileSync('losetup', ['-d', made]);
       await disk[Symbol.asyncDispose]();
       await temp[Symbol.asyncDispose]();
     },
