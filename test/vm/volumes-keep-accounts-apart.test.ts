@@ -1,17 +1,10 @@
 import t from 'tap';
+import { accountNamed, asAccount } from './accounts-in-machine.ts';
 import { startMachine, type Machine } from './machine.ts';
 
 t.setTimeout(7_200_000);
 
 const MEBIBYTE = 2 ** 20;
-
-interface Overview {
-  readonly account: string;
-  readonly backend: string;
-  readonly limitBytes: number;
-  readonly freeBytes: number;
-  readonly states: readonly string[];
-}
 
 await t.test(
   'an account on a volume of its own fills, grows, closes and goes without the others',
@@ -148,16 +141,6 @@ await t.test(
   },
 );
 
-async function overview(machine: Machine): Promise<Overview[]> {
-  return JSON.parse(await machine.must('bakker-storage accounts --json')) as Overview[];
-}
-
-async function accountNamed(machine: Machine, name: string): Promise<Overview> {
-  const found = (await overview(machine)).find(({ account }) => account === name);
-  if (!found) throw new Error(`no account ${name}`);
-  return found;
-}
-
 async function mountOf(machine: Machine, name: string): Promise<string> {
   return (await machine.must(`findmnt -n -o SOURCE,FSTYPE /backups/${name}`)).trim().replace(/ +/, ' ');
 }
@@ -177,8 +160,4 @@ function stateOf(machine: Machine): Promise<string> {
   return machine.must(
     'lvs -o +lv_tags,lv_time backups; cat /etc/fstab /etc/passwd /etc/group; find /etc/bakker-storage /etc/ssh /backups -printf "%p %m %U %G %s %T@\\n" | sort',
   );
-}
-
-function asAccount(name: string, command: string): string {
-  return `setpriv --reuid=${name} --regid=${name} --init-groups bash -c '${command}'`;
 }

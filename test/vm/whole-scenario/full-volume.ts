@@ -1,16 +1,10 @@
 import type { Test } from 'tap';
+import { accountNamed } from '../accounts-in-machine.ts';
 import type { Machine } from '../machine.ts';
 import type { BusyServer } from './busy-server.ts';
 
 /** One more server, on the same machine, with an account on a small volume. */
 const OTHER = 'bakker --config /etc/bakker/birch.yaml --state /var/lib/bakker-birch';
-
-interface Overview {
-  readonly account: string;
-  readonly runs: number;
-  readonly incomplete: number;
-  readonly lastRun: string | null;
-}
 
 /** A server that fills its volume keeps its past, hurts nobody, and goes on once the volume has grown. */
 export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
@@ -18,7 +12,7 @@ export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
   await enrolOther(machine);
   const first = await backUpOther(machine);
   t.equal(first.status, 0, first.stderr);
-  const before = await overviewOf(machine, 'birch');
+  const before = await accountNamed(machine, 'birch');
   t.match(before, { runs: 1, incomplete: 0 });
   const past = await pastOf(machine);
 
@@ -28,7 +22,7 @@ export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
   say(
     `birch has a volume of 32 MB and 45 MB more to store: exit ${full.status ?? '?'}: ${lastLine(full.stderr)}`,
   );
-  t.match(await overviewOf(machine, 'birch'), { runs: 1, lastRun: before.lastRun });
+  t.match(await accountNamed(machine, 'birch'), { runs: 1, lastRun: before.lastRun });
   t.equal(await pastOf(machine), past, 'not a byte or attribute of a run that was there has changed');
 
   const latest = await server.latest();
@@ -40,7 +34,7 @@ export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
   await machine.must('bakker-storage grow birch 128M');
   const grown = await backUpOther(machine);
   t.equal(grown.status, 0, `the next run completes\n${grown.stderr}`);
-  t.match(await overviewOf(machine, 'birch'), { runs: 2, incomplete: 0 });
+  t.match(await accountNamed(machine, 'birch'), { runs: 2, incomplete: 0 });
   await machine.must('cmp /srv/other/too-large /backups/birch/latest/srv/other/too-large');
   t.equal(await pastOf(machine), past, 'and the first runs are as they were');
   await machine.must(`${OTHER} restore --to /restored-birch --quiet`);
@@ -59,13 +53,6 @@ async function enrolOther(machine: Machine): Promise<void> {
 
 function backUpOther(machine: Machine): ReturnType<Machine['run']> {
   return machine.run(`${OTHER} backup --force --quiet`);
-}
-
-async function overviewOf(machine: Machine, name: string): Promise<Overview> {
-  const all = JSON.parse(await machine.must('bakker-storage accounts --json')) as Overview[];
-  const found = all.find(({ account }) => account === name);
-  if (!found) throw new Error(`no account ${name}`);
-  return found;
 }
 
 /** Contents and attributes of each account's first run. Links are counted by later runs, so their number is left out. */
