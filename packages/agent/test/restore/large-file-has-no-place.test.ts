@@ -1,5 +1,7 @@
 import t from 'tap';
-import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import type { StorageAccount } from '../../src/ports/storage-account.ts';
+import { altered } from './altered-account.ts';
 import { World } from './world.ts';
 
 async function worldWithLarge(): Promise<World> {
@@ -27,3 +29,22 @@ t.test('a large file whose place a folder has that is not empty is named, and le
     'nothing is done behind its times',
   );
 });
+
+for (const overwrite of ['never', 'if-newer', 'if-changed'] as const)
+  t.test(`a large file does not take a name that another got while it came, with ${overwrite}`, async (t) => {
+    await using world = await worldWithLarge();
+    await using account = await world.account();
+    const file = `${world.restored}/folder/large`;
+    const slow: StorageAccount = altered(account, {
+      async *readExtents(...args) {
+        for await (const piece of account.readExtents(...args)) {
+          writeFileSync(file, 'mine');
+          yield piece;
+        }
+      },
+    });
+    const { report } = await world.restore({ overwrite }, slow);
+    t.match(report.warnings(), [/large could not be restored: something else took the name meanwhile/]);
+    t.equal(readFileSync(file, 'utf8'), 'mine');
+    t.same(readdirSync(`${world.restored}/folder`), ['large']);
+  });

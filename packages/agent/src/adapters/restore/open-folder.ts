@@ -10,7 +10,6 @@ import {
   readSync,
   readdirSync,
   readlinkSync,
-  renameSync,
   rmdirSync,
   symlinkSync,
   unlinkSync,
@@ -25,15 +24,7 @@ import type {
   TargetFolder,
   TargetItem,
 } from '../../ports/restore-target.ts';
-import {
-  FolderHandle,
-  getXattr,
-  hasCode,
-  LibcError,
-  makeNode,
-  renameNoReplace,
-  timespecs,
-} from '@bakker/linux';
+import { FolderHandle, getXattr, hasCode, LibcError, makeNode, timespecs } from '@bakker/linux';
 import {
   ACCESS_ACL,
   chmodNoFollow,
@@ -46,7 +37,7 @@ import {
 } from './attributes.ts';
 import type { FileWriter } from './file-writer.ts';
 import { LargeFile } from './large-file.ts';
-import { checkName, isTemporaryName, temporaryName } from './names.ts';
+import { checkName, giveName, isTemporaryName, temporaryName } from './names.ts';
 import { itemOf } from './target-item.ts';
 import { writeContent } from './write-content.ts';
 import type { WriteOrder } from './write-order.ts';
@@ -333,8 +324,7 @@ export class OpenFolder implements TargetFolder {
     const temporary = this.#at(temporaryName());
     const result = make(temporary);
     try {
-      if (replaces) renameSync(temporary, final);
-      else renameToNewName(temporary, final);
+      giveName(temporary, final, replaces);
     } catch (error) {
       discard(temporary);
       throw error;
@@ -452,15 +442,5 @@ function discard(path: Buffer): void {
     unlinkSync(path);
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
-  }
-}
-
-/** Where the file system does not know this kind of rename (FAT, some network shares), by the one that it has. */
-function renameToNewName(from: Buffer, to: Buffer): void {
-  try {
-    renameNoReplace(from, to);
-  } catch (error) {
-    if (!hasCode(error, 'EINVAL', 'ENOSYS')) throw error;
-    renameSync(from, to);
   }
 }
