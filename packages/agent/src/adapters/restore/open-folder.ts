@@ -53,8 +53,8 @@ export interface Shared {
   readonly umask: number;
   readonly filesystems: WrittenFilesystems;
   readonly writer: FileWriter;
-  /** The folder of the account on this machine that is restored from. */
-  readonly runs: Pick<TargetItem, 'filesystem' | 'inode'> | undefined;
+  /** The folders of accounts on this machine. */
+  readonly runs: readonly Pick<TargetItem, 'filesystem' | 'inode'>[];
 }
 
 interface Making {
@@ -91,8 +91,8 @@ export class OpenFolder implements TargetFolder {
   }
 
   get holdsRuns(): boolean {
-    const { runs } = this.#shared;
-    return runs !== undefined && runs.inode === this.item.inode && runs.filesystem === this.item.filesystem;
+    const { inode, filesystem } = this.item;
+    return this.#shared.runs.some((runs) => runs.inode === inode && runs.filesystem === filesystem);
   }
 
   inspect(name: Buffer): TargetItem | undefined {
