@@ -125,6 +125,20 @@ t.test('--delete asks; with --yes the target becomes exactly the run', async (t)
   t.same(await compareTrees(world.source, there), []);
 });
 
+t.test('--delete leaves the runs that it restores from, also those of another folder', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'from the run');
+  await world.backup();
+  const copy = `${world.source}/copy`;
+  execFileSync('cp', ['-a', world.storage, copy]);
+  writeFileSync(`${world.source}/extra`, 'not in the run');
+  const before = readdirSync(copy);
+  const args = ['restore', world.source, '--account', copy, '--in-place', '--delete', '--yes'];
+  t.match((await world.expect(args)).stdout, /copy was not deleted: .*holds the runs/);
+  t.same(readdirSync(copy), before);
+  t.notOk(existsSync(`${world.source}/extra`));
+});
+
 t.test('--delete asks before a folder makes way for a file, and a dry run shows it', async (t) => {
   await using world = await makeWorld({ kind: 'local' });
   writeFileSync(`${world.source}/file`, 'from the run');

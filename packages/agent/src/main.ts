@@ -119,11 +119,13 @@ function createContext({ globals, running, progress, opened }: Session): Command
       return { notifier: linuxNotifier, memory: fileMemory(stateDir) };
     }),
     source: once(async () => (await import('./adapters/local-source-tree.ts')).openSourceTree()),
-    target: once(async () => {
+    target: async (other) => {
       const { openRestoreTarget } = await import('./adapters/local-restore-target.ts');
-      const { account } = await config();
-      return openRestoreTarget(account.kind === 'local' ? account.folder : undefined);
-    }),
+      const { otherAccountAddress } = await import('./config/other-account.ts');
+      const own = await config();
+      const accounts = [own.account, ...(other === undefined ? [] : [otherAccountAddress(other, own)])];
+      return openRestoreTarget(accounts.flatMap((each) => (each.kind === 'local' ? [each.folder] : [])));
+    },
     enrolment: once(async () => {
       const { linuxEnrolment } = await import('./adapters/ssh/enrolment.ts');
       const { openAccount } = await import('./adapters/open-account.ts');

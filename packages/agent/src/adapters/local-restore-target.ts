@@ -12,11 +12,11 @@ import { WrittenFilesystems } from './restore/written-filesystems.ts';
 /**
  * This machine's file system and its users and groups.
  *
- * @param runsFolder - of the account on this machine that is restored from: nothing of it is removed
+ * @param runsFolders - of accounts on this machine: nothing of them is removed
  */
-export function openRestoreTarget(runsFolder?: string): RestoreTarget {
+export function openRestoreTarget(runsFolders: readonly string[] = []): RestoreTarget {
   const names = openNameService();
-  const runs = runsFolder === undefined ? undefined : identityOf(runsFolder);
+  const runs = runsFolders.flatMap(identitiesOf);
   return {
     open: (path, { create }) => openTree(path, { create, runs }),
     userId: (name) => names.userId(name),
@@ -24,9 +24,9 @@ export function openRestoreTarget(runsFolder?: string): RestoreTarget {
   };
 }
 
-function identityOf(folder: string): Shared['runs'] {
+function identitiesOf(folder: string): Shared['runs'] {
   const stats = statSync(folder, { bigint: true, throwIfNoEntry: false });
-  return stats && itemOf(stats);
+  return stats === undefined ? [] : [itemOf(stats)];
 }
 
 function openTree(

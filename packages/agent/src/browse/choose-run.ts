@@ -4,8 +4,8 @@ import type { StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import { openManifest } from './open-manifest.ts';
 
 /**
- * The complete run that `from` stands for: `latest`, a run's name, or a date in ISO 8601 (UTC unless it says otherwise):
- * the newest run that had started by then; a date alone means the end of that day.
+ * The complete run that `from` stands for: `latest` (the newest), a run's name, or a date in ISO 8601 (UTC unless it says
+ * otherwise): the newest run that had started by then; a date alone means the end of that day.
  *
  * @throws AgentError RUN_NOT_FOUND, MANIFEST_DAMAGED if that run has no manifest, USAGE if `from` is none of these
  */
@@ -44,11 +44,8 @@ const DATE_AND_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-
 const DAY_MS = 86_400_000;
 
 async function find(account: StorageAccount, { runs, from }: Choice): Promise<StoredRun> {
-  if (from === 'latest') {
-    const latest = await account.latest();
-    // Without a usable link the newest name is the newest run all the same.
-    return runs.find(({ run }) => run === latest) ?? newest(runs, from);
-  }
+  // Not where the link leads: it lags behind a run that was killed while it was published, and a storage may turn it back.
+  if (from === 'latest') return newest(runs, from);
   const name = parseRunName(from);
   if (name !== undefined) return runs.find(({ run }) => run === name) ?? notFound(runs, from);
   if (DATE.test(from)) {

@@ -54,7 +54,8 @@ export interface CommandContext {
   /** To tell somebody of runs. */
   notifying(): Promise<{ readonly notifier: Notifier; readonly memory: NotifyMemory }>;
   source(): Promise<SourceTree>;
-  target(): Promise<RestoreTarget>;
+  /** @param other - account that is restored from, if it is not the configuration's: its runs are left alone as well */
+  target(other?: string): Promise<RestoreTarget>;
   /** For `init`: keys, host keys, and writing the configuration. */
   enrolment(): Promise<Enrolment>;
   /** For `init --timer`. */

@@ -34,6 +34,8 @@ interface RestoreArgs extends ReadingArgs, LimitArgs {
 interface Restoring {
   readonly job: RestoreJob;
   readonly account: StorageAccount;
+  /** As `--account` names it. */
+  readonly other: string | undefined;
 }
 
 interface Restored {
@@ -139,8 +141,9 @@ async function bringBack(context: CommandContext, args: RestoreArgs): Promise<Re
     numericOwner: args.numericOwner,
     memoryBytes,
   };
-  if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, { job, account });
-  const outcome = await perform(context, { job, account });
+  const restoring = { job, account, other: args.account };
+  if (job.deletes && !args.yes && !job.isDryRun) await confirmDeletion(context, restoring);
+  const outcome = await perform(context, restoring);
   return { job, outcome, timings: timingsIf(args.timings) };
 }
 
@@ -157,23 +160,24 @@ function targetOf({ to, inPlace }: RestoreArgs): string {
   return to ?? '/';
 }
 
-async function perform(context: CommandContext, { job, account }: Restoring): Promise<RestoreOutcome> {
+async function perform(context: CommandContext, { job, account, other }: Restoring): Promise<RestoreOutcome> {
   const { restoreRun } = await import('../restore/restore-run.ts');
   const { progress, signal } = context;
   return restoreRun(job, {
     account,
-    target: await context.target(),
+    target: await context.target(other),
     progress,
     signal,
   });
 }
 
 /** Looks first, so that the question says what would go. */
-async function confirmDeletion(context: CommandContext, { job, account }: Restoring): Promise<void> {
+async function confirmDeletion(context: CommandContext, restoring: Restoring): Promise<void> {
+  const { job } = restoring;
   const { pathText } = await import('../browse/path-text.ts');
   const { report } = await perform(context, {
+    ...restoring,
     job: { ...job, isDryRun: true, verifies: false },
-    account,
   });
   if (report.deleted === 0) return;
   const gone = report.planned.filter(({ change }) => change === 'delete').slice(0, 3);

@@ -60,7 +60,7 @@ export interface TargetFolder extends Disposable {
   readonly isNew: boolean;
   /** As of the opening. */
   readonly item: TargetItem;
-  /** The runs lie in it that are restored from: nothing of it is removed. */
+  /** The runs of an account lie in it: nothing of it is removed. */
   readonly holdsRuns: boolean;
   inspect(name: Buffer): TargetItem | undefined;
   /** All names but `.` and `..`, without what an interrupted restore left. */

@@ -245,7 +245,10 @@ export class FilePlacer implements Disposable {
         return node.folder.openFile(name);
       },
       onContent: async (content) => {
-        settle(await this.#putContent(place, content));
+        const isThere = await this.#putContent(place, content);
+        // what got no name is removed first: its folder may be let go of next
+        if ('file' in content) content.file[Symbol.dispose]();
+        settle(isThere);
       },
       onDamage: (reason) => {
         this.#context.report.damaged.add(entry.path, reason);

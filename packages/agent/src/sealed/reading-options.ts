@@ -40,9 +40,11 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
     opening: async (keyring) => (await source.threads()).opening(keyring),
     knownSha256: async (run) => (await (await memory())?.state.keptManifest(run))?.stored.sha256,
     checkClear: async (run) => {
-      if (!isOwnAndSealed) return;
-      refuseClear(run, (await memory())?.account.since);
-      if (hasWarned || (await memory()) !== undefined) return;
+      const known = await memory();
+      if (known !== undefined) refuseClear(run, known.account.since);
+      // who names a key means to open what is sealed
+      const isWarnedOf = known === undefined && (isOwnAndSealed || identityFile !== undefined);
+      if (!isWarnedOf || hasWarned) return;
       hasWarned = true;
       warn(`${run} is not sealed: this server does not remember whether it should be`);
     },

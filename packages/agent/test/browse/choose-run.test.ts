@@ -58,6 +58,15 @@ for (const [from, run] of CHOICES) {
   });
 }
 
+t.test('latest is the newest run, wherever the link of that name leads', async (t) => {
+  for (const link of [...Object.keys(STARTS), undefined])
+    t.equal(
+      await chooseRun(accountWith([...RUNS, UNFINISHED], link), 'latest'),
+      '2024_04_20_01',
+      link ?? 'none',
+    );
+});
+
 t.test('what was before the first run, or is no complete run, is not found', async (t) => {
   for (const from of ['2024-04-17', '2024-04-18T01:59', '2024_04_19_01', '2024_04_21_01'])
     await t.rejects(chooseRun(ACCOUNT, from), { code: 'RUN_NOT_FOUND' }, from);

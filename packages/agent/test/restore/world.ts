@@ -111,7 +111,7 @@ export class World implements AsyncDisposable {
       },
       {
         account: account ?? opened,
-        target: openRestoreTarget(this.storage),
+        target: openRestoreTarget([this.storage]),
         progress: SILENT,
         signal: this.#signal,
       },

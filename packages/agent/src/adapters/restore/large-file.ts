@@ -1,6 +1,7 @@
-import { closeSync, ftruncateSync, renameSync, unlinkSync, write } from 'node:fs';
+import { closeSync, ftruncateSync, unlinkSync, write } from 'node:fs';
 import type { Placing, Refusal, TargetFile } from '../../ports/restore-target.ts';
 import { setAttributes, type Subject } from './attributes.ts';
+import { giveName } from './names.ts';
 
 /** A file that is written beside its name; the writes run on Node's threads, so that the connection is read meanwhile. */
 export class LargeFile implements TargetFile {
@@ -31,10 +32,10 @@ export class LargeFile implements TargetFile {
     this.#onWritten(bytes.length);
   }
 
-  commit(sizeBytes: number, { attributes }: Placing): readonly Refusal[] {
+  commit(sizeBytes: number, { attributes, replaces }: Placing): readonly Refusal[] {
     ftruncateSync(this.#fd, sizeBytes);
     const refusals = setAttributes(this.#subject, attributes);
-    renameSync(this.#temporary, this.#final);
+    giveName(this.#temporary, this.#final, replaces);
     this.#state = 'committed';
     return refusals;
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { LibcError } from '@bakker/linux';
+import { renameSync } from 'node:fs';
+import { hasCode, LibcError, renameNoReplace } from '@bakker/linux';
 
 const PREFIX = '.bakker-restore-';
 const SHAPE = /^\.bakker-restore-[0-9a-f]{16}$/;
@@ -22,4 +23,24 @@ export function checkName(name: Buffer): void {
   const isDots = name[0] === DOT && (name.length === 1 || (name.length === 2 && name[1] === DOT));
   if (name.length === 0 || isDots || name.includes(SLASH) || name.includes(0))
     throw new LibcError('a name that is no single component', EINVAL, name);
+}
+
+/**
+ * Gives what was made beside its name that name. Where the file system does not know a rename that replaces nothing (FAT, some
+ * network shares), by the one that it has.
+ *
+ * @param replaces - whether something may have the name
+ * @throws the errno error; EEXIST if something has it that may not
+ */
+export function giveName(from: Buffer, to: Buffer, replaces: boolean): void {
+  if (replaces) {
+    renameSync(from, to);
+    return;
+  }
+  try {
+    renameNoReplace(from, to);
+  } catch (error) {
+    if (!hasCode(error, 'EINVAL', 'ENOSYS')) throw error;
+    renameSync(from, to);
+  }
 }

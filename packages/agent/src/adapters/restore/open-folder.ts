@@ -10,7 +10,6 @@ import {
   readSync,
   readdirSync,
   readlinkSync,
-  renameSync,
   rmdirSync,
   symlinkSync,
   unlinkSync,
@@ -25,15 +24,7 @@ import type {
   TargetFolder,
   TargetItem,
 } from '../../ports/restore-target.ts';
-import {
-  FolderHandle,
-  getXattr,
-  hasCode,
-  LibcError,
-  makeNode,
-  renameNoReplace,
-  timespecs,
-} from '@bakker/linux';
+import { FolderHandle, getXattr, hasCode, LibcError, makeNode, timespecs } from '@bakker/linux';
 import {
   ACCESS_ACL,
   chmodNoFollow,
@@ -46,7 +37,7 @@ import {
 } from './attributes.ts';
 import type { FileWriter } from './file-writer.ts';
 import { LargeFile } from './large-file.ts';
-import { checkName, isTemporaryName, temporaryName } from './names.ts';
+import { checkName, giveName, isTemporaryName, temporaryName } from './names.ts';
 import { itemOf } from './target-item.ts';
 import { writeContent } from './write-content.ts';
 import type { WriteOrder } from './write-order.ts';
@@ -62,8 +53,8 @@ export interface Shared {
   readonly umask: number;
   readonly filesystems: WrittenFilesystems;
   readonly writer: FileWriter;
-  /** The folder of the account on this machine that is restored from. */
-  readonly runs: Pick<TargetItem, 'filesystem' | 'inode'> | undefined;
+  /** The folders of accounts on this machine. */
+  readonly runs: readonly Pick<TargetItem, 'filesystem' | 'inode'>[];
 }
 
 interface Making {
@@ -100,8 +91,8 @@ export class OpenFolder implements TargetFolder {
   }
 
   get holdsRuns(): boolean {
-    const { runs } = this.#shared;
-    return runs !== undefined && runs.inode === this.item.inode && runs.filesystem === this.item.filesystem;
+    const { inode, filesystem } = this.item;
+    return this.#shared.runs.some((runs) => runs.inode === inode && runs.filesystem === filesystem);
   }
 
   inspect(name: Buffer): TargetItem | undefined {
@@ -333,8 +324,7 @@ export class OpenFolder implements TargetFolder {
     const temporary = this.#at(temporaryName());
     const result = make(temporary);
     try {
-      if (replaces) renameSync(temporary, final);
-      else renameToNewName(temporary, final);
+      giveName(temporary, final, replaces);
     } catch (error) {
       discard(temporary);
       throw error;
@@ -452,15 +442,5 @@ function discard(path: Buffer): void {
     unlinkSync(path);
   } catch (error) {
     if (!hasCode(error, 'ENOENT')) throw error;
-  }
-}
-
-/** Where the file system does not know this kind of rename (FAT, some network shares), by the one that it has. */
-function renameToNewName(from: Buffer, to: Buffer): void {
-  try {
-    renameNoReplace(from, to);
-  } catch (error) {
-    if (!hasCode(error, 'EINVAL', 'ENOSYS')) throw error;
-    renameSync(from, to);
   }
 }
