@@ -143,7 +143,8 @@ class Window implements EnteredServices {
       what: `looking at ${name}`,
       signal,
     });
-    const undoId = prepared.undo === undefined ? undefined : journal.record(prepared.undo);
+    const undoId =
+      prepared.undo === undefined ? undefined : journal.record({ ...prepared.undo, isService: true });
     this.#held.push({ service, prepared, undoId, enteredAtMs: clock.nowMs() });
     if (prepared.standsStill) this.#start();
     await within((signal) => prepared.enter({ signal }), { timeoutMs, what: `entering ${name}`, signal });

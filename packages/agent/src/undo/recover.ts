@@ -18,13 +18,17 @@ export interface FailedUndo {
 }
 
 /**
- * Undoes what a dead run left, newest first. A step that fails stays recorded, and those before it are tried all the same.
+ * Undoes what a dead run left, services before all else, each newest first. A step that fails stays recorded, and those before it are tried all the same.
  * To be called by whoever holds the run lock: the steps of a live run are its own.
  */
 export async function recover(journal: UndoJournal, undoers: Undoers): Promise<Recovery> {
   const undone: PendingUndo[] = [];
   const failed: FailedUndo[] = [];
-  for (const pending of journal.pending()) {
+  // removing a snapshot may take its time, or hang: services do not wait for that
+  const inOrder = journal
+    .pending()
+    .toSorted((a, b) => Number(b.step.isService === true) - Number(a.step.isService === true));
+  for (const pending of inOrder) {
     try {
       await undo(pending.step, undoers);
       undone.push(pending);

@@ -276,6 +276,26 @@ t.test('recovery undoes newest first, keeps what fails, and goes on with the oth
   t.same(told, ['leave two']);
 });
 
+t.test('recovery does not let services wait for a snapshot that can not be removed', async (t) => {
+  const world = new FakeWorld();
+  const { journal } = world;
+  journal.record({ kind: 'remove', what: 'remove the folder' });
+  await using _dead = await enterAll([world.service('db'), world.service('web')], options(world));
+  journal.record({ kind: 'remove', what: 'remove the snapshot' });
+  const standing: string[][] = [];
+  const remove = async (): Promise<never> => {
+    standing.push([...world.standing]);
+    throw new Error('the volume group does not answer');
+  };
+  const { undone, failed } = await recover(journal, { ...world.undoers, remove });
+  t.same(
+    undone.map(({ step }) => step['name']),
+    ['web', 'db'],
+  );
+  t.equal(failed.length, 2);
+  t.same(standing, [[], []]);
+});
+
 t.test('a step has a time limit of its own in recovery', async (t) => {
   const world = new FakeWorld();
   world.journal.record({ kind: 'hang', what: 'thaw', timeoutMs: 20 });
