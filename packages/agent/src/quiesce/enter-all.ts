@@ -239,13 +239,14 @@ class Window implements EnteredServices {
       this.#stoodStill.unshift({ name, stoodStillMs: nowMs - enteredAtMs });
       this.#windowMs = nowMs - (this.#startedAtMs ?? nowMs);
     }
+    // what is still to be done waits for disks, and concerns nobody's services
+    this.#machine?.[Symbol.dispose]();
     try {
       // when all run again: a disk that is slow must not keep them waiting
       await journal.settleOnDisk(left.map(({ undoId }) => undoId));
     } catch (error) {
       for (const { name } of left) failures.push({ name, error });
     }
-    this.#machine?.[Symbol.dispose]();
     return failures;
   }
 }
