@@ -289,15 +289,24 @@ t.test('recovery does not let services wait for a snapshot that can not be remov
   const standing: string[][] = [];
   const remove = async (): Promise<never> => {
     standing.push([...world.standing]);
-    throw new Error('the volume group does not answer');
+    throw new AgentError('SNAPSHOT_FAILED', 'the volume group is not there', {
+      hint: 'bring its disks back',
+    });
   };
   const { undone, failed } = await recover(journal, { ...world.undoers, remove });
   t.same(
     undone.map(({ step }) => step['name']),
     ['web', 'db'],
   );
-  t.equal(failed.length, 2);
+  t.match(failed, [{ hint: 'bring its disks back' }, {}]);
   t.same(standing, [[], []]);
+  await t.rejects(
+    recoverOrFail({ journal, undoers: { remove } }, () => undefined),
+    {
+      code: 'RECOVER_INCOMPLETE',
+      hint: 'bring its disks back; bakker recover tries again and lists every step',
+    },
+  );
 });
 
 t.test('a step has a time limit of its own in recovery', async (t) => {
