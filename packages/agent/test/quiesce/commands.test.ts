@@ -291,13 +291,16 @@ t.test('what is still stopping is waited for, named or stopped along', async (t)
 
 t.test('a unit that systemd could not start again is not stopped', async (t) => {
   const settings = { kind: 'systemd', units: ['postgres.service'], by: 'stop' } as const;
-  for (const broken of ['postgres', 'shop']) {
-    const about = (name: string): string => (name === broken ? 'LoadState=bad-setting\n' : '');
+  for (const [broken, state] of [
+    ['postgres', 'bad-setting'],
+    ['shop', 'not-found'],
+  ] as const) {
+    const about = (name: string): string => (name === broken ? `LoadState=${state}\n` : '');
     unit('postgres.service', 'active running', `RequiredBy=shop.service\n${about('postgres')}`);
     unit('shop.service', 'active running', about('shop'));
     await t.rejects(enter(settings), {
       code: 'QUIESCE_FAILED',
-      message: `systemd could not start ${broken}.service again: it is bad-setting`,
+      message: `systemd could not start ${broken}.service again: it is ${state}`,
       hint: `systemctl status ${broken}.service says why`,
     });
     t.equal(read('units/postgres.service'), 'active running\n');

@@ -126,8 +126,8 @@ async function readUnit(unit: string, { signal }: Context): Promise<UnitState> {
   };
 }
 
-function unusable({ unit, loadState }: UnitState): AgentError {
-  if (loadState === 'not-found') {
+function unusable({ unit, loadState, isActive }: UnitState): AgentError {
+  if (loadState === 'not-found' && !isActive) {
     return new AgentError('QUIESCE_FAILED', `systemd has no unit ${unit}`, {
       hint: 'systemctl list-units shows their names',
     });
