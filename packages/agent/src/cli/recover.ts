@@ -28,8 +28,9 @@ export const recover: Command<Record<string, never>, Recovered> = {
   }),
   render({ undone, failed, describe }, screen) {
     for (const pending of undone) screen.line(`Undone: ${words(pending, describe)}.`);
-    for (const { pending, message } of failed) {
+    for (const { pending, message, hint } of failed) {
       screen.line(`NOT undone: ${words(pending, describe)}: ${escapeText(message)}`);
+      if (hint !== undefined) screen.line(`  ${escapeText(hint)}`);
     }
     if (undone.length + failed.length === 0) screen.line('Nothing to undo: no run has left anything.');
     if (failed.length > 0) {

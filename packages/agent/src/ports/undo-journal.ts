@@ -8,6 +8,8 @@ export type JsonValue =
  */
 export interface UndoStep {
   readonly kind: string;
+  /** It releases a service: undone before all that nobody waits for. */
+  readonly isService?: boolean;
   readonly [field: string]: JsonValue;
 }
 

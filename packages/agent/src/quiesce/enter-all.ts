@@ -143,7 +143,8 @@ class Window implements EnteredServices {
       what: `looking at ${name}`,
       signal,
     });
-    const undoId = prepared.undo === undefined ? undefined : journal.record(prepared.undo);
+    const undoId =
+      prepared.undo === undefined ? undefined : journal.record({ ...prepared.undo, isService: true });
     this.#held.push({ service, prepared, undoId, enteredAtMs: clock.nowMs() });
     if (prepared.standsStill) this.#start();
     await within((signal) => prepared.enter({ signal }), { timeoutMs, what: `entering ${name}`, signal });
@@ -238,13 +239,14 @@ class Window implements EnteredServices {
       this.#stoodStill.unshift({ name, stoodStillMs: nowMs - enteredAtMs });
       this.#windowMs = nowMs - (this.#startedAtMs ?? nowMs);
     }
+    // what is still to be done waits for disks, and concerns nobody's services
+    this.#machine?.[Symbol.dispose]();
     try {
       // when all run again: a disk that is slow must not keep them waiting
       await journal.settleOnDisk(left.map(({ undoId }) => undoId));
     } catch (error) {
       for (const { name } of left) failures.push({ name, error });
     }
-    this.#machine?.[Symbol.dispose]();
     return failures;
   }
 }

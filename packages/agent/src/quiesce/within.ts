@@ -7,6 +7,8 @@ export interface Limits {
   readonly timeoutMs: number;
   /** What takes too long, for the message: the subject of a sentence. */
   readonly what: string;
+  /** What to do then, where it is not to give it more time. */
+  readonly hint?: string;
   /** Ends the task before its time. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -19,7 +21,7 @@ export interface Limits {
  */
 export async function within<Value>(
   task: (signal: AbortSignal) => Promise<Value>,
-  { timeoutMs, what, signal }: Limits,
+  { timeoutMs, what, hint = 'raise its "timeout" if it needs the time', signal }: Limits,
 ): Promise<Value> {
   signal?.throwIfAborted();
   const stop = new AbortController();
@@ -39,7 +41,7 @@ export async function within<Value>(
     if (!(stop.signal.reason instanceof TookTooLong)) throw stop.signal.reason;
     const said = error instanceof Error && !(error instanceof TookTooLong) ? `: ${error.message}` : '';
     throw new AgentError('QUIESCE_FAILED', `${what} took longer than ${timeoutMs / 1000} s${said}`, {
-      hint: 'raise its "timeout" if it needs the time',
+      hint,
       cause: error,
     });
   } finally {

@@ -15,27 +15,33 @@ export interface Recovery {
 export interface FailedUndo {
   readonly pending: PendingUndo;
   readonly message: string;
+  /** What to do before it is tried again. */
+  readonly hint: string | undefined;
 }
 
 /**
- * Undoes what a dead run left, newest first. A step that fails stays recorded, and those before it are tried all the same.
+ * Undoes what a dead run left, services before all else, each newest first. A step that fails stays recorded, and those before it are tried all the same.
  * To be called by whoever holds the run lock: the steps of a live run are its own.
  */
 export async function recover(journal: UndoJournal, undoers: Undoers): Promise<Recovery> {
   const undone: PendingUndo[] = [];
   const failed: FailedUndo[] = [];
-  for (const pending of journal.pending()) {
+  // removing a snapshot may take its time, or hang: services do not wait for that
+  const inOrder = journal
+    .pending()
+    .toSorted((a, b) => Number(b.step.isService === true) - Number(a.step.isService === true));
+  for (const pending of inOrder) {
     try {
       await undo(pending.step, undoers);
       undone.push(pending);
     } catch (error) {
-      failed.push({ pending, message: messageOf(error) });
+      failed.push(failedBy(error, pending));
     }
   }
   try {
     await journal.settleOnDisk(undone.map(({ id }) => id));
   } catch (error) {
-    failed.push(...undone.splice(0).map((pending) => ({ pending, message: messageOf(error) })));
+    failed.push(...undone.splice(0).map((pending) => failedBy(error, pending)));
   }
   return { undone, failed };
 }
@@ -58,7 +64,9 @@ export async function recoverOrFail(
   throw new AgentError(
     'RECOVER_INCOMPLETE',
     `what an earlier run left could not be undone: ${describeStep(first.pending.step)}: ${first.message}${others}`,
-    { hint: 'bakker recover tries again and lists every step' },
+    {
+      hint: `${first.hint === undefined ? '' : `${first.hint}; `}bakker recover tries again and lists every step`,
+    },
   );
 }
 
@@ -68,8 +76,9 @@ export function describeStep(step: UndoStep): string {
   return typeof what === 'string' ? what : step.kind;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function failedBy(error: unknown, pending: PendingUndo): FailedUndo {
+  const message = error instanceof Error ? error.message : String(error);
+  return { pending, message, hint: error instanceof AgentError ? error.hint : undefined };
 }
 
 async function undo(step: UndoStep, undoers: Undoers): Promise<void> {
@@ -79,5 +88,9 @@ async function undo(step: UndoStep, undoers: Undoers): Promise<void> {
   }
   const given = step['timeoutMs'];
   const timeoutMs = typeof given === 'number' && given > 0 ? given : STEP_TIMEOUT_MS;
-  await within((signal) => undoer(step, { signal }), { timeoutMs, what: describeStep(step) });
+  await within((signal) => undoer(step, { signal }), {
+    timeoutMs,
+    what: describeStep(step),
+    hint: 'see what it waits for',
+  });
 }

@@ -173,14 +173,16 @@ seen=
 stop() {
   case " $seen " in *" $1 "*) return ;; esac
   seen="$seen $1"
-  echo inactive running >"$1"
+  if grep -qs lingers "../about/$1"; then echo deactivating running; else echo inactive running; fi >"$1"
   [ ! -e "../about/$1" ] || for other in $(grep -E '^(RequiredBy|BoundBy|ConsistsOf)=' "../about/$1" | cut -d= -f2); do stop "$other"; done
 }
 verb=$1; shift
 case $verb in
   show) for unit; do :; done
+    [ ! -e ../silent ] || exit 0
     [ -e "$unit" ] || { echo LoadState=not-found; echo ActiveState=inactive; exit 0; }
     echo LoadState=loaded; read -r active freezer <"$unit"; echo "ActiveState=$active"; echo "FreezerState=$freezer"
+    [ "$active" != deactivating ] || echo inactive running >"$unit"
     [ ! -e "../about/$unit" ] || cat "../about/$unit" ;;
   *) shift; for unit; do
       echo "$verb $unit" >>../systemctl.log
@@ -274,6 +276,63 @@ t.test('what systemd stops along with a unit is started again behind it', async 
     'start monitor.service',
   ]);
   t.equal(read('units/idle.service'), 'inactive running\n', 'what had not run before does not run now');
+});
+
+t.test('what is still stopping is waited for, named or stopped along', async (t) => {
+  unit('postgres.service', 'active running', 'RequiredBy=shop.service\n');
+  unit('shop.service', 'active running', 'lingers\n');
+  unit('idle.service', 'deactivating running');
+  const entered = await enter({ kind: 'systemd', units: ['postgres.service', 'idle.service'], by: 'stop' });
+  for (const name of ['shop', 'idle']) t.equal(read(`units/${name}.service`), 'inactive running\n', name);
+  await entered.leaveAll();
+  t.equal(read('units/shop.service'), 'active running\n');
+  t.equal(read('units/idle.service'), 'inactive running\n', 'somebody else stopped it');
+});
+
+t.test('a unit that systemd could not start again is not stopped', async (t) => {
+  const settings = { kind: 'systemd', units: ['postgres.service'], by: 'stop' } as const;
+  for (const [broken, state] of [
+    ['postgres', 'bad-setting'],
+    ['shop', 'not-found'],
+  ] as const) {
+    const about = (name: string): string => (name === broken ? `LoadState=${state}\n` : '');
+    unit('postgres.service', 'active running', `RequiredBy=shop.service\n${about('postgres')}`);
+    unit('shop.service', 'active running', about('shop'));
+    await t.rejects(enter(settings), {
+      code: 'QUIESCE_FAILED',
+      message: `systemd could not start ${broken}.service again: it is ${state}`,
+      hint: `systemctl status ${broken}.service says why`,
+    });
+    t.equal(read('units/postgres.service'), 'active running\n');
+  }
+});
+
+t.test(
+  'a unit whose file was broken, or of which systemctl tells nothing, stays to be released',
+  async (t) => {
+    for (const by of ['freeze', 'stop'] as const) {
+      unit('web.service', 'active running');
+      const entered = await enter({ kind: 'systemd', units: ['web.service'], by });
+      unit('web.service', by === 'stop' ? 'inactive running' : 'active frozen', 'LoadState=bad-setting\n');
+      for (const name of ['refuse-start', 'silent']) fs.writeFileSync(path.join(folder, name), '');
+      t.match(await recover(undoing.journal, undoing.undoers), { undone: [], failed: [{}] }, by);
+      fs.rmSync(path.join(folder, 'silent'));
+      if (by === 'stop') t.match(await recover(undoing.journal, undoing.undoers), { failed: [{}] });
+      fs.rmSync(path.join(folder, 'refuse-start'));
+      t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+      t.equal(read('units/web.service'), 'active running\n', by);
+      await entered[Symbol.asyncDispose]();
+    }
+  },
+);
+
+t.test('a unit that was masked while it was frozen runs again', async (t) => {
+  unit('web.service', 'active running');
+  const entered = await enter({ kind: 'systemd', units: ['web.service'], by: 'freeze' });
+  unit('web.service', 'active frozen', 'LoadState=masked\n');
+  await recover(undoing.journal, undoing.undoers);
+  t.equal(read('units/web.service'), 'active running\n');
+  await entered[Symbol.asyncDispose]();
 });
 
 t.test('a unit that was started while it should stand still makes the snapshot worthless', async (t) => {

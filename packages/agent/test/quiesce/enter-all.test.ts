@@ -226,7 +226,11 @@ t.test('the machine is held from looking at the first that stands still until al
   const entered = await enterAll(services, options(world, { holdMachine: world.holdMachine }));
   await entered.leaveAll();
   t.same(world.log.slice(0, 4), ['look dump', 'enter dump', 'hold machine', 'look db']);
-  t.same(world.log.slice(-3), ['settle', 'settle', 'let machine go']);
+  t.same(
+    world.log.slice(-4),
+    ['leave db', 'let machine go', 'settle', 'settle'],
+    'a slow disk keeps no other bakker waiting',
+  );
   t.equal(world.log.filter((line) => line === 'hold machine').length, 1);
 });
 
@@ -274,6 +278,35 @@ t.test('recovery undoes newest first, keeps what fails, and goes on with the oth
     { code: 'RECOVER_INCOMPLETE', exitStatus: 14, message: /fold space: this version/ },
   );
   t.same(told, ['leave two']);
+});
+
+t.test('recovery does not let services wait for a snapshot that can not be removed', async (t) => {
+  const world = new FakeWorld();
+  const { journal } = world;
+  journal.record({ kind: 'remove', what: 'remove the folder' });
+  await using _dead = await enterAll([world.service('db'), world.service('web')], options(world));
+  journal.record({ kind: 'remove', what: 'remove the snapshot' });
+  const standing: string[][] = [];
+  const remove = async (): Promise<never> => {
+    standing.push([...world.standing]);
+    throw new AgentError('SNAPSHOT_FAILED', 'the volume group is not there', {
+      hint: 'bring its disks back',
+    });
+  };
+  const { undone, failed } = await recover(journal, { ...world.undoers, remove });
+  t.same(
+    undone.map(({ step }) => step['name']),
+    ['web', 'db'],
+  );
+  t.match(failed, [{ hint: 'bring its disks back' }, {}]);
+  t.same(standing, [[], []]);
+  await t.rejects(
+    recoverOrFail({ journal, undoers: { remove } }, () => undefined),
+    {
+      code: 'RECOVER_INCOMPLETE',
+      hint: 'bring its disks back; bakker recover tries again and lists every step',
+    },
+  );
 });
 
 t.test('a step has a time limit of its own in recovery', async (t) => {

@@ -141,7 +141,8 @@ t.test(
     fs.writeFileSync(path.join(place.folder, 'broken'), '');
     t.match(await place.recover(), {
       status: 14,
-      stdout: /^NOT undone: leave web \(.*\): \/bin\/sh ended with status 3: no luck$/m,
+      stdout:
+        /^NOT undone: leave web \(.*\): \/bin\/sh ended with status 3: no luck\n {2}docs\/quiesce\.md says/m,
     });
     const { status, stdout } = await place.recover('--json');
     t.equal(status, 14);

@@ -2,7 +2,7 @@ import type { SystemdSettings } from '../../config/service-settings.ts';
 import { AgentError } from '../../errors.ts';
 import type { PreparedService, ServiceContext } from '../../ports/services.ts';
 import { run } from './child.ts';
-import { readStoppedAlong, readUnits, startUnits, thawUnits } from './units.ts';
+import { readStoppedAlong, readUnits, startUnits, thawUnits, untilStopped } from './units.ts';
 
 /**
  * Units that are stopped and started, or frozen and thawed. Those that do not run are left as they are. What systemd stops
@@ -38,6 +38,7 @@ export async function prepareUnits(
     enter: async (context) => {
       // one after the other: units that need each other are stopped in the configured order
       for (const unit of running) await run({ argv: ['systemctl', by, '--', unit], signal: context.signal });
+      if (by === 'stop') await untilStopped([...units, ...others], context);
     },
     leave: (context) => (by === 'stop' ? startUnits : thawUnits)(released, context),
     stoodStill: (context) =>
@@ -52,7 +53,7 @@ function nothingRuns(units: readonly string[]): PreparedService {
   return {
     undo: undefined,
     standsStill: false,
-    enter: () => Promise.resolve(),
+    enter: (context) => untilStopped(units, context),
     leave: () => Promise.resolve(),
     stoodStill: (context) => expectStopped(units, context),
     files: () => [],

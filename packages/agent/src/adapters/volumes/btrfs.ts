@@ -184,7 +184,7 @@ async function uuidAt(path: string, command: RunCommand): Promise<string | undef
 
 function notMounted(uuid: string, mountPoint: string): AgentError {
   return new AgentError('SNAPSHOT_FAILED', `the btrfs ${uuid} is not mounted at ${mountPoint}`, {
-    hint: `mount it, then run bakker recover: a snapshot may be in ${mountPoint}/${FOLDER}`,
+    hint: `mount it, then run bakker recover: a snapshot may be in ${mountPoint}/${FOLDER}; docs/snapshots.md says what to do if it is gone for ever`,
   });
 }
 

@@ -14,7 +14,10 @@ export interface CommandEnd {
 }
 
 export interface CommandOptions {
-  /** Then it is asked to end, and waited for: these programs hold devices suspended while they work. */
+  /**
+   * Then it is asked to end, and waited for as long again: these programs hold devices suspended while they work. One that a
+   * dead disk keeps in the kernel goes on by itself, and must not keep a run from ending, and from being told of.
+   */
   readonly timeoutMs?: number;
   /** Inherited as descriptor 3, for its lock: see busy.ts. */
   readonly busyFd?: number | undefined;
@@ -66,9 +69,10 @@ function run(
       env: { PATH: path, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },
     });
     let isLate = false;
-    const timer = setTimeout(() => {
+    let timer = setTimeout(() => {
       isLate = true;
       child.kill('SIGTERM');
+      timer = setTimeout(() => reject(tookTooLong(argv, timeoutMs, ', and does not end')), timeoutMs);
     }, timeoutMs);
     const pieces: Buffer[] = [];
     let stdoutBytes = 0;
@@ -88,7 +92,7 @@ function run(
     });
     child.once('close', (status, killedBy) => {
       clearTimeout(timer);
-      if (isLate) reject(tookTooLong(argv, timeoutMs));
+      if (isLate) reject(tookTooLong(argv, timeoutMs, ''));
       else
         resolve({
           status: status ?? 128,
@@ -99,10 +103,10 @@ function run(
   });
 }
 
-function tookTooLong(argv: readonly string[], timeoutMs: number): AgentError {
+function tookTooLong(argv: readonly string[], timeoutMs: number, more: string): AgentError {
   return new AgentError(
     'SNAPSHOT_FAILED',
-    `${argv.slice(0, 2).join(' ')} took longer than ${timeoutMs / 1000} s`,
+    `${argv.slice(0, 2).join(' ')} took longer than ${timeoutMs / 1000} s${more}`,
     { hint: 'see what the disks and other LVM or btrfs commands are doing' },
   );
 }

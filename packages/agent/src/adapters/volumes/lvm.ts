@@ -87,7 +87,7 @@ export async function removeLvmSnapshot(
     const groups = (await mustRun(command, argv)).toString().trim();
     if (groups !== '') return;
     throw new AgentError('SNAPSHOT_FAILED', `the volume group ${group} is not there`, {
-      hint: `once its disks are back, bakker recover removes ${group}/${name}`,
+      hint: `once its disks are back, bakker recover removes ${group}/${name}; docs/snapshots.md says what to do if they never are`,
     });
   }
   // LVM makes a volume, writes that down, and only then turns it into a snapshot: a power cut between leaves one of nothing.

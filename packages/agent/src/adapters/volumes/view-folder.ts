@@ -49,7 +49,8 @@ export function viewFolderAt(viewsDir: string, id: string): ViewFolder {
 }
 
 export function makeViewFolder(view: ViewFolder): void {
-  mkdirSync(view.path, { mode: 0o700 });
+  // another bakker may just have removed the folder of all views, as the last that used it
+  mkdirSync(view.path, { recursive: true, mode: 0o700 });
   mkdirSync(join(view.path, 'volumes'), { mode: 0o700 });
   mkdirSync(view.root, { mode: 0o700 });
 }
