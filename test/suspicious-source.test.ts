@@ -63,6 +63,29 @@ t.test('a source whose disk is not mounted is not published as a good run', asyn
   t.equal((await world.backup()).files.unchanged, first.files.total);
 });
 
+t.test('what is mounted below a source and not backed up may come and go', async (t) => {
+  await using world = await makeWorld();
+  writeSampleTree(world.source, { files: 20 });
+  // as a container that is made anew has one, or a user who logged in
+  const below = `${world.source}/container`;
+  mkdirSync(below);
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', below]);
+  try {
+    writeFileSync(`${below}/of it`, 'x');
+    await world.backup();
+    await world.configure({ 'one-file-system': false });
+    t.equal((await world.backup()).files.new, 1);
+  } finally {
+    execFileSync('umount', [below]);
+  }
+  const refused = await world.expect(['backup', '--json'], 1);
+  t.match(refused.stderr, /container is not mounted/, 'it was backed up, too');
+  await world.configure({ exclude: ['conta*'] });
+  await world.backup(['--dry-run']);
+  await world.configure({ 'one-file-system': true, exclude: [] });
+  t.equal((await world.backup()).status, 'complete');
+});
+
 t.test('a storage whose disk is not mounted gets no run beside it', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
   await using world = await makeWorld({ kind: 'local' });

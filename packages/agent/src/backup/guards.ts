@@ -6,13 +6,16 @@ import type { Config } from '../config/config.ts';
 import type { SourceRules } from '../ports/source-tree.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StoredRun } from '../ports/storage-account.ts';
+import { parseExcludeRules } from '../source/exclude-rules.ts';
 import type { Tally } from './tally.ts';
 
+const SLASH = 0x2f;
 const ALLOW = 'if this is meant, run bakker backup --allow-empty once';
 
 /**
  * A source that lay on a file system of its own in the parent and now lies on the one above it has lost its mount:
- * what is there is the empty folder below.
+ * what is there is the empty folder below. What is mounted below a source and not backed up may come and go, as containers'
+ * file systems do.
  * @throws AgentError SOURCE_SUSPICIOUS
  */
 export function refuseLostMounts(options: {
@@ -23,10 +26,7 @@ export function refuseLostMounts(options: {
   const mounted = new Set(options.filesystems.map(({ mountPoint }) => mountPoint.toString('latin1')));
   for (const { mountPoint } of options.parent.filesystems) {
     if (mounted.has(mountPoint.toString('latin1'))) continue;
-    const lost = options.sources.find(
-      ({ path }) => isAtOrBelow(path, mountPoint) || isAtOrBelow(mountPoint, path),
-    );
-    if (!lost) continue;
+    if (!isBackedUp(mountPoint, options.sources)) continue;
     const name = escapeName(mountPoint);
     throw new AgentError(
       'SOURCE_SUSPICIOUS',
@@ -36,6 +36,25 @@ export function refuseLostMounts(options: {
       },
     );
   }
+}
+
+/** Whether what is mounted there holds a source, or is read by the one that it lies in. */
+function isBackedUp(mountPoint: Buffer, sources: readonly SourceRules[]): boolean {
+  if (sources.some(({ path }) => isAtOrBelow(path, mountPoint))) return true;
+  const around = sources.filter(({ path }) => isAtOrBelow(mountPoint, path));
+  const innermost = around.toSorted((a, b) => b.path.length - a.path.length)[0];
+  return innermost?.oneFilesystem === false && !isExcluded(mountPoint, innermost);
+}
+
+function isExcluded(folder: Buffer, { path, excludes }: SourceRules): boolean {
+  const rules = parseExcludeRules(excludes);
+  const start = path.length === 1 ? 1 : path.length + 1;
+  for (let end = start; rules && end < folder.length;) {
+    const slash = folder.indexOf(SLASH, end + 1);
+    end = slash < 0 ? folder.length : slash;
+    if (rules.excludes(folder.subarray(start, end), true)) return true;
+  }
+  return false;
 }
 
 /**
@@ -138,10 +157,10 @@ function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
 }
 
 function isRelativeBelow(path: Buffer, folder: Buffer): boolean {
-  if (folder.length === 0 || (folder.length === 1 && folder[0] === 0x2f)) return path.length > folder.length;
+  if (folder.length === 0 || (folder.length === 1 && folder[0] === SLASH)) return path.length > folder.length;
   return (
     path.length > folder.length &&
-    path[folder.length] === 0x2f &&
+    path[folder.length] === SLASH &&
     folder.compare(path, 0, folder.length, 0, folder.length) === 0
   );
 }

@@ -9,7 +9,8 @@ export type Joined = JoinedPair<Entry> | UnchangedLines;
 
 /**
  * Joins a scan with the parent's entries that it went along: every path of either once, in order, in batches of about a
- * thousand. Ends only when the parent's manifest was found whole.
+ * thousand. A batch also ends where more of the parent had to be read: its lines may be large, and only what was read of them
+ * ahead is held. Ends only when the parent's manifest was found whole.
  */
 export async function* joinParent(
   scan: AsyncIterable<readonly Entry[]>,
@@ -22,6 +23,10 @@ export async function* joinParent(
       while (parent !== undefined && right === undefined) {
         const step = parent.next(left.path);
         const before = step instanceof Promise ? await step : step;
+        if (step instanceof Promise && joined.length > 0) {
+          yield joined;
+          joined = [];
+        }
         if (before === undefined) break;
         if (!(before instanceof UnchangedLines) && comparePaths(before.path, left.path) === 0) right = before;
         else joined.push(alone(before));
@@ -36,7 +41,12 @@ export async function* joinParent(
     joined = [];
   }
   while (parent !== undefined) {
-    const before = await parent.next(undefined);
+    const step = parent.next(undefined);
+    const before = step instanceof Promise ? await step : step;
+    if (step instanceof Promise && joined.length > 0) {
+      yield joined;
+      joined = [];
+    }
     if (before === undefined) break;
     joined.push(alone(before));
     if (joined.length < BATCH_LENGTH) continue;

@@ -1,3 +1,4 @@
+import { escapeText } from '@bakker/command-line';
 import { createManifestEncoder, UnchangedLines } from '@bakker/impl-format';
 import type { ManifestHeader, SteppedManifest, ObjectCounts, RunName } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
@@ -86,6 +87,7 @@ export async function writeRun(
   if (before && !options.allowEmpty) {
     refuseLostMounts({ sources: plan.sources, filesystems: survey.filesystems, parent: before.header });
   }
+  if (before && before.header.host !== options.host) onWarning(otherServersRun(before.header, options.host));
   const { encryption } = options;
   const otherSeal = before && whyNotLinked(before.header, encryption?.recipients);
   if (otherSeal !== undefined) onWarning(otherSeal);
@@ -278,6 +280,14 @@ export async function writeRun(
     isRetiredByStorage,
     address,
   };
+}
+
+/** A server that was renamed, or two that take turns in one account: each then compares with the other's files. */
+function otherServersRun({ run, host: other }: ManifestHeader, host: string): string {
+  return (
+    `${run} is a run of ${escapeText(other)}, and this is ${escapeText(host)}: unless it was renamed, or took that one's place, ` +
+    'give each server an account of its own, for retention takes their runs for those of one'
+  );
 }
 
 /** The parent's manifest on the storage is not the one that the run was compared with. */

@@ -73,7 +73,7 @@ export function parseConfig(text: string, file: string): Config {
   const config: Config = {
     file,
     account: account ?? { kind: 'local', folder: '/' },
-    ssh: readSsh(given),
+    ssh: readSsh(given, { root, account }),
     sources,
     excludes: readStrings(given.exclude),
     minIntervalMs: readInterval(given.interval),
@@ -110,8 +110,12 @@ function readAccount(given: Given, root: YamlValue): AccountAddress | undefined 
   }
 }
 
-function readSsh(given: Given): SshSettings {
-  const transport = readChoice(given.transport, ['ssh2', 'openssh']) ?? DEFAULTS.transport;
+function readSsh(
+  given: Given,
+  { root, account }: { root: YamlValue; account: AccountAddress | undefined },
+): SshSettings {
+  const stated = readChoice(given.transport, ['ssh2', 'openssh']);
+  const transport = stated ?? DEFAULTS.transport;
   const sshOptions = readStrings(given['ssh-options']);
   if (sshOptions.length > 0 && transport !== 'openssh') {
     given['ssh-options']?.complain('only used with "transport: openssh"');
@@ -121,6 +125,14 @@ function readSsh(given: Given): SshSettings {
     given['host-key']?.complain(
       'must be a fingerprint as ssh-keygen -l prints it: SHA256: and 43 characters',
     );
+  }
+  // beside a transport that there is not, nobody knows what is needed
+  const isKnown = given.transport === undefined || stated !== undefined;
+  if (account?.kind === 'ssh' && transport === 'ssh2' && isKnown) {
+    if (given.identity === undefined)
+      root.complain('identity is missing: with which private key file should bakker log in?');
+    if (given['host-key'] === undefined)
+      root.complain('host-key is missing: which fingerprint (SHA256:…) does the storage show?');
   }
   return {
     transport,

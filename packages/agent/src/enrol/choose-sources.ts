@@ -50,6 +50,7 @@ function isWithin(path: string, folder: string): boolean {
   return base === '/' || path === base || path.startsWith(`${base}/`);
 }
 
-function withoutEnd(path: string): string {
+/** As sources are written down: a shell that completes a name leaves a slash behind it. */
+export function withoutEnd(path: string): string {
   return path.replace(/\/+$/, '') || '/';
 }

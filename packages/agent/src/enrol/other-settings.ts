@@ -1,6 +1,7 @@
 import { formatAccountAddress } from '../config/account-address.ts';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
+import { withoutEnd } from './choose-sources.ts';
 import type { EnrolRequest } from './enrol.ts';
 
 /**
@@ -22,7 +23,7 @@ export function refuseOtherSettings(existing: Config, request: EnrolRequest): vo
     differs('transport', request.transport, existing.ssh.transport),
     otherSealing(existing, request),
     ...request.sources
-      .filter((source) => !existing.sources.some(({ path }) => path === source))
+      .filter((source) => !existing.sources.some(({ path }) => withoutEnd(path) === withoutEnd(source)))
       .map((source) => `sources lacks ${source}`),
   ].filter((difference) => difference !== undefined);
   if (differences.length === 0) return;

@@ -6,6 +6,7 @@ import { ContentHash } from '../backup/content-hash.ts';
 import { storedPath } from '../backup/stored-place.ts';
 import { damageOf, dataExtents, DIFFERENT, SMALL_BYTES } from '../browse/stored-content.ts';
 import { AgentError } from '../errors.ts';
+import { entryBytes } from './entry-bytes.ts';
 import { READ_FILES } from '../ports/storage-account.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { TargetFile } from '../ports/restore-target.ts';
@@ -36,8 +37,8 @@ interface Waiting {
 }
 
 /**
- * Brings contents from the storage: 256 small files and four large ones at once, or as many as the memory holds. Where the
- * storage can, many small ones come in one message.
+ * Brings contents from the storage: 256 small files and four large ones at once, or as many as the memory holds with their
+ * entries. Where the storage can, many small ones come in one message.
  */
 export class FileFetcher {
   readonly #context: RestoreContext;
@@ -84,19 +85,21 @@ export class FileFetcher {
     const isEmpty = dataExtents(entry).length === 0;
     if (path === undefined && !isEmpty) handlers.onDamage('its content was never stored');
     else if (entry.sizeBytes > SMALL_BYTES)
-      this.#run(this.#large, LARGE_FILE_BYTES, () => this.#fetchLarge(entry, path, handlers));
+      this.#run(this.#large, LARGE_FILE_BYTES + entryBytes(entry), () =>
+        this.#fetchLarge(entry, path, handlers),
+      );
     else if (path === undefined || isEmpty)
-      this.#run(this.#small, entry.sizeBytes, () =>
+      this.#run(this.#small, heldBytes(entry), () =>
         this.#check(entry, Buffer.alloc(entry.sizeBytes), handlers),
       );
     else if (this.#readFiles !== undefined && entry.sizeBytes <= READ_FILES.bytes)
       this.#askTogether({ entry, path, handlers });
-    else this.#run(this.#small, entry.sizeBytes, () => this.#fetchSmall(entry, path, handlers));
+    else this.#run(this.#small, heldBytes(entry), () => this.#fetchSmall(entry, path, handlers));
   }
 
   #askTogether(file: Waiting): void {
     const { sizeBytes } = file.entry;
-    this.#small.take(sizeBytes);
+    this.#small.take(heldBytes(file.entry));
     if (this.#waitingBytes + sizeBytes > READ_FILES.bytes) this.#askWaiting();
     this.#waitingBytes += sizeBytes;
     if (this.#waiting.push(file) >= READ_FILES.count) this.#askWaiting();
@@ -110,7 +113,7 @@ export class FileFetcher {
     this.#waitingBytes = 0;
     const wanted = files.map(({ entry, path }) => ({ path, sizeBytes: entry.sizeBytes }));
     const release = () => {
-      for (const { entry } of files) this.#small.give(entry.sizeBytes);
+      for (const { entry } of files) this.#small.give(heldBytes(entry));
     };
     const answers = readFiles(this.#context.job.run, wanted).finally(release);
     this.#track(answers.then((contents) => this.#takeAll(files, contents)));
@@ -203,6 +206,11 @@ export class FileFetcher {
 }
 
 const SMALL_FILES = 256;
+
+/** A small file with what is known of it. */
+function heldBytes(entry: Entry): number {
+  return entry.sizeBytes + entryBytes(entry);
+}
 
 /** What lies in holes is zeros, whatever the storage says: so the hash tells if the manifest is wrong about them. */
 function withHoles(bytes: Buffer, extents: readonly { offsetBytes: number; lengthBytes: number }[]): Buffer {

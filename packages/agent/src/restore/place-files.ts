@@ -4,6 +4,7 @@ import type { Attributes, Placing, Refusal, TargetFolder, TargetItem } from '../
 import { DIFFERENT, dataExtents } from '../browse/stored-content.ts';
 import { attributesOf } from './attributes-of.ts';
 import { decide, type Decision } from './decide.ts';
+import { entryBytes } from './entry-bytes.ts';
 import { FileFetcher, type Fetched } from './fetch-files.ts';
 import type { FolderNode, FolderWalk } from './folder-walk.ts';
 import { LinkGroups, type LinkGroup } from './link-groups.ts';
@@ -27,6 +28,8 @@ export class FilePlacer implements Disposable {
   readonly #walk: FolderWalk;
   readonly #fetcher: FileFetcher;
   readonly #groups = new LinkGroups();
+  /** Of names that wait for the first of their group. */
+  #waitingBytes = 0;
   /** Folder of the group leader that was linked to last. */
   #leaderFolder: { readonly path: Buffer; readonly folder: TargetFolder } | undefined;
 
@@ -38,7 +41,8 @@ export class FilePlacer implements Disposable {
 
   /** Undefined when there is room for more work; else resolves when there is. Rejects with what ended the restore. */
   room(): Promise<void> | undefined {
-    if (this.#walk.lingeringCount > MOST_LINGERING) return this.#fetcher.idle();
+    if (this.#walk.lingeringCount > MOST_LINGERING || this.#waitingBytes > MOST_WAITING_BYTES)
+      return this.#fetcher.idle();
     return this.#fetcher.room();
   }
 
@@ -67,7 +71,9 @@ export class FilePlacer implements Disposable {
   #placeInGroup(node: FolderNode, entry: Entry, group: LinkGroup): void {
     if (group.state === 'pending') {
       this.#walk.hold(node);
+      this.#waitingBytes += entryBytes(entry);
       group.waiting.push(() => {
+        this.#waitingBytes -= entryBytes(entry);
         this.#placeInGroup(node, entry, group);
         this.#walk.release(node);
       });
@@ -352,6 +358,8 @@ export class FilePlacer implements Disposable {
 
 /** More folders than these, left but with files in flight, are waited for: each is an open descriptor. */
 const MOST_LINGERING = 256;
+/** Tens of thousands of usual names. */
+const MOST_WAITING_BYTES = 16 * 1024 * 1024;
 
 function dataBytes(entry: Entry): number {
   return dataExtents(entry).reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);

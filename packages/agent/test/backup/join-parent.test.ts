@@ -175,6 +175,24 @@ t.test('every path of either is told once, in order, and lines stand only for wh
   );
 });
 
+t.test('what is gone is held by its bytes, wherever it lies', async (t) => {
+  const names = Array.from({ length: 600 }, (_, index) => `f${String(index).padStart(5, '0')}`);
+  const value = Buffer.alloc(65_536, 1);
+  const before = names.map((path) => entryAt(path, { xattrs: [{ name: Buffer.from('user.x'), value }] }));
+  const bytes = await manifestOf(before);
+  for (const now of [[], [entryAt('a')], [entryAt('z')], [entryAt('f00300-')]]) {
+    const manifest = await readManifest(once(bytes), { keepLines: true });
+    const parent = new ParentEntries(manifest.cursor(), STARTED_AT_MS);
+    const told: number[] = [];
+    for await (const batch of joinParent(scanOf(now, parent, 1024), parent)) told.push(batch.length);
+    t.equal(
+      told.reduce((sum, count) => sum + count, 0),
+      names.length + now.length,
+    );
+    t.ok(Math.max(...told) <= 24, `${Math.max(...told)} of 64 KiB at once`);
+  }
+});
+
 t.test('lines make the same manifest as entries do, and a follower is told which they are', async (t) => {
   const names = Array.from({ length: 5000 }, (_, index) => `f${String(index).padStart(5, '0')}`);
   const { before, now } = worldOf(

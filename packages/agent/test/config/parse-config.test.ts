@@ -11,7 +11,7 @@ import { AgentError } from '../../src/errors.ts';
 
 const FILE = '/etc/bakker/bakker.yaml';
 const HOST_KEY = `SHA256:${'aB3+/'.repeat(8)}xyz`;
-const MINIMAL = 'account: web@store:/web\nsources: [/etc]\n';
+const MINIMAL = `account: web@store:/web\nsources: [/etc]\nidentity: /k\nhost-key: ${HOST_KEY}\n`;
 
 function refusal(text: string): AgentError {
   try {
@@ -27,7 +27,7 @@ t.test('what is left out has the documented default', (t) => {
   t.strictSame(parseConfig(MINIMAL, FILE), {
     file: FILE,
     account: { kind: 'ssh', user: 'web', host: 'store', port: 22, path: '/web' },
-    ssh: { transport: 'ssh2', identityFile: undefined, hostKey: undefined, sshOptions: [], channels: 'auto' },
+    ssh: { transport: 'ssh2', identityFile: '/k', hostKey: HOST_KEY, sshOptions: [], channels: 'auto' },
     sources: [{ path: '/etc', excludes: [], oneFilesystem: true, honourMarkers: true }],
     excludes: [],
     minIntervalMs: 20 * 3_600_000,
@@ -36,7 +36,7 @@ t.test('what is left out has the documented default', (t) => {
     freezeChangedShare: 0.5,
     storageConfig: false,
     encrypt: undefined,
-    stated: ['account', 'sources'],
+    stated: ['account', 'identity', 'host-key', 'sources'],
     services: [],
     windowMs: 60_000,
     snapshot: { provider: 'none', lvmSize: { share: 0.1 } },
@@ -205,7 +205,7 @@ t.test('each wrong value is refused by name', (t) => {
     ['account:', /account: nothing is written/],
     ['account: 5', /account: must be a text/],
     ['account: [a]', /account: must be a text/],
-    ['account: web@store:~/x', /line 3: account: .*~/],
+    ['account: web@store:~/x', /line 5: account: .*~/],
     ['identity: id_rsa', /identity: id_rsa must be an absolute path/],
     ['identity: ~/.ssh/id', /~ is not expanded/],
     ['host-key: MD5:aa:bb', /host-key: must be a fingerprint/],
@@ -240,7 +240,7 @@ t.test('each wrong value is refused by name', (t) => {
     ['snapshot: { size: 5% }', /snapshot.size: unknown key/],
     ['sources: [{ path: /a, snapshot: no }]', /snapshot: must be one of/],
     ['exclude: [a]\nexclude: [b]', /the same key is there twice/],
-    ['\texclude: [a]', /line 3: .*/],
+    ['\texclude: [a]', /line 5: .*/],
     ['exclude: [a', /not valid YAML/],
     ['exclude: "\\0"', /exclude: must be a list/],
     ['exclude: ["a\\0"]', /exclude\[0\]: must be a text/],
@@ -252,6 +252,17 @@ t.test('each wrong value is refused by name', (t) => {
   }
   t.match(refusal('').message, /must be a list of "key: value" lines/);
   t.match(refusal('- a\n').message, /must be a list of "key: value" lines/);
+  t.end();
+});
+
+t.test('a key and the pin are asked for where bakker itself logs in, with all other mistakes', (t) => {
+  const missing = (text: string) => refusal(text).message.split('\n').slice(1);
+  const [key, pin] = [/line 1: identity is missing/, /line 1: host-key is missing/];
+  t.match(missing('account: web@store:/web\nsources: [/etc]\nnice: 20\n'), [key, pin, /line 3: nice/]);
+  t.match(missing(`account: web@store:/web\nsources: [/etc]\nhost-key: ${HOST_KEY}\n`), [key]);
+  t.match(missing('account: web@store:/web\nsources: [/etc]\nidentity: /k\ntransport: ssh2\n'), [pin]);
+  for (const text of ['account: /mnt/b\n', 'account: web@store:/web\ntransport: openssh\n'])
+    t.equal(parseConfig(`${text}sources: [/etc]\n`, FILE).ssh.identityFile, undefined);
   t.end();
 });
 
@@ -288,11 +299,20 @@ t.test('what init writes is read back as the same settings', (t) => {
   fc.assert(
     fc.property(
       account,
-      fc.option(absolute, { nil: undefined }),
-      fc.option(fc.constant(HOST_KEY), { nil: undefined }),
-      fc.constantFrom('ssh2' as const, 'openssh' as const),
+      fc.oneof(
+        fc.record({
+          transport: fc.constant('ssh2' as const),
+          identityFile: absolute,
+          hostKey: fc.constant(HOST_KEY),
+        }),
+        fc.record({
+          transport: fc.constant('openssh' as const),
+          identityFile: fc.option(absolute, { nil: undefined }),
+          hostKey: fc.option(fc.constant(HOST_KEY), { nil: undefined }),
+        }),
+      ),
       fc.uniqueArray(absolute, { minLength: 1, maxLength: 4 }),
-      (account, identityFile, hostKey, transport, sources) => {
+      (account, { identityFile, hostKey, transport }, sources) => {
         const settings = {
           account,
           transport,

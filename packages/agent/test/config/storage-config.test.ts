@@ -9,7 +9,8 @@ import {
 import { AgentError } from '../../src/errors.ts';
 
 const FILE = '/etc/bakker/bakker.yaml';
-const OPTED_IN = 'account: web1@storage:/\nstorage-config: true\n';
+const ACCOUNT = 'account: web1@storage:/\ntransport: openssh\n';
+const OPTED_IN = `${ACCOUNT}storage-config: true\n`;
 const OFFER = `sources: [/srv, {path: /home, exclude: [cache/]}]
 exclude: ['*.tmp']
 interval: 6h
@@ -85,7 +86,7 @@ t.test('aliases that stand for gigabytes are refused without being followed', (t
 
 t.test('nothing is taken from a storage unless the configuration says so', (t) => {
   const { config, origins } = mergeStorageConfig(
-    own('account: web1@storage:/\nsources: [/etc]\n'),
+    own(`${ACCOUNT}sources: [/etc]\n`),
     parseStorageConfig(OFFER),
   );
   t.same(
@@ -156,11 +157,11 @@ t.test('if nobody says what to back up, that is told and nothing is guessed', (t
       /says what to back up/,
     );
   t.match(
-    refusal(() => own('account: web1@storage:/\nstorage-config: false\n')),
+    refusal(() => own(`${ACCOUNT}storage-config: false\n`)),
     /sources is missing/,
   );
   t.match(
-    refusal(() => own('account: web1@storage:/\n')),
+    refusal(() => own(ACCOUNT)),
     /sources is missing/,
   );
   t.end();

@@ -250,6 +250,8 @@ t.test('a local account: its folder is made, private, and tried', async (t) => {
   t.equal((await stat(join(folder, 'deep', 'runs'))).mode & 0o777, 0o700);
   t.match(result, { identityFile: null, hostKey: null });
   t.same((await person.enrol({ account, configFile, sources })).created, []);
+  const completed = sources.map((source) => `${source}/`); // as a shell does it
+  t.same((await person.enrol({ account, configFile, sources: completed })).created, []);
 });
 
 t.test('a local account that lies within a source is refused; SSH flags are too', async (t) => {
