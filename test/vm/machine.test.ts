@@ -61,6 +61,16 @@ await t.test(
       t.strictSame(await lvmAnswers(machine, second), readRecorded());
     });
 
+    await t.test('its LVM keeps the descriptor that it is to report to', async (t) => {
+      // an LVM that waits for words has closed by then what it does not keep
+      const look = (env: string): Promise<string> =>
+        machine.must(
+          `exec 3<>/tmp/busy; { sleep 3; echo exit; } | env ${env} lvm & sleep 2; readlink /proc/$(pidof lvm)/fd/3; wait`,
+        );
+      t.match(await look('LVM_REPORT_FD=3'), '/tmp/busy');
+      t.notMatch(await look('LVM_REPORT_FD='), '/tmp/busy', 'as it would close it else');
+    });
+
     const bootId = await machine.readFile('/proc/sys/kernel/random/boot_id');
     sinceMs = Date.now();
     await machine.reboot();

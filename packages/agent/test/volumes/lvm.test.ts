@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import t from 'tap';
+import { openBusy, untilIdle } from '../../src/adapters/volumes/busy.ts';
 import { removeLvmSnapshot } from '../../src/adapters/volumes/lvm.ts';
 import { freeze } from '../../src/volumes/freeze.ts';
 import {
@@ -206,4 +207,17 @@ await t.test('a group without room refuses before anything is made', async (t) =
   );
   t.strictSame(lvm.snapshots(), []);
   t.strictSame(world.journal.pending(), []);
+});
+
+await t.test('lvcreate keeps the lock that tells that it is still at work', async (t) => {
+  await using lvm = await withFakeLvm({ type: 'ext4', sizeBytes: 48 * MIB });
+  lvm.change(() => ({ slowMs: 500 }));
+  const busyFile = `${lvm.folder}/busy`;
+  const busyFd = openBusy(busyFile);
+  const words = ['--addtag', 'bakker', '--name', 'late', '--size', `${16 * MIB}b`, 'vg0/data'];
+  const outliving = lvm.command(['lvcreate', ...words], { busyFd });
+  fs.closeSync(busyFd);
+  await untilIdle(busyFile, AbortSignal.timeout(10_000));
+  t.strictSame(lvm.snapshots(), ['late']);
+  t.equal((await outliving).status, 0);
 });

@@ -59,7 +59,9 @@ export async function withFakeLvm(options: {
   for (const program of ['lvs', 'vgs', 'lvcreate', 'lvremove']) {
     const script = join(import.meta.dirname, 'fake-lvm.ts');
     const line = `exec ${process.execPath} --disable-warning=ExperimentalWarning ${script} ${state} ${program} "$@"`;
-    fs.writeFileSync(`${temp.path}/${program}`, `#!/bin/sh\n${line}\n`, { mode: 0o755 });
+    // as LVM does with what it inherits
+    const closing = '[ "${LVM_REPORT_FD-}" = 3 ] || exec 3>&-';
+    fs.writeFileSync(`${temp.path}/${program}`, `#!/bin/sh\n${closing}\n${line}\n`, { mode: 0o755 });
   }
   const path = `${temp.path}:${process.env['PATH'] ?? ''}`;
   return {

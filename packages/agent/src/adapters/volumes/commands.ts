@@ -19,9 +19,12 @@ export interface CommandOptions {
    * dead disk keeps in the kernel goes on by itself, and must not keep a run from ending, and from being told of.
    */
   readonly timeoutMs?: number;
-  /** Inherited as descriptor 3, for its lock: see busy.ts. */
+  /** Inherited as descriptor `BUSY_FD`, for its lock: see busy.ts. */
   readonly busyFd?: number | undefined;
 }
+
+/** The first behind standard error. */
+const BUSY_FD = 3;
 
 /** Runs a program to its end, by argv, in the C locale. @throws AgentError SNAPSHOT_FAILED if it took too long */
 export type RunCommand = (argv: readonly string[], options?: CommandOptions) => Promise<CommandEnd>;
@@ -66,7 +69,13 @@ function run(
       // Not ended with bakker (nor by its unit, KillMode=process): what it works on must not stay half done.
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe', ...(busyFd === undefined ? [] : [busyFd])],
-      env: { PATH: path, LC_ALL: 'C', LVM_SUPPRESS_FD_WARNINGS: '1' },
+      env: {
+        PATH: path,
+        LC_ALL: 'C',
+        LVM_SUPPRESS_FD_WARNINGS: '1',
+        // LVM closes what it inherits, but this (lvmreport(7)); only `lvcreate`, which reports nothing, gets it
+        ...(busyFd === undefined ? {} : { LVM_REPORT_FD: String(BUSY_FD) }),
+      },
     });
     let isLate = false;
     let timer = setTimeout(() => {
