@@ -86,10 +86,13 @@ function findCommand<Context, Values extends Globals>(
 ): ListedCommandOf<Context> {
   const command = commands.find((candidate) => candidate.name === name);
   if (command !== undefined) return command;
-  const nearest = nearestName(
-    name,
-    commands.map((candidate) => candidate.name),
-  );
+  const { namesElsewhere = {} } = program;
+  const nearest = Object.hasOwn(namesElsewhere, name)
+    ? namesElsewhere[name]
+    : nearestName(
+        name,
+        commands.map((candidate) => candidate.name),
+      );
   const hint =
     nearest === undefined ? `${program.name} --help lists the commands` : `did you mean ${nearest}?`;
   throw program.failure('USAGE', `there is no command ${escapeText(name)}`, { hint });

@@ -16,6 +16,18 @@ export const BAKKER: Program<GlobalValues> = {
     '                                            bring one file back',
   ],
   globalFlags: GLOBAL_FLAGS,
+  namesElsewhere: {
+    snapshots: 'list',
+    check: 'verify',
+    forget: 'retention',
+    prune: 'retention',
+    create: 'backup',
+    extract: 'restore',
+    dump: 'cat',
+    stats: 'status',
+    unlock: 'recover',
+    passwd: 'key',
+  },
   globals: (values) => ({
     configFile: String(values['config']),
     stateDir: String(values['state']),

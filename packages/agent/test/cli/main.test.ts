@@ -45,6 +45,8 @@ t.test('what the command line can not mean ends with status 2, a reason and the 
   const refused: readonly (readonly [string[], RegExp, RegExp])[] = [
     [[], /^bakker: no command given$/, /give one of init, backup/],
     [['bakup'], /there is no command bakup/, /did you mean backup\?/],
+    [['snapshots'], /there is no command snapshots/, /did you mean list\?/],
+    [['constructor'], /there is no command constructor/, /bakker --help lists the commands/],
     [['retenshun'], /there is no command retenshun/, /did you mean retention\?/],
     [['xyzzy'], /there is no command xyzzy/, /bakker --help/],
     [['help', 'bakup'], /there is no command bakup/, /did you mean backup\?/],
