@@ -8,7 +8,7 @@ import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { trySessionLock } from '../../src/adapters/account/locks.ts';
 import { readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
-import { Shell, publishRun } from './shell-client.ts';
+import { Shell, publishRun, statusOf } from './shell-client.ts';
 
 const NEVER = new AbortController().signal;
 const WEEK_MS = 7 * 86_400_000;
@@ -157,6 +157,31 @@ t.test('nor by runs that are published, kept and retired', async (t) => {
     for (const { name } of keeper.trash()) await keeper.deleteTrashed(name, NEVER);
     world.isRight(t, 'retired');
   }
+});
+
+t.test('nor by files that are linked while they are stored together with one that can not be', async (t) => {
+  await using world = await limited('ext4');
+  const first = await publishRun(world.root, { kept: 'the past' });
+  {
+    await using shell = await world.session();
+    const { token } = await shell.begin(first);
+    await shell.put('taken', 'x');
+    for (let round = 0; round < 20; round++) {
+      const others = Array.from({ length: 1000 }, (_, index) => ({ path: `${round}/${index}`, content: '' }));
+      const storing = shell.putAll([
+        { path: `${round}/large`, content: Buffer.alloc(200_000, 1) },
+        ...others,
+        { path: 'taken', content: '' },
+      ]);
+      const linking = shell.tree((script) => {
+        for (let index = 0; index < 1500; index++)
+          script.link(Buffer.from(`linked/${round}-${index}`), token, Buffer.from(`${round}/large`));
+      });
+      t.equal(await statusOf(storing), 11);
+      await linking;
+    }
+  }
+  world.isRight(t, 'refused');
 });
 
 t.test('what is wrong of a count ends with the week, unless somebody stores meanwhile', async (t) => {
