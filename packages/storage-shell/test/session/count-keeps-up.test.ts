@@ -159,6 +159,47 @@ t.test('nor by runs that are published, kept and retired', async (t) => {
   }
 });
 
+t.test('nor by folders that were kept before something was in the way', async (t) => {
+  await using world = await limited('ext4');
+  const parent = await manyFolders(world, 1000);
+  for (let round = 0; round < 2; round++) {
+    await using shell = await world.session();
+    await shell.begin(parent);
+    await shell.put('z', 'where the parent has a folder');
+    t.equal(await statusOf(shell.tree((script) => script.keepRest())), 11);
+    await shell.json(VERB.abandon, {});
+  }
+  world.isRight(t, 'given up');
+});
+
+t.test('folders that are kept stop at the limit, too', async (t) => {
+  await using world = await limited('ext4');
+  const parent = await manyFolders(world, 4000);
+  const limitBytes = 20 << 20;
+  writeFileSync(`${world.account}/.bakker/account.yaml`, 'space: {limit: 20M, reserve: 1M}\n');
+  {
+    await using shell = await world.session();
+    await shell.begin(parent);
+    t.equal(await statusOf(shell.tree((script) => script.keepRest())), 15);
+  }
+  world.isRight(t, 'refused');
+  const taken = Number(execFileSync('du', ['-s', '-B1', world.account]).toString().split('\t')[0]);
+  t.ok(taken < limitBytes + (4 << 20), `${taken} of ${limitBytes}`);
+});
+
+/** A run of so many folders, and one that comes last. */
+async function manyFolders(world: World, count: number): Promise<string> {
+  await using shell = await world.session();
+  await shell.begin();
+  await shell.tree((script) => {
+    for (let index = 0; index < count; index++) script.directory(Buffer.from(`${index % 20}/${index}`));
+  });
+  await shell.put('z/last', 'x');
+  const { run } = await shell.publish({ files: 1, directories: count + 21, bytes: 1 });
+  await shell.cleanUp();
+  return run;
+}
+
 t.test('nor by files that are linked while they are stored together with one that can not be', async (t) => {
   await using world = await limited('ext4');
   const first = await publishRun(world.root, { kept: 'the past' });
