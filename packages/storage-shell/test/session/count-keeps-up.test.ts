@@ -1,14 +1,15 @@
 import { VERB } from '@bakker/impl-format';
 import { openFolder, openFolderBeneath } from '@bakker/linux';
+import { OPEN } from '@bakker/sftp';
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { trySessionLock } from '../../src/adapters/account/locks.ts';
 import { readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
-import { Shell, publishRun, statusOf } from './shell-client.ts';
+import { Shell, publishRun, statusOf, string } from './shell-client.ts';
 
 const NEVER = new AbortController().signal;
 const WEEK_MS = 7 * 86_400_000;
@@ -223,6 +224,30 @@ t.test('nor by files that are linked while they are stored together with one tha
     }
   }
   world.isRight(t, 'refused');
+});
+
+t.test('what was given up is not held by who has it open', async (t) => {
+  await using world = await limited('ext4');
+  writeFileSync(`${world.account}/.bakker/account.yaml`, 'space: {limit: 12M, reserve: 1M}\n');
+  const first = await publishRun(world.root, { kept: 'the past' });
+  const freeBytes = (): number => {
+    execFileSync('sync', ['-f', world.root]);
+    const { bavail, bsize } = statfsSync(world.root);
+    return bavail * bsize;
+  };
+  await using shell = await world.session();
+  const { run } = await shell.begin(first);
+  const before = freeBytes();
+  for (let round = 0; round < 5; round++) {
+    const handle = await shell.create(`${round}/large`);
+    const piece = Buffer.alloc(200_000, 1);
+    for (let index = 0; index < 40; index++) await shell.write(handle, index * piece.length, piece);
+    const at = Buffer.from(`/${run}.incomplete/${round}`);
+    t.equal(await statusOf(shell.client.open(Buffer.concat([at, Buffer.from('/large')]), OPEN.READ)), 3);
+    t.equal(await statusOf(shell.client.opendir(at)), 3);
+    await shell.verb(VERB.discard, string(handle));
+  }
+  t.ok(before - freeBytes() < 12 << 20, `${before - freeBytes()} are taken`);
 });
 
 t.test('what is wrong of a count ends with the week, unless somebody stores meanwhile', async (t) => {
