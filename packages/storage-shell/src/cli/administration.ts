@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Options, Screen } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
 import type { AccountName } from '../provision/account-name.ts';
@@ -73,5 +74,5 @@ export function isChanged(steps: readonly StepOutcome[]): boolean {
 
 /** Relative to where the command was started. */
 export function absolute(path: string): string {
-  return path.startsWith('/') ? path : `${process.cwd()}/${path}`;
+  return resolve(path);
 }

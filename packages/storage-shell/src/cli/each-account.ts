@@ -46,17 +46,18 @@ export async function eachAccount<Result>(
   const failures: { account: string; exitStatus: number }[] = [];
   for (const name of account === undefined ? owners.list(rootDir) : [account]) {
     signal.throwIfAborted();
-    if (owners.isForeign(rootDir, name)) {
+    try {
+      if (!owners.isForeign(rootDir, name)) {
+        results.push(await perform(name));
+        continue;
+      }
       const { exitStatus, value } = await owners.delegate({ rootDir, account: name, signal }, words(name));
       signal.throwIfAborted();
       // The same program printed it, with the same types.
       if (Array.isArray(value)) results.push(...(value as Result[]));
       else failures.push({ account: name, exitStatus });
-      continue;
-    }
-    try {
-      results.push(await perform(name));
     } catch (error) {
+      signal.throwIfAborted();
       if (!all || !(error instanceof StorageError)) throw error;
       context.note(`bakker-storage: ${name}: ${error.message}`);
       failures.push({ account: name, exitStatus: error.exitStatus });

@@ -7,9 +7,13 @@ export interface DelegateEnd {
 
 /** Who the accounts belong to: work on them is done in their names, whoever asked for it. */
 export interface AccountOwners {
-  /** Folders in the root that are accounts, sorted. @throws StorageError NOT_FOUND if there is no such root */
+  /** Folders in the root that are accounts, or can't be looked at, sorted. @throws StorageError NOT_FOUND if there is no such root */
   list(rootDir: string): string[];
-  /** Whether this process is not the account's user, but root, and so has to start one that is. @throws StorageError NOT_FOUND */
+  /**
+   * Whether this process is not the account's user, but root, and so has to start one that is.
+   *
+   * @throws StorageError NOT_FOUND, ACCOUNT_UNUSABLE if its folder can't be looked at
+   */
   isForeign(rootDir: string, account: string): boolean;
   /** Starts this program again as the account's user. Its messages go to standard error. */
   delegate(

@@ -20,7 +20,7 @@ export async function readAccountNotes(system: System, folder: string): Promise<
   const wish = await read('space-request.json');
   const hurt = await readOwn(system, `${folder}/.bakker/hurt.json`);
   return {
-    isFrozen: (await system.inspect(`${folder}/.bakker/frozen.json`)) !== undefined,
+    isFrozen: (await unlessFailed(system.inspect(`${folder}/.bakker/frozen.json`))) !== undefined,
     isHurt: hurt !== undefined && !saysNothing(hurt),
     requestedBytes: count(wish?.['requestedBytes']),
     grantedBytes: count(wish?.['grantedBytes']) ?? 0,
@@ -28,9 +28,13 @@ export async function readAccountNotes(system: System, folder: string): Promise<
   };
 }
 
-async function readOwn(system: System, file: string): Promise<string | undefined> {
+function readOwn(system: System, file: string): Promise<string | undefined> {
+  return unlessFailed(system.readText(file));
+}
+
+async function unlessFailed<Value>(look: Promise<Value>): Promise<Value | undefined> {
   try {
-    return await system.readText(file);
+    return await look;
   } catch (error) {
     // One account's damage must not hide the others.
     if (error instanceof StorageError) return undefined;

@@ -66,7 +66,9 @@ async function look(
     .space()
     .catch(() => undefined);
   const policy = await readPolicy(system, record).catch(() => undefined);
-  const names = (await system.list(folder)).map((name) => classifyName(Buffer.from(name)));
+  // One account's dead disk must not hide the others.
+  const listed = await system.list(folder).catch(() => undefined);
+  const names = (listed ?? []).map((name) => classifyName(Buffer.from(name)));
   const runs = names.flatMap((name) => (name.kind === 'run' ? [name.run] : []));
   const lastRun = runs.reduce<RunName | undefined>(
     (last, run) => (last === undefined || compareRunNames(run, last) > 0 ? run : last),
@@ -91,8 +93,8 @@ async function look(
     ...(record.state === 'closed' ? (['closed'] as const) : []),
     ...(record.state === 'unfinished' ? (['unfinished'] as const) : []),
     // a policy with mistakes says nothing of the space either
-    ...(space === undefined && policy !== undefined ? (['absent'] as const) : []),
-    ...(policy === undefined ? (['unreadable'] as const) : []),
+    ...(listed === undefined || (space === undefined && policy !== undefined) ? (['absent'] as const) : []),
+    ...(listed !== undefined && policy === undefined ? (['unreadable'] as const) : []),
     ...(notes.isHurt ? (['hurt'] as const) : []),
     ...(notes.isFrozen ? (['frozen'] as const) : []),
     ...(isFull ? (['full'] as const) : []),

@@ -102,7 +102,9 @@ export function xfsQuotaSpace({ system, record }: BackendParts): SpaceBackend {
       {
         title: `lift the limit of ${folder}`,
         lines: [`xfs_quota -x -c 'limit -p bhard=0 PROJECT' MOUNT`],
-        isDone: async () => (await figures()).limitBytes === undefined,
+        // A call that was cut off behind the user's removal had lifted it before.
+        isDone: async () =>
+          (await system.user(record.name)) === undefined || (await figures()).limitBytes === undefined,
         do: async () => {
           await quota(`limit -p bhard=0 ${await projectId()}`);
         },

@@ -1,3 +1,4 @@
+import { classifyName } from '@bakker/impl-format/storage';
 import { STATUS } from '@bakker/sftp/server';
 import type { Attributes, SftpReply, SftpRequest } from '@bakker/sftp/server';
 import { StorageError } from '../errors.ts';
@@ -51,12 +52,12 @@ export class PlainRequests {
         return { type: 'path', path: this.#reader.readlink(this.#pathItself(request.path)) };
       case 'open': {
         this.#handles.reserve();
-        const file = this.#reader.openFile(this.#path(request.path).path);
+        const file = this.#reader.openFile(this.#finished(request.path).path);
         return { type: 'handle', handle: this.#handles.add({ kind: 'file', file }) };
       }
       case 'opendir': {
         this.#handles.reserve();
-        const { path, visible } = this.#path(request.path);
+        const { path, visible } = this.#finished(request.path);
         const folder = this.#reader.openFolder(path);
         return { type: 'handle', handle: this.#handles.add({ kind: 'folder', folder, path: copy(visible) }) };
       }
@@ -112,6 +113,19 @@ export class PlainRequests {
     if (run === undefined) throw nothingThere();
     const followed = { components: [Buffer.from(run), ...visible.components.slice(1)] };
     return { path: join(followed.components), visible: followed };
+  }
+
+  /**
+   * The same for what is opened. Who holds something open keeps its blocks, also when he has given it up and they do not count for
+   * him any more: of what a client can remove, nothing is opened.
+   *
+   * @throws StorageError NOT_FOUND, DENIED
+   */
+  #finished(asked: Buffer): { path: Buffer; visible: VisiblePath } {
+    const found = this.#path(asked);
+    const [first] = found.visible.components;
+    if (first === undefined || classifyName(first).kind !== 'incomplete') return found;
+    throw new StorageError('DENIED', 'a run that is not finished is not read');
   }
 
   /** The same, but `latest` alone is the symlink itself. */

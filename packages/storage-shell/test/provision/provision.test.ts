@@ -1,13 +1,26 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { chmod, chown, mkdir, readdir, readFile, rm, symlink, writeFile, rename } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  writeFile,
+  rename,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import { startStorageMachine } from '../../../../test/harness/storage-machine.ts';
 import type { StorageMachine } from '../../../../test/harness/storage-machine.ts';
+import { startSwapping } from '../../../../test/harness/swapper.ts';
 import { linuxSystem } from '../../src/adapters/system/linux-system.ts';
 import { StorageError } from '../../src/errors.ts';
 import { parseAccountName } from '../../src/provision/account-name.ts';
+import { changeQuota } from '../../src/provision/grow.ts';
 import { hostKeyFingerprints } from '../../src/provision/host-keys.ts';
 import { readPlaces } from '../../src/provision/places.ts';
 import { provision } from '../../src/provision/provision.ts';
@@ -506,12 +519,13 @@ t.test('space is given, not taken, and sizes of accounts are changed by name onl
   t.match(xfs.stderr, /not on XFS|without project quotas/);
 });
 
-t.test('root writes nothing through a symlink that an account planted', async (t) => {
+t.test('root writes, reads and removes nothing through a symlink that an account planted', async (t) => {
   await using machine = await startStorageMachine();
   const name = machine.newName();
   await machine.run(['provision', name, '--size', '1G']);
   const victim = join(machine.folder, 'victim');
   await mkdir(victim);
+  await writeFile(join(victim, 'agent.yaml'), 'sources: [/secret]\n');
   const hidden = join(machine.rootDir, name, '.bakker');
   await rm(hidden, { recursive: true });
   await symlink(victim, hidden);
@@ -519,10 +533,68 @@ t.test('root writes nothing through a symlink that an account planted', async (t
   for (const args of [
     ['quota', name, '--limit', '2G'],
     ['config', name, '--set', join(machine.folder, 'agent.yaml')],
+    ['config', name, '--remove'],
+    ['config', name, '--show'],
     ['provision', name, '--size', '1G'],
-  ])
-    t.not((await machine.run(args)).status, 0, args.join(' '));
+  ]) {
+    const { status, stdout } = await machine.run(args);
+    // Where nothing is to be written, it is as if nothing was there.
+    if (!args.includes('--remove') && !args.includes('--show')) t.not(status, 0, args.join(' '));
+    t.notMatch(stdout, 'secret');
+  }
+  t.same(await readdir(victim), ['agent.yaml']);
+  t.equal(readFileSync(join(victim, 'agent.yaml'), 'utf8'), 'sources: [/secret]\n');
+});
+
+t.test('nor through one that comes and goes while root looks and writes', async (t) => {
+  await using machine = await startStorageMachine();
+  const name = parseAccountName(machine.newName());
+  await machine.run(['provision', name, '--size', '1G']);
+  const victim = join(machine.folder, 'victim');
+  await mkdir(victim);
+  const system = linuxSystem();
+  const tools = {
+    registry: { system, places: await readPlaces(system, machine.etc) },
+    signal: new AbortController().signal,
+    note: () => undefined,
+  };
+  const folder = join(machine.rootDir, name);
+  await using swapping = await startSwapping({
+    uid: user(name)?.uid ?? 0,
+    folder,
+    name: '.bakker',
+    target: victim,
+  });
+  await swapping.started;
+  let written = 0;
+  for (let attempt = 1; attempt <= 100; attempt++) {
+    try {
+      const change = { limitBytes: attempt * 2 ** 20 };
+      await changeQuota({ name, change, isDryRun: false }, tools);
+      written++;
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+    }
+  }
+  t.ok((await swapping.stop()) > 1000);
+  t.ok(written > 0, `${written} times the folder was met`);
   t.same(await readdir(victim), []);
+});
+
+t.test('a file that has another name is not taken from whose it is', async (t) => {
+  await using machine = await startStorageMachine();
+  const name = machine.newName();
+  await machine.run(['provision', name]);
+  const hidden = join(machine.rootDir, name, '.bakker');
+  const other = join(machine.folder, 'other');
+  const uid = user(name)?.uid ?? 0;
+  await writeFile(other, 'x');
+  await chown(other, uid, uid);
+  await link(other, join(hidden, 'agent.yaml'));
+  const taken = await machine.run(['provision', name]);
+  t.equal(taken.status, 1);
+  t.match(taken.stderr, /agent.yaml has another name/);
+  t.equal(statSync(other).uid, uid);
 });
 
 t.test('what a server is told is stored as it was given, and only if it can be meant', async (t) => {

@@ -2,7 +2,11 @@ import t from 'tap';
 import { setXattr } from '@bakker/linux';
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
+import type { CommandContext } from '../../src/cli/command.ts';
+import { eachAccount } from '../../src/cli/each-account.ts';
+import { StorageError } from '../../src/errors.ts';
 import { SampleAccount, makeRoot } from './sample-account.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../bin/bakker-storage');
@@ -166,6 +170,46 @@ t.test('freeze and thaw; one broken account does not stop the others', (t) => {
   t.equal(run(root, 'retention', '--account', 'b-frozen').status, 0);
   t.equal(frozen.runs().length, 1);
   t.end();
+});
+
+t.test('nor does one whose disk is dead', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 << 20 });
+  // The file system itself is the account's folder, as a volume of its own is.
+  const root = dirname(disk.folder);
+  owned(root, basename(disk.folder), 54_321);
+  const other = owned(root, 'other', 54_322);
+  spawnSync('xfs_io', ['-x', '-c', 'shutdown', disk.folder]);
+  for (const words of [['retention'], ['scrub'], ['retention', '--dry-run']]) {
+    const end = run(root, ...words, '--all');
+    t.not(end.status, 0);
+    t.match(end.stderr, /mounted/, 'it is named');
+    t.match(end.json, [{ account: 'other' }], words.join(' '));
+  }
+  t.same(other.runs(), ['2020_01_02_01']);
+});
+
+t.test('nor one that is gone when its turn comes', async (t) => {
+  const gone = ['b-gone'];
+  const outcomes = await eachAccount(
+    {
+      rootDir: '/nowhere',
+      signal: new AbortController().signal,
+      note: () => undefined,
+      ports: {
+        owners: () =>
+          Promise.resolve({
+            list: () => ['a', 'b-gone', 'c'],
+            isForeign: (_root: string, name: string) => {
+              if (gone.includes(name)) throw new StorageError('NOT_FOUND', 'there is no account b-gone');
+              return false;
+            },
+          }),
+      },
+    } as unknown as CommandContext,
+    { all: true },
+    { words: () => [], perform: (name) => Promise.resolve(name) },
+  );
+  t.same(outcomes, { results: ['a', 'c'], failures: [{ account: 'b-gone', exitStatus: 1 }] });
 });
 
 t.test('scrub ends with 15 when it found damage, and names it', (t) => {

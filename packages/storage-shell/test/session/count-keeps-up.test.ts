@@ -1,14 +1,15 @@
 import { VERB } from '@bakker/impl-format';
 import { openFolder, openFolderBeneath } from '@bakker/linux';
+import { OPEN } from '@bakker/sftp';
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Test } from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { trySessionLock } from '../../src/adapters/account/locks.ts';
 import { readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
-import { Shell, publishRun } from './shell-client.ts';
+import { Shell, publishRun, statusOf, string } from './shell-client.ts';
 
 const NEVER = new AbortController().signal;
 const WEEK_MS = 7 * 86_400_000;
@@ -157,6 +158,96 @@ t.test('nor by runs that are published, kept and retired', async (t) => {
     for (const { name } of keeper.trash()) await keeper.deleteTrashed(name, NEVER);
     world.isRight(t, 'retired');
   }
+});
+
+t.test('nor by folders that were kept before something was in the way', async (t) => {
+  await using world = await limited('ext4');
+  const parent = await manyFolders(world, 1000);
+  for (let round = 0; round < 2; round++) {
+    await using shell = await world.session();
+    await shell.begin(parent);
+    await shell.put('z', 'where the parent has a folder');
+    t.equal(await statusOf(shell.tree((script) => script.keepRest())), 11);
+    await shell.json(VERB.abandon, {});
+  }
+  world.isRight(t, 'given up');
+});
+
+t.test('folders that are kept stop at the limit, too', async (t) => {
+  await using world = await limited('ext4');
+  const parent = await manyFolders(world, 4000);
+  const limitBytes = 20 << 20;
+  writeFileSync(`${world.account}/.bakker/account.yaml`, 'space: {limit: 20M, reserve: 1M}\n');
+  {
+    await using shell = await world.session();
+    await shell.begin(parent);
+    t.equal(await statusOf(shell.tree((script) => script.keepRest())), 15);
+  }
+  world.isRight(t, 'refused');
+  const taken = Number(execFileSync('du', ['-s', '-B1', world.account]).toString().split('\t')[0]);
+  t.ok(taken < limitBytes + (4 << 20), `${taken} of ${limitBytes}`);
+});
+
+/** A run of so many folders, and one that comes last. */
+async function manyFolders(world: World, count: number): Promise<string> {
+  await using shell = await world.session();
+  await shell.begin();
+  await shell.tree((script) => {
+    for (let index = 0; index < count; index++) script.directory(Buffer.from(`${index % 20}/${index}`));
+  });
+  await shell.put('z/last', 'x');
+  const { run } = await shell.publish({ files: 1, directories: count + 21, bytes: 1 });
+  await shell.cleanUp();
+  return run;
+}
+
+t.test('nor by files that are linked while they are stored together with one that can not be', async (t) => {
+  await using world = await limited('ext4');
+  const first = await publishRun(world.root, { kept: 'the past' });
+  {
+    await using shell = await world.session();
+    const { token } = await shell.begin(first);
+    await shell.put('taken', 'x');
+    for (let round = 0; round < 20; round++) {
+      const others = Array.from({ length: 1000 }, (_, index) => ({ path: `${round}/${index}`, content: '' }));
+      const storing = shell.putAll([
+        { path: `${round}/large`, content: Buffer.alloc(200_000, 1) },
+        ...others,
+        { path: 'taken', content: '' },
+      ]);
+      const linking = shell.tree((script) => {
+        for (let index = 0; index < 1500; index++)
+          script.link(Buffer.from(`linked/${round}-${index}`), token, Buffer.from(`${round}/large`));
+      });
+      t.equal(await statusOf(storing), 11);
+      await linking;
+    }
+  }
+  world.isRight(t, 'refused');
+});
+
+t.test('what was given up is not held by who has it open', async (t) => {
+  await using world = await limited('ext4');
+  writeFileSync(`${world.account}/.bakker/account.yaml`, 'space: {limit: 12M, reserve: 1M}\n');
+  const first = await publishRun(world.root, { kept: 'the past' });
+  const freeBytes = (): number => {
+    execFileSync('sync', ['-f', world.root]);
+    const { bavail, bsize } = statfsSync(world.root);
+    return bavail * bsize;
+  };
+  await using shell = await world.session();
+  const { run } = await shell.begin(first);
+  const before = freeBytes();
+  for (let round = 0; round < 5; round++) {
+    const handle = await shell.create(`${round}/large`);
+    const piece = Buffer.alloc(200_000, 1);
+    for (let index = 0; index < 40; index++) await shell.write(handle, index * piece.length, piece);
+    const at = Buffer.from(`/${run}.incomplete/${round}`);
+    t.equal(await statusOf(shell.client.open(Buffer.concat([at, Buffer.from('/large')]), OPEN.READ)), 3);
+    t.equal(await statusOf(shell.client.opendir(at)), 3);
+    await shell.verb(VERB.discard, string(handle));
+  }
+  t.ok(before - freeBytes() < 12 << 20, `${before - freeBytes()} are taken`);
 });
 
 t.test('what is wrong of a count ends with the week, unless somebody stores meanwhile', async (t) => {

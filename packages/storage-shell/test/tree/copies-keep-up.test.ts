@@ -42,6 +42,7 @@ t.test('whoever finds files that take no more names waits while they are copied'
             most = Math.max(most, waiting);
           },
           grown: () => undefined,
+          made: () => undefined,
           failed: (error) => t.fail(String(error)),
         });
         using listed = listFolder(parent, Buffer.alloc(0));

@@ -60,6 +60,7 @@ t.test('a folder of very many long names is walked and kept without holding them
     share: () => undefined,
     full: () => t.fail('no file is full'),
     grown: () => undefined,
+    made: () => undefined,
   });
   using listed = listFolder(parent, Buffer.alloc(0));
   const { count, memory } = listed.listing;

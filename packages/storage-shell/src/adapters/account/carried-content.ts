@@ -103,7 +103,8 @@ export function removing({ space, signal }: Pick<CarriedContentOptions, 'space' 
   return space.isCounted ? { signal, freed: (bytes) => space.released(bytes, 1) } : { signal };
 }
 
-function isShortOfSpace(error: unknown): boolean {
+/** Whether something was refused for want of space. */
+export function isShortOfSpace(error: unknown): boolean {
   if (error instanceof StorageError) return error.code === 'FULL' || error.code === 'QUOTA';
   return hasCode(error, 'ENOSPC', 'EDQUOT');
 }

@@ -12,7 +12,7 @@ import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
 import { inBlocks } from '../runs/stat-at.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
-import { CarriedContent, removing } from './carried-content.ts';
+import { CarriedContent, isShortOfSpace, removing } from './carried-content.ts';
 import { disown, dropToken } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
 import { FolderCharges } from './folder-charges.ts';
@@ -135,7 +135,9 @@ export class DiskRun implements NewRun, AsyncDisposable {
         this.#flush.wrote(taken.blockBytes);
         return digests;
       } catch (error) {
-        space.released(taken.blockBytes, taken.files);
+        // A script may have given second names to those that were stored before one failed: of what a client can bring about
+        // at will, nothing is given back.
+        if (isShortOfSpace(error)) space.released(taken.blockBytes, taken.files);
         // Its bytes are gone: only who sends them again finds the room.
         await this.#carried.makeRoom(error, contentBytes);
         throw error;

@@ -9,7 +9,7 @@ export const accountOwners: AccountOwners = {
   list(rootDir) {
     try {
       return readdirSync(rootDir)
-        .filter((name) => !name.startsWith('.') && isAccount(rootDir, name))
+        .filter((name) => !name.startsWith('.') && mayBeAccount(rootDir, name))
         .sort();
     } catch (cause) {
       if (!hasCode(cause, 'ENOENT', 'ENOTDIR', 'EACCES')) throw cause;
@@ -57,9 +57,26 @@ function isAccount(rootDir: string, name: string): boolean {
   return lstatSync(join(rootDir, name, '.bakker'), { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
+/** One whose disk fails is named when its turn comes, and must not keep the others from theirs. */
+function mayBeAccount(rootDir: string, name: string): boolean {
+  try {
+    return isAccount(rootDir, name);
+  } catch {
+    return true;
+  }
+}
+
 function ownerOf(rootDir: string, account: string): { uid: number; gid: number } {
-  const stat = lstatSync(join(rootDir, account), { throwIfNoEntry: false });
-  if (stat?.isDirectory() === true && isAccount(rootDir, account)) return { uid: stat.uid, gid: stat.gid };
+  try {
+    const stat = lstatSync(join(rootDir, account), { throwIfNoEntry: false });
+    if (stat?.isDirectory() === true && isAccount(rootDir, account)) return { uid: stat.uid, gid: stat.gid };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new StorageError('ACCOUNT_UNUSABLE', `the account ${account} can't be looked at: ${why}`, {
+      hint: 'look at its disk (dmesg)',
+      cause,
+    });
+  }
   throw new StorageError('NOT_FOUND', `there is no account ${account} in ${rootDir}`, {
     hint: 'bakker-storage accounts lists them; --root names another folder',
   });

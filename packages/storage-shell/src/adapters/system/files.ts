@@ -1,16 +1,20 @@
-import { constants } from 'node:fs';
+import { FolderHandle, O_PATH, openBeneath } from '@bakker/linux';
+import { constants, fstatSync, openSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { StorageError } from '../../errors.ts';
 import type { FileFacts, SpaceFacts, WriteOptions } from '../../ports/system.ts';
 
 /** Nothing of ours comes near; accounts own some of the files. */
 const MOST_BYTES = 64 * 1024 * 1024;
+const FOLDER_FLAGS = O_PATH | constants.O_DIRECTORY;
+const NOT_FOLLOWED = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export async function inspect(path: string): Promise<FileFacts | undefined> {
   try {
-    const facts = await lstat(path);
+    using above = openAbove(path);
+    const facts = await lstat(above.at(nameIn(path)));
     const type = facts.isFile()
       ? 'file'
       : facts.isDirectory()
@@ -27,7 +31,8 @@ export async function inspect(path: string): Promise<FileFacts | undefined> {
 
 export async function readText(path: string): Promise<string | undefined> {
   try {
-    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    using above = openAbove(path);
+    await using file = await open(above.at(nameIn(path)), NOT_FOLLOWED);
     const { size } = await file.stat();
     if (size > MOST_BYTES) throw new StorageError('FAILED', `${path} is too large to be one of ours`);
     return await file.readFile('utf8');
@@ -39,33 +44,40 @@ export async function readText(path: string): Promise<string | undefined> {
 }
 
 export async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
-  const folder = dirname(path);
-  const made = join(folder, `.${basename(path)}.${process.pid}.new`);
   try {
-    // One that an earlier process of this id left, killed.
-    await rm(made, { force: true });
-    const file = await open(made, 'wx', 0o600);
+    using above = openAbove(path);
+    const made = above.at(Buffer.from(`.${basename(path)}.${process.pid}.new`));
     try {
-      await file.writeFile(text);
-      await file.chown(options.uid ?? 0, options.gid ?? 0);
-      await file.chmod(options.mode);
-      await file.sync();
-    } finally {
-      await file.close();
+      // One that an earlier process of this id left, killed.
+      await rm(made, { force: true });
+      const file = await open(made, 'wx', 0o600);
+      try {
+        await file.writeFile(text);
+        await file.chown(options.uid ?? 0, options.gid ?? 0);
+        await file.chmod(options.mode);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      await rename(made, above.at(nameIn(path)));
+      await syncFolder(above);
+    } catch (error) {
+      await rm(made, { force: true }).catch(() => undefined);
+      throw error;
     }
-    await rename(made, path);
-    await syncFolder(folder);
   } catch (error) {
-    await rm(made, { force: true }).catch(() => undefined);
     throw failure(`${path} can't be written`, error);
   }
 }
 
 export async function makeFolder(path: string, options: WriteOptions): Promise<boolean> {
   try {
-    await mkdir(path, { mode: 0o700 });
-    await setOwner(path, { uid: 0, gid: 0, ...options });
-    await syncFolder(dirname(path));
+    using above = openAbove(path);
+    const made = above.at(nameIn(path));
+    await mkdir(made, { mode: 0o700 });
+    await using handle = await open(made, NOT_FOLLOWED | constants.O_DIRECTORY);
+    await own(handle, { uid: 0, gid: 0, ...options });
+    await syncFolder(above);
     return true;
   } catch (error) {
     if (hasCode(error, 'EEXIST') && (await inspect(path))?.type === 'folder') return false;
@@ -75,21 +87,25 @@ export async function makeFolder(path: string, options: WriteOptions): Promise<b
 
 export async function setOwner(path: string, options: Required<WriteOptions>): Promise<void> {
   try {
-    await using handle: FileHandle = await open(
-      path,
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
-    );
-    await handle.chown(options.uid, options.gid);
-    await handle.chmod(options.mode);
-    await handle.sync(); // whoever provisioned an account may cut the power
+    using above = openAbove(path);
+    await using handle = await open(above.at(nameIn(path)), NOT_FOLLOWED);
+    const facts = await handle.stat();
+    if (facts.isFile() && facts.nlink > 1) {
+      throw new StorageError('FAILED', `${path} has another name: whose file it is can't be said`, {
+        hint: 'copy it, and put the copy in its place',
+      });
+    }
+    await own(handle, options);
   } catch (error) {
+    if (error instanceof StorageError) throw error;
     throw failure(`the owner of ${path} can't be set`, error);
   }
 }
 
 export async function list(path: string): Promise<string[]> {
   try {
-    return (await readdir(path)).sort();
+    using above = openAbove(path);
+    return (await readdir(above.at(nameIn(path)))).sort();
   } catch (error) {
     if (isAbsent(error)) return [];
     throw failure(`${path} can't be read`, error);
@@ -98,8 +114,9 @@ export async function list(path: string): Promise<string[]> {
 
 export async function removeFile(path: string): Promise<void> {
   try {
-    await rm(path, { force: true });
-    await syncFolder(dirname(path));
+    using above = openAbove(path);
+    await rm(above.at(nameIn(path)), { force: true });
+    await syncFolder(above);
   } catch (error) {
     if (!isAbsent(error)) throw failure(`${path} can't be removed`, error);
   }
@@ -107,7 +124,8 @@ export async function removeFile(path: string): Promise<void> {
 
 export async function removeEmptyFolder(path: string): Promise<boolean> {
   try {
-    await rmdir(path);
+    using above = openAbove(path);
+    await rmdir(above.at(nameIn(path)));
     return true;
   } catch (error) {
     if (isAbsent(error) || hasCode(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY')) return false;
@@ -125,8 +143,40 @@ export async function space(path: string): Promise<SpaceFacts | undefined> {
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
-  await using handle = await open(folder, 'r');
+/**
+ * The folder that the path lies in. Symlinks are followed in folders of root's alone: anywhere else, and so below an account's
+ * folder, somebody else may put one there, also between a look and what follows it.
+ *
+ * @throws LibcError `ELOOP`; errno errors
+ */
+function openAbove(path: string): FolderHandle {
+  const names = dirname(path)
+    .split('/')
+    .filter((name) => name !== '');
+  let folder = new FolderHandle(openSync('/', FOLDER_FLAGS));
+  for (let next = 0; next < names.length; next++) {
+    using above = folder;
+    if (fstatSync(above.fd).uid !== 0) {
+      const rest = Buffer.from(names.slice(next).join('/'));
+      return new FolderHandle(openBeneath(above, rest, { flags: FOLDER_FLAGS }));
+    }
+    folder = new FolderHandle(openSync(above.at(Buffer.from(names[next] ?? '')), FOLDER_FLAGS));
+  }
+  return folder;
+}
+
+function nameIn(path: string): Buffer {
+  return Buffer.from(basename(path) || '.');
+}
+
+async function own(handle: FileHandle, options: Required<WriteOptions>): Promise<void> {
+  await handle.chown(options.uid, options.gid);
+  await handle.chmod(options.mode);
+  await handle.sync(); // whoever provisioned an account may cut the power
+}
+
+async function syncFolder(folder: FolderHandle): Promise<void> {
+  await using handle = await open(folder.at(Buffer.from('.')), 'r');
   await handle.sync();
 }
 

@@ -16,14 +16,20 @@ export interface FolderJob {
   readonly isBegun: boolean;
 }
 
+/** Inodes of their own that were made beside files. */
+export interface MadeInodes {
+  directories: number;
+  /** Of which the parent's take no more names. */
+  symlinks: number;
+  /** What these take. */
+  symlinkBytes: number;
+}
+
 /** What was made, and what of the parent was seen. */
 export interface FolderTotals {
   files: number;
   directories: number;
   symlinks: number;
-  /** Of these, inodes of their own, for the parent's take no more names; and what they take. */
-  newSymlinks: number;
-  newSymlinkBytes: number;
   /** Of files that were linked; or of those that were not, see `ThreadStart.measures`. Copies not included. */
   bytes: number;
   /** Files of the parent, kept or not. */
@@ -76,13 +82,11 @@ export type ThreadAnswer =
   | { readonly kind: 'share'; readonly job: FolderJob }
   | { readonly kind: 'full'; readonly group: number; readonly files: readonly FullFile[] }
   | { readonly kind: 'grown'; readonly folder: GrownFolder }
+  | { readonly kind: 'made'; readonly made: MadeInodes }
   | { readonly kind: 'done'; readonly group: number; readonly totals: FolderTotals }
   | { readonly kind: 'failed'; readonly group: number; readonly failure: ThreadFailure }
   | { readonly kind: 'idle' };
 
 export function noTotals(): FolderTotals {
-  return {
-    ...{ files: 0, directories: 0, symlinks: 0, bytes: 0, seenFiles: 0 },
-    ...{ newSymlinks: 0, newSymlinkBytes: 0 },
-  };
+  return { files: 0, directories: 0, symlinks: 0, bytes: 0, seenFiles: 0 };
 }

@@ -17,6 +17,7 @@ import {
   type FolderTotals,
   type FullFile,
   type GrownFolder,
+  type MadeInodes,
   type Measures,
 } from './folder-job.ts';
 import { readPieces } from './list-folder.ts';
@@ -31,6 +32,8 @@ const EMLINK = 31;
 const EOPNOTSUPP = 95;
 /** So many are told at once. */
 const FULL_BATCH = 500;
+/** So many inodes are told at once. */
+const MADE_BATCH = 256;
 /** So many names are done before others may have their turn: some milliseconds. */
 const NAMES_A_STEP = 512;
 
@@ -50,6 +53,8 @@ export interface FolderWalkOptions {
   full(group: number, files: readonly FullFile[]): void;
   /** Told of a folder of the run that takes more than an empty one, when names were made in it. */
   grown(folder: GrownFolder): void;
+  /** Told of inodes that were made, again and again. */
+  made(made: MadeInodes): void;
 }
 
 /** A folder that is being gone through: names before `next` are done, those from `to` on are somebody else's. */
@@ -67,6 +72,7 @@ interface Frame {
 export class FolderWalk {
   readonly #options: FolderWalkOptions;
   #totals = noTotals();
+  #made = { directories: 0, symlinks: 0, symlinkBytes: 0 };
   #full: FullFile[] = [];
   #place: Uint8Array = Buffer.alloc(0);
 
@@ -91,6 +97,16 @@ export class FolderWalk {
   /** The same, a few hundred names or a folder a step; one job must be ended before the next. @throws as `do` */
   *steps(job: FolderJob): Generator<undefined, FolderTotals> {
     this.#totals = noTotals();
+    try {
+      yield* this.#walk(job);
+    } finally {
+      // What was made before it failed is there all the same.
+      this.#tellMade(1);
+    }
+    return this.#totals;
+  }
+
+  *#walk(job: FolderJob): Generator<undefined, void> {
     const frames = [yield* this.#start(job)];
     for (;;) {
       const frame = frames.at(-1);
@@ -106,7 +122,6 @@ export class FolderWalk {
       yield;
     }
     this.#tellFull(job.group);
-    return this.#totals;
   }
 
   *#start(job: FolderJob): Generator<undefined, Frame> {
@@ -178,7 +193,15 @@ export class FolderWalk {
       }
     } finally {
       this.#measureFolder(run);
+      this.#tellMade(MADE_BATCH);
     }
+  }
+
+  #tellMade(least: number): void {
+    const made = this.#made;
+    if (made.directories + made.symlinks < least) return;
+    this.#made = { directories: 0, symlinks: 0, symlinkBytes: 0 };
+    this.#options.made(made);
   }
 
   #measureFolder(run: FolderHandle): void {
@@ -217,8 +240,10 @@ export class FolderWalk {
   }
 
   #folder(name: Buffer, run: FolderHandle): void {
-    if (libc().mkdirat(run.fd, name, FOLDER_MODE) === 0) this.#totals.directories++;
-    else if (libc().errno() !== EEXIST) fail('mkdirat', name.subarray(0, -1));
+    if (libc().mkdirat(run.fd, name, FOLDER_MODE) === 0) {
+      this.#totals.directories++;
+      this.#made.directories++;
+    } else if (libc().errno() !== EEXIST) fail('mkdirat', name.subarray(0, -1));
   }
 
   #symlink(name: Buffer, parent: FolderHandle, run: FolderHandle): void {
@@ -229,8 +254,8 @@ export class FolderWalk {
       const target = readSymlinkAt({ folder: parent, name: plain });
       if (target === undefined) throw linkError(errno, plain);
       makeSymlinkAt({ folder: run, name: plain }, target);
-      this.#totals.newSymlinks++;
-      this.#totals.newSymlinkBytes += useOf(run, name)?.bytes ?? 0;
+      this.#made.symlinks++;
+      this.#made.symlinkBytes += useOf(run, name)?.bytes ?? 0;
     }
     this.#totals.symlinks++;
   }

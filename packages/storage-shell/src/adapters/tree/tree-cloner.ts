@@ -15,7 +15,7 @@ import { cString, hasCode, makeSymlinkAt, type FolderHandle, type Place } from '
 import { StorageError } from '../../errors.ts';
 import type { RunFolders } from '../account/run-folders.ts';
 import { useOf } from '../runs/stat-at.ts';
-import type { FolderJob, FolderTotals, FullFile, GrownFolder, Measures } from './folder-job.ts';
+import type { FolderJob, FolderTotals, FullFile, GrownFolder, MadeInodes, Measures } from './folder-job.ts';
 import { below, copyOf } from './folder-walk.ts';
 import { FullInodes } from './full-inodes.ts';
 import { LinkMaker, type Trust } from './link-maker.ts';
@@ -47,17 +47,11 @@ export interface TreeClonerOptions {
   /** That this process may use; by default as many as there are. */
   readonly processors?: number;
   /** Told of folders and symlinks that were made, and what the symlinks take; may throw, and then nothing more is done. */
-  readonly made?: (made: Made) => void;
+  readonly made?: (made: MadeInodes) => void;
   /** What an empty folder takes; only then `grown` is told. */
   readonly emptyFolderBytes?: number;
   /** Told of folders that the names in them made larger, again and again; may throw, and then nothing more is done. */
   readonly grown?: (folder: GrownFolder) => void;
-}
-
-interface Made {
-  readonly directories: number;
-  readonly symlinks: number;
-  readonly symlinkBytes: number;
 }
 
 /** What the scripts made, once `finish` has resolved. Folders that `RunFolders` made are counted there, not here. */
@@ -124,6 +118,7 @@ export class TreeCloner implements AsyncDisposable {
       shared: (group) => this.#groups.get(group)?.begun(),
       full: (group, files) => this.#full(group, files),
       grown: (folder) => this.#grown(folder),
+      made: (made) => this.#made(made),
       failed: (error) => this.#fail(error),
     });
   }
@@ -295,14 +290,15 @@ export class TreeCloner implements AsyncDisposable {
     this.#measuredBytes += totals.bytes;
     this.#counts.keptFiles += totals.files;
     this.#counts.parentFiles += totals.seenFiles;
+    this.#groups.get(group)?.ended();
+  }
+
+  #made(made: MadeInodes): void {
     try {
-      // Most symlinks that were kept are further names of the parent's.
-      const { directories, newSymlinks: symlinks, newSymlinkBytes: symlinkBytes } = totals;
-      this.#options.made?.({ directories, symlinks, symlinkBytes });
+      this.#options.made?.(made);
     } catch (error) {
       this.#fail(error);
     }
-    this.#groups.get(group)?.ended();
   }
 
   #grown(folder: GrownFolder): void {
@@ -345,6 +341,8 @@ export class TreeCloner implements AsyncDisposable {
 
   #fail(error: unknown): void {
     this.#failure ??= { error: translated(error) };
+    // What goes beyond a limit must not go on behind the answer that says so.
+    this.#folders?.stop();
     for (const group of this.#groups.values()) group.failed(this.#failure.error);
   }
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FolderHandle } from '@bakker/linux';
-import type { FolderJob, FolderTotals, FullFile, GrownFolder, Measures } from './folder-job.ts';
+import type { FolderJob, FolderTotals, FullFile, GrownFolder, MadeInodes, Measures } from './folder-job.ts';
 import { MAX_FULL_FILES } from './folder-job.ts';
 import { FolderWalk } from './folder-walk.ts';
 import { JobQueue } from './job-queue.ts';
@@ -21,6 +21,7 @@ export interface FolderClonerOptions {
   shared(group: number): void;
   full(group: number, files: readonly FullFile[]): void;
   grown(folder: GrownFolder): void;
+  made(made: MadeInodes): void;
   failed(error: unknown): void;
 }
 
@@ -31,6 +32,8 @@ export interface FolderCloner extends AsyncDisposable {
   ready(): Promise<void> | undefined;
   /** One of the full files that were told has its copy: so many wait and no more. */
   copied(): void;
+  /** Nothing more is made, but by the call that is under way. */
+  stop(): void;
 }
 
 /**
@@ -44,13 +47,13 @@ export class TreeSlices implements FolderCloner {
   #working: Promise<void> | undefined;
   #fullFiles = 0;
   #goOn: (() => void) | undefined;
-  #isDisposed = false;
+  #isStopped = false;
 
   constructor(options: FolderClonerOptions) {
     this.#options = options;
     this.#walk = new FolderWalk({
       ...options,
-      isStopped: () => this.#isDisposed,
+      isStopped: () => this.#isStopped,
       claimWanted: () => false,
       share: () => undefined,
       full: (group, files) => {
@@ -58,6 +61,7 @@ export class TreeSlices implements FolderCloner {
         options.full(group, files);
       },
       grown: (folder) => options.grown(folder),
+      made: (made) => options.made(made),
     });
   }
 
@@ -74,17 +78,21 @@ export class TreeSlices implements FolderCloner {
     if (--this.#fullFiles < MAX_FULL_FILES) this.#goOn?.();
   }
 
-  /** When it resolves, no descriptor is used any more. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#isDisposed = true;
+  stop(): void {
+    this.#isStopped = true;
     this.#queue.clear();
     this.#goOn?.();
+  }
+
+  /** When it resolves, no descriptor is used any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
     await this.#working;
   }
 
   /** Copying takes longer than finding what is to be copied, of which there may be millions. */
   async #copies(): Promise<void> {
-    if (!this.#isDisposed) await new Promise<void>((resolve) => (this.#goOn = resolve));
+    if (!this.#isStopped) await new Promise<void>((resolve) => (this.#goOn = resolve));
     this.#goOn = undefined;
   }
 

@@ -34,6 +34,7 @@ const walk = new FolderWalk({
     waitForCopies();
   },
   grown: (folder) => post({ kind: 'grown', folder }),
+  made: (made) => post({ kind: 'made', made }),
 });
 
 port.on('message', (jobs: readonly FolderJob[] | 'end') => {

@@ -49,6 +49,14 @@ export class TreeThreads implements FolderCloner {
     Atomics.notify(this.#shared, SHARED.FULL);
   }
 
+  stop(): void {
+    Atomics.store(this.#shared, SHARED.STOP, 1);
+    // Who waits for copies finds another number, and looks whether to stop.
+    Atomics.store(this.#shared, SHARED.FULL, 0);
+    Atomics.notify(this.#shared, SHARED.FULL);
+    this.#queue.clear();
+  }
+
   /**
    * Stops what is under way, after the call that a thread is in. When it resolves, no thread uses a descriptor any more.
    * Threads end by themselves: one that is terminated within koffi takes the process with it.
@@ -56,11 +64,7 @@ export class TreeThreads implements FolderCloner {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#isDisposed) {
       this.#isDisposed = true;
-      Atomics.store(this.#shared, SHARED.STOP, 1);
-      // Who waits for copies finds another number, and looks whether to stop.
-      Atomics.store(this.#shared, SHARED.FULL, 0);
-      Atomics.notify(this.#shared, SHARED.FULL);
-      this.#queue.clear();
+      this.stop();
       for (const thread of this.#threads) {
         thread.ref();
         thread.postMessage('end');
@@ -101,6 +105,9 @@ export class TreeThreads implements FolderCloner {
         break;
       case 'grown':
         this.#options.grown(answer.folder);
+        break;
+      case 'made':
+        this.#options.made(answer.made);
         break;
       case 'done':
         this.#options.done(answer.group, answer.totals);
