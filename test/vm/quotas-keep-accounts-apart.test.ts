@@ -83,6 +83,17 @@ await t.test('an account with a project quota fills, grows and goes without the 
     );
   });
 
+  await t.test('what its server asks for up to the ceiling, a timer gives', async (t) => {
+    const limit = async (): Promise<number> => (await accountNamed(machine, 'alder')).limitBytes / MEBIBYTE;
+    await machine.must('bakker-storage quota alder --ceiling 350M');
+    await machine.must(`${bakker('alder')} status --request-space 340M`);
+    await machine.must('bakker-storage grow --requested');
+    t.equal(await limit(), 340);
+    await machine.must(`${bakker('alder')} status --request-space 500M`);
+    await machine.must('bakker-storage grow --requested');
+    t.equal(await limit(), 340, 'more is for an administrator to give');
+  });
+
   await t.test('a removed run gives its space back to the account', async (t) => {
     const before = await accountNamed(machine, 'alder');
     const latest = (await machine.must('readlink /backups/alder/latest')).trim();
@@ -101,7 +112,7 @@ await t.test('an account with a project quota fills, grows and goes without the 
     const before = await limitsOf(machine);
     await machine.reboot();
     t.same(await limitsOf(machine), before);
-    t.match(await accountNamed(machine, 'alder'), { limitBytes: 300 * MEBIBYTE, states: ['ok'] });
+    t.match(await accountNamed(machine, 'alder'), { limitBytes: 340 * MEBIBYTE, states: ['ok'] });
 
     await machine.must('bakker-storage deprovision alder');
     t.same((await accountNamed(machine, 'alder')).states, ['closed']);

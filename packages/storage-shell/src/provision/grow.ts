@@ -77,10 +77,14 @@ export async function growRequested(isDryRun: boolean, tools: ProvisionTools): P
     if (requestedBytes === undefined || requestedBytes > record.ceilingBytes) continue;
     try {
       const backend = backendOf({ system, places, record });
-      const has = (await backend.space())?.limitBytes;
+      const before = await backend.space();
       const sizeBytes = await backend.rounded(requestedBytes);
-      if (has === undefined || sizeBytes <= has) continue;
-      grown.push(await grow({ name: record.name, sizeBytes, isDryRun }, tools));
+      if (before?.limitBytes === undefined || sizeBytes < before.limitBytes) continue;
+      // With a volume of that size already: a call that was cut off may have left its file system smaller.
+      const one = await grow({ name: record.name, sizeBytes, isDryRun }, tools);
+      const isMore =
+        sizeBytes > before.limitBytes || (await backend.space())?.volumeBytes !== before.volumeBytes;
+      if (isMore) grown.push(one);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       tools.note(`${record.name} was not given what it asks for: ${error.message}`);

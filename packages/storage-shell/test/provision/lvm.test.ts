@@ -6,7 +6,9 @@ import { activationUnit } from '../../src/provision/activation.ts';
 import { linuxSystem } from '../../src/adapters/system/linux-system.ts';
 import type { MountFacts, System } from '../../src/ports/system.ts';
 import { parseAccountName } from '../../src/provision/account-name.ts';
+import { renderRecord } from '../../src/provision/account-record.ts';
 import type { AccountRecord } from '../../src/provision/account-record.ts';
+import { growRequested } from '../../src/provision/grow.ts';
 import { lvmSpace } from '../../src/provision/lvm-space.ts';
 import { readPlaces } from '../../src/provision/places.ts';
 import { runSteps } from '../../src/provision/steps.ts';
@@ -37,9 +39,9 @@ async function standIns({ fault, hasSystemd = false }: { fault?: string; hasSyst
     lvchange: `${note}${failing('lvchange')}echo bakker > ${state}/tags`,
     lvextend: `${note}echo "\${2%b}" > ${state}/size`,
     lvremove: `${note}rm -f ${state}/size ${state}/tags`,
-    'mkfs.xfs': `${note}${failing('mkfs.xfs')}:`,
+    'mkfs.xfs': `${note}${failing('mkfs.xfs')}cp ${state}/size ${state}/fs-size`,
     'mkfs.ext4': `${note}:`,
-    xfs_growfs: `${note}:`,
+    xfs_growfs: `${note}cp ${state}/size ${state}/fs-size`,
     resize2fs: `${note}:`,
     mount: `${note}${failing('mount')}touch ${state}/mounted; ! [ -e ${state}/kept ] || touch ${rootDir}/${NAME}/2024_04_18_01`,
     umount: `${note}rm -f ${state}/mounted ${rootDir}/${NAME}/2024_04_18_01`,
@@ -55,6 +57,10 @@ ${note}case $1 in enable) touch ${state}/enabled ;; disable) rm -f ${state}/enab
     inspect: (path) => real.inspect(path === '/run/systemd/system' && hasSystemd ? folder : path),
     readText: (path) => real.readText(ofUnits(path)),
     writeText: (path, ...how) => real.writeText(ofUnits(path), ...how),
+    space: async () => {
+      const totalBytes = Number(await readFile(join(state, 'fs-size'), 'utf8'));
+      return { totalBytes, freeBytes: totalBytes, freeInodes: 1_000_000 };
+    },
     mounts: async (): Promise<MountFacts[]> =>
       (await real.inspect(join(state, 'mounted'))) === undefined
         ? []
@@ -73,6 +79,20 @@ ${note}case $1 in enable) touch ${state}/enabled ;; disable) rm -f ${state}/enab
   return {
     folder,
     state,
+    /** For commands on accounts; this one's record is there. */
+    tools: async () => {
+      await mkdir(join(etc, 'accounts'));
+      await writeFile(
+        join(etc, 'accounts', `${NAME}.yaml`),
+        renderRecord({ ...record, ceilingBytes: 20 * GIB }),
+      );
+      return { registry: { system, places }, signal: options.signal, note: options.note };
+    },
+    /** As the account's session notes what its server asks for. */
+    wish: async (requestedBytes: number) => {
+      await mkdir(join(rootDir, NAME, '.bakker'), { recursive: true });
+      await writeFile(join(rootDir, NAME, '.bakker/space-request.json'), JSON.stringify({ requestedBytes }));
+    },
     units: () => readdir(join(folder, 'units')),
     fstab: () => readFile(join(folder, 'fstab'), 'utf8'),
     log: async () =>
@@ -229,6 +249,28 @@ t.test(
     }
   },
 );
+
+t.test('a timer gives what a server asks for, and completes what was cut off', async (t) => {
+  await using world = await standIns();
+  await runSteps(world.space().provisionSteps(10 * GIB), options);
+  const tools = await world.tools();
+  const give = async (): Promise<(number | string)[]> => {
+    const before = (await world.log()).length;
+    const grown = await growRequested(false, tools);
+    const words = (await world.log()).slice(before).map((line) => line.split(' ')[0] ?? '');
+    return [...grown.map(({ sizeBytes }) => sizeBytes / GIB), ...words];
+  };
+  t.same(await give(), [], 'nothing was asked for');
+  await world.wish(15 * GIB);
+  t.same(await give(), [15, 'lvextend', 'xfs_growfs']);
+  t.same(await give(), ['xfs_growfs'], 'which changes nothing, and is not told');
+  await world.wish(21 * GIB);
+  t.same(await give(), [], 'more than the ceiling is for an administrator');
+
+  await world.wish(18 * GIB);
+  await writeFile(`${world.state}/size`, String(18 * GIB));
+  t.same(await give(), [18, 'xfs_growfs'], 'the volume was enlarged, its file system was not');
+});
 
 t.test('what does not fit is refused before anything is made', async (t) => {
   await using world = await standIns();
