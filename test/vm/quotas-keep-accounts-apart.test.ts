@@ -92,6 +92,7 @@ await t.test('an account with a project quota fills, grows and goes without the 
     await machine.must(`${bakker('alder')} status --request-space 500M`);
     await machine.must('bakker-storage grow --requested');
     t.equal(await limit(), 340, 'more is for an administrator to give');
+    t.same((await accountNamed(machine, 'alder')).states, ['space requested']);
   });
 
   await t.test('a removed run gives its space back to the account', async (t) => {
@@ -112,7 +113,10 @@ await t.test('an account with a project quota fills, grows and goes without the 
     const before = await limitsOf(machine);
     await machine.reboot();
     t.same(await limitsOf(machine), before);
-    t.match(await accountNamed(machine, 'alder'), { limitBytes: 340 * MEBIBYTE, states: ['ok'] });
+    t.match(await accountNamed(machine, 'alder'), {
+      limitBytes: 340 * MEBIBYTE,
+      states: ['space requested'],
+    });
 
     await machine.must('bakker-storage deprovision alder');
     t.same((await accountNamed(machine, 'alder')).states, ['closed']);
