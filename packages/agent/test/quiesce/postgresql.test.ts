@@ -118,6 +118,22 @@ t.test(
   },
 );
 
+t.test('a standby has no backup mode of its own, but a checkpoint', async (t) => {
+  server.copyData(path.join(folder, 'standby'));
+  await using standby = await startPostgresql(path.join(folder, 'standby'), (data) => {
+    fs.writeFileSync(path.join(data, 'standby.signal'), '');
+  });
+  t.equal(psql(standby.socket, 'SELECT pg_is_in_recovery()'), 't');
+  const login = { ...LOGIN, socket: standby.socket };
+  const settings = { name: 'pg', timeoutMs: 20_000, kind: 'postgresql', login } as const;
+  await t.rejects(enter({ ...settings, by: 'backup-mode' }), {
+    code: 'QUIESCE_FAILED',
+    message: /pg is a standby/,
+  });
+  const entered = await enter({ ...settings, by: 'checkpoint' });
+  await entered.leaveAll();
+});
+
 t.test('a connection that is lost ends the backup mode, and that is said', async (t) => {
   const entered = await enter({
     name: 'pg',

@@ -57,10 +57,20 @@ async function prepareBackupMode(
   const client = psql(login);
   const { stdout } = await run({
     ...client,
-    argv: [...client.argv, '--command=SHOW server_version_num'],
+    argv: [...client.argv, '--command=SHOW server_version_num', '--command=SELECT pg_is_in_recovery()'],
     signal,
   });
-  const isBefore15 = Number(stdout.trim()) < 150_000;
+  const [version = '', isStandby] = stdout.trim().split('\n');
+  if (isStandby === 't') {
+    throw new AgentError(
+      'QUIESCE_FAILED',
+      `${name} is a standby: the log that a backup mode needs is its primary's`,
+      {
+        hint: 'with all of its files on one volume "by: checkpoint" is enough; else take the backup mode of the primary, or stop it (systemd)',
+      },
+    );
+  }
+  const isBefore15 = Number(version) < 150_000;
   const target = path.join(dumpsFolder, name);
   let isKept = false;
   return prepareSession({
