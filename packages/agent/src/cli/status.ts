@@ -36,8 +36,9 @@ export interface Status {
 /** What the storage says now of what it has. */
 export interface StorageStatus {
   readonly runs: number;
-  /** Names of files with other bytes than were stored, in all runs, and the runs that they are in. */
-  readonly damagedFiles: number;
+  /** Names of files with other bytes than were stored, in all runs; undefined if it does not look for them. */
+  readonly damagedFiles: number | undefined;
+  /** The runs that they are in. */
   readonly damagedRuns: readonly RunName[];
   readonly frozen: StorageSide['frozen'];
   /** The last success, if neither it nor a later run is there. */
@@ -115,6 +116,7 @@ export const status: Command<StatusArgs, Status> = {
         : {
             storage: {
               ...storage,
+              damagedFiles: storage.damagedFiles ?? null,
               frozen: storage.frozen ?? null,
               missingRun: storage.missingRun ?? null,
             },
@@ -184,50 +186,45 @@ async function requestSpace(account: StorageAccount, askedBytes: number): Promis
 /** An account without any run lacks the last success, wherever that went. */
 export async function storageStatus(
   account: {
-    readonly address: string;
     readonly side?: Pick<StorageSide, 'verdicts' | 'frozen'> | undefined;
-  },
+  } & Pick<StorageAccount, 'address' | 'listRuns'>,
   last: LastRuns,
 ): Promise<StorageStatus> {
   const verdicts = await account.side?.verdicts();
-  if (account.side === undefined || verdicts === undefined) {
-    throw new AgentError('STORAGE_UNFIT', `${account.address} does not look at what it has`, {
-      hint: 'bakker verify --data reads it back; a storage with bakker-storage looks itself',
-    });
-  }
-  const damaged = verdicts.filter(({ hurtFiles, isManifestHurt }) => hurtFiles > 0 || isManifestHurt);
+  const runs = (verdicts ?? (await account.listRuns()).filter(({ state }) => state === 'complete')).map(
+    ({ run }) => run,
+  );
+  const damaged = verdicts?.filter(({ hurtFiles, isManifestHurt }) => hurtFiles > 0 || isManifestHurt);
   return {
-    runs: verdicts.length,
-    damagedFiles: damaged.reduce((sum, { hurtFiles }) => sum + hurtFiles, 0),
-    damagedRuns: damaged.map(({ run }) => run),
-    frozen: account.side.frozen,
+    runs: runs.length,
+    damagedFiles: damaged?.reduce((sum, { hurtFiles }) => sum + hurtFiles, 0),
+    damagedRuns: (damaged ?? []).map(({ run }) => run),
+    frozen: account.side?.frozen,
     missingRun:
-      verdicts.length === 0
-        ? last.lastSuccess?.run
-        : missingLastRun({ runs: verdicts.map(({ run }) => run), address: account.address, last }),
+      runs.length === 0 ? last.lastSuccess?.run : missingLastRun({ runs, address: account.address, last }),
   };
 }
 
-function storageLines({ runs, damagedFiles, damagedRuns, frozen, missingRun }: StorageStatus): string[] {
-  const [first, last] = [damagedRuns.at(0), damagedRuns.at(-1)];
-  const range =
-    first === last ? `run ${first ?? ''}` : `${damagedRuns.length} runs, ${first ?? ''} to ${last ?? ''}`;
+function storageLines(storage: StorageStatus): string[] {
+  const { runs, frozen, missingRun } = storage;
   return [
     `The storage has ${runs} complete ${runs === 1 ? 'run' : 'runs'}.`,
     ...(missingRun === undefined
       ? []
       : [`Run ${missingRun} is not there, and no later one: was it put back to an earlier state?`]),
-    ...(damagedRuns.length === 0
-      ? runs === 0
-        ? []
-        : ['It has found no damage in them.']
-      : [
-          `It has found damage in ${range} (${damagedFiles} files). The next run sends again what the source has.`,
-        ]),
+    ...(runs === 0 ? [] : [damageText(storage)]),
     ...(frozen === undefined
       ? []
       : [`Its retention stands still since ${frozen.sinceRun}: ${escapeText(frozen.reason)}.`]),
   ];
+}
+
+function damageText({ damagedFiles, damagedRuns }: StorageStatus): string {
+  if (damagedFiles === undefined) return 'It does not look for damage in them: bakker verify --data does.';
+  const [first, last] = [damagedRuns.at(0), damagedRuns.at(-1)];
+  if (first === undefined || last === undefined) return 'It has found no damage in them.';
+  const range = first === last ? `run ${first}` : `${damagedRuns.length} runs, ${first} to ${last}`;
+  return `It has found damage in ${range} (${damagedFiles} files). The next run sends again what the source has.`;
 }
 
 function grantText({ askedBytes, grantedBytes, limitBytes }: RequestedSpace): string {

@@ -52,7 +52,7 @@ t.test('a storage that lacks the last run is not well, whatever it says of the o
       figures: null,
     }));
     const side = { verdicts: async () => verdicts, frozen: undefined };
-    const storage = await storageStatus({ address, side }, remembered);
+    const storage = await storageStatus({ address, side, listRuns: async () => [] }, remembered);
     const told = { ...judge(remembered, HOUR_MS, NOW), storage };
     const lines: string[] = [];
     status.render(told, { line: (text) => lines.push(text), name: String });
@@ -68,6 +68,29 @@ t.test('a storage that lacks the last run is not well, whatever it says of the o
   const elsewhere = { ...last, address: 'web1@other' };
   t.same(await exit(['2024_04_17_01'], elsewhere), [0, false], 'the last success went elsewhere');
   t.same(await exit([], elsewhere), [1, true], 'but nothing at all is never well');
+});
+
+t.test('a storage that looks for no damage is asked for its runs all the same', async (t) => {
+  const address = '/mnt/backup';
+  const last = { ...successAt(NOW), address };
+  const told = async (states: readonly ('complete' | 'incomplete')[]) => {
+    const runs = states.map((state, index) => ({
+      run: runNamed(`2024_04_18_0${index + 1}`),
+      state,
+      manifestSizeBytes: undefined,
+    }));
+    const storage = await storageStatus({ address, listRuns: async () => runs }, last);
+    const whole = { ...judge(last, HOUR_MS, NOW), storage };
+    const lines: string[] = [];
+    status.render(whole, { line: (text) => lines.push(text), name: String });
+    return { status: status.exitStatus?.(whole), text: lines.join(' '), json: status.json(whole) };
+  };
+  t.match(await told(['complete', 'incomplete']), {
+    status: 0,
+    text: /1 complete run\. It does not look for damage in them: bakker verify --data does\.$/,
+    json: { storage: { runs: 1, damagedFiles: null, damagedRuns: [], missingRun: null } },
+  });
+  t.match(await told(['incomplete']), { status: 1, json: { storage: { missingRun: '2024_04_18_01' } } });
 });
 
 t.test('no success at all is told apart', (t) => {
