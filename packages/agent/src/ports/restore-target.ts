@@ -58,6 +58,8 @@ export interface TargetFile extends Disposable {
 export interface TargetFolder extends Disposable {
   /** Made by this restore, and so empty at first. */
   readonly isNew: boolean;
+  /** A restore that was interrupted made it, and did not come to its attributes. */
+  readonly isHalfMade: boolean;
   /** As of the opening. */
   readonly item: TargetItem;
   /** The runs of an account lie in it: nothing of it is removed. */

@@ -105,7 +105,8 @@ export class FolderPlacer implements WalkEvents {
       ...node,
       folder,
       isBlocked: false,
-      setsAttributes: isWanted && decision === 'same',
+      setsAttributes: (isWanted && decision === 'same') || folder.isHalfMade,
+      isTouched: folder.isHalfMade,
       extras: isWanted ? this.#extras(node.path, { folder, entry: node.entry }) : undefined,
     };
   }
@@ -157,7 +158,8 @@ export class FolderPlacer implements WalkEvents {
   #setAttributes(node: FolderNode, folder: TargetFolder): void {
     const { job, ports, report } = this.#context;
     if (node.entry === undefined) {
-      if (folder.isNew) folder.setOwnAttributes({ ...UNLISTED, uid: folder.item.uid, gid: folder.item.gid });
+      if (folder.isNew || folder.isHalfMade)
+        folder.setOwnAttributes({ ...UNLISTED, uid: folder.item.uid, gid: folder.item.gid });
       return;
     }
     const attributes = attributesOf(node.entry, { names: ports.target, numericOwner: job.numericOwner });

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { execFileSync } from 'node:child_process';
 import {
+  chmodSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -36,6 +37,26 @@ t.test('never leaves what is there, and restores what is missing', async (t) => 
   await world.restore({ overwrite: 'never' });
   t.equal(readFileSync(`${world.restored}/folder/file`, 'utf8'), 'recorded');
 });
+
+t.test(
+  'folders that an interrupted restore left closed are finished, by never and for one file, too',
+  async (t) => {
+    await using world = await worldWithFile();
+    const folder = `${world.restored}/folder`;
+    const attributes = (path: string): unknown => {
+      const { mode, mtimeMs } = statSync(path);
+      return { mode, mtimeMs };
+    };
+    for (const asked of [{}, { paths: [`${world.source}/folder/file`] }]) {
+      chmodSync(folder, 0o1700);
+      await world.restore({ overwrite: 'never', ...asked });
+      t.same(attributes(folder), attributes(`${world.source}/folder`));
+      chmodSync(folder, 0o700);
+      await world.restore({ overwrite: 'never', ...asked });
+      t.equal(statSync(folder).mode & 0o7777, 0o700, 'somebody chose that');
+    }
+  },
+);
 
 t.test('if-newer replaces older files only', async (t) => {
   await using world = await worldWithFile();

@@ -95,6 +95,10 @@ export class OpenFolder implements TargetFolder {
     return this.#shared.runs.some((runs) => runs.inode === inode && runs.filesystem === filesystem);
   }
 
+  get isHalfMade(): boolean {
+    return !this.isNew && (this.item.mode & ~SETGID) === HALF_MADE_MODE;
+  }
+
   inspect(name: Buffer): TargetItem | undefined {
     const stats = lstatSync(this.#at(name), { bigint: true, throwIfNoEntry: false });
     return stats === undefined ? undefined : itemOf(stats);
@@ -123,7 +127,7 @@ export class OpenFolder implements TargetFolder {
 
   makeFolder(name: Buffer): OpenFolder {
     return stages.doing('write', () => {
-      mkdirSync(this.#at(name), 0o700);
+      mkdirSync(this.#at(name), HALF_MADE_MODE);
       return this.#open(name, { isNew: true, inheritsAcl: this.#inheritsAcl, shared: this.#shared });
     });
   }
@@ -387,7 +391,7 @@ export class OpenFolder implements TargetFolder {
       removeAcl(this.#handle.at(SELF), ACCESS_ACL);
       this.#inheritsAcl = false;
     }
-    if (this.item.mode !== 0o700) fchmodSync(this.#handle.fd, 0o700); // setgid comes from the folder above
+    if (this.item.mode !== HALF_MADE_MODE) fchmodSync(this.#handle.fd, HALF_MADE_MODE); // setgid comes from the folder above
   }
 }
 
@@ -396,6 +400,10 @@ function sha256Of(bytes: Buffer): Buffer {
 }
 
 const SELF = Buffer.from('.');
+/** Of a folder whose attributes are still to come: closed to others, and with a bit that nobody gives to such a folder. */
+const HALF_MADE_MODE = 0o1700;
+/** Comes from the folder above. */
+const SETGID = 0o2000;
 const NO_REFUSALS: readonly Refusal[] = [];
 const READ_BYTES = 262_144;
 /** For `read`: its pieces are used up before anything else runs. */
