@@ -14,9 +14,11 @@ import { keptNumbers } from './kept-folder.ts';
 import { keyFileSteps } from './key-file-steps.ts';
 import { groupsFile, keysFolder, lockFile, recordsFolder } from './places.ts';
 import { ownFilesSteps, policyStep, privateFolderStep } from './policy-file.ts';
+import { keyFingerprint } from './public-key.ts';
 import { keyFileOwnerStep, reachCheckStep } from './reach-steps.ts';
 import { readRecords, recordFile } from './registry.ts';
 import type { Registry } from './registry.ts';
+import { endSessionsStep } from './session-steps.ts';
 import { sizeText } from './sizes.ts';
 import { sshdCheckStep, sshdSteps } from './sshd-steps.ts';
 import { runSteps } from './steps.ts';
@@ -125,8 +127,15 @@ async function planProvision(
       })),
       keyFileOwnerStep(registry, record),
       reachCheckStep(registry, record),
+      // what a session may do is settled when it begins
+      ...(losesReading(existing, record) ? [endSessionsStep(registry, [record.name])] : []),
     ],
   };
+}
+
+function losesReading(existing: AccountRecord | undefined, { keys }: AccountRecord): boolean {
+  const readers = existing?.keys.filter(({ mayRead }) => mayRead).map(({ key }) => keyFingerprint(key)) ?? [];
+  return keys.some(({ key, mayRead }) => !mayRead && readers.includes(keyFingerprint(key)));
 }
 
 /** Where the file system is the account's own or has its quota, the shell need not count. */

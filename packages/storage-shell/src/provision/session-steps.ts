@@ -59,7 +59,7 @@ async function accountsGrantedTo(
 }
 
 /** Never done because it was done before: whatever runs now may have begun with a key that is gone. */
-function endSessionsStep({ system }: Registry, names: readonly AccountName[]): Step {
+export function endSessionsStep({ system }: Registry, names: readonly AccountName[]): Step {
   const uids = async (): Promise<number[]> => {
     const users = await Promise.all(names.map((name) => system.user(name)));
     return users.flatMap((user) => (user === undefined ? [] : [user.uid]));

@@ -107,6 +107,19 @@ t.test('revoking a key ends its sessions in accounts that were granted to it, to
   t.notMatch(record(web2), 'ending');
 });
 
+t.test('taking reading away ends the sessions that have it, and a second call none', async (t) => {
+  const web1 = await account();
+  const reading = session(t, web1);
+  t.equal((await machine.run(['provision', web1.name])).status, 0);
+  t.ok(await reading.isAlive());
+  const { status, stderr } = await machine.run(['provision', web1.name, '--no-read']);
+  t.equal(status, 0, stderr);
+  t.ok(await reading.hasEnded());
+  const writing = session(t, web1);
+  t.equal((await machine.run(['provision', web1.name, '--no-read'])).status, 0);
+  t.ok(await writing.isAlive());
+});
+
 t.test('closing an account ends its sessions in accounts that were granted to it, too', async (t) => {
   const { web1, web2 } = await granted();
   const sessions = [session(t, web1), session(t, web2)];
