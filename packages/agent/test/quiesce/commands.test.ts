@@ -4,6 +4,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { openServices } from '../../src/adapters/services/open-services.ts';
 import { openUndoing } from '../../src/adapters/undo/open-undoing.ts';
 import type { KindSettings } from '../../src/config/service-settings.ts';
@@ -253,6 +254,19 @@ t.test('units that run are stopped in order and started again; the others are le
     failed: [],
   });
   t.equal(read('units/db.service'), 'active running\n');
+});
+
+t.test('what a disk keeps from ending does not keep a service from being left', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  execFileSync('fsfreeze', ['-f', disk.folder]);
+  try {
+    const stuck = shell(`echo x >${disk.folder}/file`, 'touch left-beside-it');
+    await t.rejects(enter(stuck, { timeoutMs: 2_000 }), { code: 'QUIESCE_FAILED' });
+    t.ok(fs.existsSync(path.join(folder, 'left-beside-it')));
+    t.same(undoing.journal.pending(), []);
+  } finally {
+    execFileSync('fsfreeze', ['-u', disk.folder]);
+  }
 });
 
 t.test('what systemd stops along with a unit is started again behind it', async (t) => {

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** The variable that tells which processes an entering started, to a bakker that did not start them. */
 const MARK = 'BAKKER_STEP';
 const LOOK_AGAIN_MS = 20;
+/** Longer than this nothing takes to die that is not in the midst of a system call. */
+const DYING_MS = 1_000;
 
 /** Marks the processes of one entering; kept in its undo step. */
 export function newMark(): string {
@@ -17,15 +19,18 @@ export function markEnvironment(mark: string): Readonly<Record<string, string>> 
 
 /**
  * Kills every process that an entering started and that still runs, and waits until they are gone: one that went on by
- * itself would enter the service after it was left.
+ * itself would enter the service after it was left. One that a disk or a share keeps in a system call is waited for one
+ * second: killed, it does nothing more when that call ends, which may take days.
  *
  * @throws the signal's reason if they do not go
  */
 export async function endStrays(mark: string, { signal }: { signal: AbortSignal }): Promise<void> {
+  const killedAtMs = new Map<number, number>();
+  const isDoomed = (pid: number): boolean => performance.now() - (killedAtMs.get(pid) ?? Infinity) > DYING_MS;
   for (;;) {
-    const strays = findMarked(mark);
+    const strays = findMarked(mark).filter((pid) => !isDoomed(pid));
     if (strays.length === 0) return;
-    for (const pid of strays) kill(pid);
+    for (const pid of strays) if (kill(pid) && !killedAtMs.has(pid)) killedAtMs.set(pid, performance.now());
     signal.throwIfAborted();
     await sleep(LOOK_AGAIN_MS);
   }
@@ -51,10 +56,11 @@ function readEnvironment(pid: string): Buffer | undefined {
   }
 }
 
-function kill(pid: number): void {
+/** False for what is gone meanwhile, or may not be killed. */
+function kill(pid: number): boolean {
   try {
-    process.kill(pid, 'SIGKILL');
+    return process.kill(pid, 'SIGKILL');
   } catch {
-    // gone meanwhile
+    return false;
   }
 }
