@@ -498,6 +498,30 @@ t.test('space is given, not taken, and sizes of accounts are changed by name onl
   t.match(await limit(), { limitBytes: 5 * 2 ** 30, ceilingBytes: 5 * 2 ** 30 });
   t.equal((await machine.run(['quota', name, '--limit', '1G', '--reserve', '10M'])).status, 0);
   t.match(await limit(), { limitBytes: 2 ** 30, reserveBytes: 10 * 2 ** 20 });
+  const dry = await machine.run(['quota', name, '--limit', '512M', '--dry-run']);
+  t.match(dry.stdout, /account\.yaml\n {2}space\.limit: 512M/, 'it says what would be written');
+  t.match(await limit(), { limitBytes: 2 ** 30 }, 'and writes nothing');
+  const none = await machine.run(['quota', name, '--limit', '1G', '--dry-run']);
+  t.match(none.stdout, /nothing to do/);
+
+  // free is what a session would be given, and as `accounts` has it
+  const shown = async (): Promise<unknown> =>
+    (JSON.parse((await machine.run(['accounts', '--json'])).stdout) as { account: string }[]).find(
+      ({ account }) => account === name,
+    );
+  const small = { usedBytes: null, freeBytes: 2 ** 20 };
+  t.equal((await machine.run(['quota', name, '--limit', '1M'])).status, 0);
+  t.match(await limit(), { ...small, limitBytes: 2 ** 20, grantedBytes: null }, 'not counted yet');
+  t.match(await shown(), { ...small, limitBytes: 2 ** 20 });
+  const hidden = join(machine.rootDir, name, '.bakker');
+  await writeFile(join(hidden, 'usage.json'), JSON.stringify({ usedBytes: 2 ** 20 }));
+  await writeFile(
+    join(hidden, 'space-request.json'),
+    JSON.stringify({ requestedBytes: 4 * 2 ** 20, grantedBytes: 4 * 2 ** 20 }),
+  );
+  const large = { usedBytes: 2 ** 20, freeBytes: 3 * 2 ** 20 };
+  t.match(await limit(), { ...large, limitBytes: 2 ** 20, grantedBytes: 4 * 2 ** 20 });
+  t.match(await shown(), { ...large, limitBytes: 4 * 2 ** 20 });
   const free = machine.newName();
   await machine.run(['provision', free]);
   t.match((await machine.run(['grow', free, '1G'])).stderr, /has no limit/);
