@@ -177,6 +177,8 @@ t.test('a dry run shows each command and does nothing', async (t) => {
   t.match(shown.stdout, /^useradd .* bk\w+$/m);
   t.match(shown.stdout, /^groupadd --system/m);
   t.match(shown.stdout, /Match Group/);
+  if (!existsSync('/run/systemd/system'))
+    t.match(shown.stdout, /^kill -HUP "\$\(cat .*sshd\.pid\)"$/m, 'what it would do on this machine');
   t.same(await stateOf(machine), before);
 });
 
@@ -489,6 +491,8 @@ t.test('space is given, not taken, and sizes of accounts are changed by name onl
   const other = await machine.run(['provision', name, '--size', '2G']);
   t.equal(other.status, 2);
   t.match(other.stderr, /bakker-storage grow/);
+  const less = await machine.run(['provision', name, '--size', '512M']);
+  t.match(less, { status: 2, stderr: new RegExp(`bakker-storage quota ${name} --limit 512M`) });
   t.equal((await machine.run(['grow', name, '2G'])).status, 0);
   t.match(await limit(), { limitBytes: 2 * 2 ** 30, ceilingBytes: 3 * 2 ** 30 });
   const shrunk = await machine.run(['grow', name, '1G']);
