@@ -392,6 +392,8 @@ def main(words):
             sys.exit(__doc__)
     except (Refused, OSError) as error:
         sys.exit("unseal: %s" % error)
+    except EOFError:
+        sys.exit("unseal: the key is protected by a passphrase, and none was typed")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         sys.exit("unseal: it is not as the document says: %s: %s" % (type(error).__name__, error))
 

@@ -41,7 +41,9 @@ t.test(
 
     const out = join(web2.bakker.folder, 'out');
     const restore = ['restore', '--account', web1.name, '--to', out];
-    t.equal((await web2.bakker.run(restore)).status, 10, 'not granted');
+    const refused = await web2.bakker.run(restore);
+    t.equal(refused.status, 10, 'not granted');
+    t.match(refused.stderr, /bakker-storage grant /, 'it says who can');
 
     t.equal((await machine.run(['grant', web1.name, '--to', web2.name])).status, 0);
     const listed = await web2.bakker.run(['list', '--account', web1.name, '--json']);

@@ -1,5 +1,6 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
+import { makeSealedWorld } from './harness/sealed-world.ts';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
 import { makeWorld, type World } from './harness/world.ts';
 
@@ -29,6 +30,36 @@ async function shownBy(world: World, args: readonly string[]): Promise<string[]>
   return stdout.split(/\r\x1b\[2K|\r?\n/).filter((line) => line !== '');
 }
 
+/** The same, but types its second word a while after its first was shown. */
+const ANSWERED = [
+  'python3',
+  '-c',
+  `
+import os, pty, sys, time
+question, answer, command = sys.argv[1].encode(), sys.argv[2].encode(), sys.argv[3:]
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execvp(command[0], command)
+shown, since = b"", None
+os.set_blocking(terminal, False)
+try:
+    while True:
+        try:
+            shown += os.read(terminal, 65536)
+        except BlockingIOError:
+            time.sleep(0.02)
+        if since is None and question in shown:
+            since = time.monotonic()
+        if answer and since is not None and time.monotonic() - since > 0.7:
+            os.write(terminal, answer + b"\\r")
+            answer = b""
+except OSError:
+    pass
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+`,
+];
+
 const BAR = /^\[#*-*\] +\d+ % {2}/;
 
 t.test('backup, restore and verify show at a terminal how far they are, and how long it takes', async (t) => {
@@ -54,4 +85,21 @@ t.test('backup, restore and verify show at a terminal how far they are, and how 
   }
   const again = await shownBy(world, ['restore', '--to', target]);
   t.notMatch(again.join('\n'), /left$/m, 'what is right already counts as done');
+});
+
+t.test('a question can be read for as long as it takes to answer it', async (t) => {
+  await using world = await makeSealedWorld();
+  writeSampleTree(world.source, { files: 5 });
+  await world.backup();
+  const to = `${world.bakker.folder}/out`;
+  const key = readFileSync(world.keyFile, 'utf8').trim().split('\n').at(-1) ?? '';
+  const asked = await world.expect(['restore', '--to', to], 0, {
+    through: [...ANSWERED, 'Private key (', key],
+  });
+  t.match(asked.stdout, /Private key \([^)]*\): \r?\n/, 'nothing is drawn over it');
+  writeFileSync(`${to}${world.source}/more`, 'of somebody');
+  const deleted = await world.expect(['restore', '--to', to, '--delete', ...world.key], 0, {
+    through: [...ANSWERED, '[y/N]', 'y'],
+  });
+  t.match(deleted.stdout, /\[y\/N\] y\r?\n/, 'nor over a question of yes and no');
 });

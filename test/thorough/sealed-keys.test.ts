@@ -155,6 +155,18 @@ t.test('an account that was clear is sealed from the next run on, and the other 
       t.same(await compareTrees(world.source, await world.restoreSealed(run.run)), [], `${kind} ${run.run}`);
     const { runs } = await world.verify(['--data', ...world.key]);
     t.equal(runs.length, 5);
+
+    // once more: the runs that lie open were meant, and stay this server's own
+    const open = await world.backup();
+    await world.configure({ encrypt: true });
+    await world.backup();
+    for (const { run } of [again, open])
+      t.same(
+        await compareTrees(world.source, await world.restoreSealed(run ?? '')),
+        [],
+        `${kind} ${run ?? ''}`,
+      );
+    t.equal((await world.verify(['--data', ...world.key])).runs.length, 7);
   }
 });
 

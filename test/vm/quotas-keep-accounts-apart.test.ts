@@ -119,7 +119,7 @@ await t.test('an account with a project quota fills, grows and goes without the 
     });
 
     await machine.must('bakker-storage deprovision alder');
-    t.same((await accountNamed(machine, 'alder')).states, ['closed']);
+    t.same((await accountNamed(machine, 'alder')).states, ['closed', 'space requested']);
     const again = await machine.must('bakker-storage provision alder --json');
     t.match(JSON.parse(again), { changed: true }, 'opened again');
     t.same(await limitsOf(machine), before);

@@ -134,15 +134,17 @@ function createContext({ globals, running, progress, opened }: Session): Command
     serviceManager: once(async () => (await import('./adapters/timer/systemd.ts')).systemd()),
     keys: once(async () => {
       const { linuxKeyFiles } = await import('./adapters/keys/key-files.ts');
-      return linuxKeyFiles({ isInteractive, beforeAsking: () => progress.clear(), signal });
+      return linuxKeyFiles({ isInteractive, holdTerminal: () => progress.hold(), signal });
     }),
     sealing: once(async () => {
       const { openSealingThreads } = await import('./adapters/sealing/sealing-threads.ts');
       return opened.use(openSealingThreads());
     }),
     machine: once(async () => (await import('./adapters/ssh/machine.ts')).linuxMachine({ signal })),
-    confirm: (question) =>
-      askYes(BAKKER, question, { isInteractive, signal, beforeAsking: () => progress.clear() }),
+    confirm: async (question) => {
+      using _held = progress.hold();
+      await askYes(BAKKER, question, { isInteractive, signal });
+    },
     writeOut,
   };
 }

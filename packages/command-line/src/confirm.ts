@@ -1,26 +1,20 @@
 import type { Program } from './program.ts';
 
 /**
- * Asks a person on the terminal.
+ * Asks a person on the terminal. Standard error has to be free for the question until the answer is there.
  *
- * @param beforeAsking - called when there is somebody to ask: standard error has to be free for the question
  * @throws CodedError NOT_CONFIRMED when the answer is not yes, or nobody can be asked
  */
 export async function askYes(
   program: Program,
   question: string,
-  {
-    isInteractive,
-    signal,
-    beforeAsking,
-  }: { isInteractive: boolean; signal: AbortSignal; beforeAsking?: () => void },
+  { isInteractive, signal }: { isInteractive: boolean; signal: AbortSignal },
 ): Promise<void> {
   if (!isInteractive) {
     throw program.failure('NOT_CONFIRMED', `${question} Nobody is there to answer`, {
       hint: '--yes answers for you',
     });
   }
-  beforeAsking?.();
   const { createInterface } = await import('node:readline/promises');
   // `terminal: false` leaves Ctrl-C to the terminal, and so to the signal.
   const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });

@@ -20,6 +20,8 @@ export interface ProgressStream {
 export interface VisibleProgress extends Progress, Disposable {
   /** Takes the bar away until the next redraw, before something else is written to the terminal. */
   clear(): void;
+  /** Takes the bar away until what is returned is disposed of: a question stays readable while somebody types the answer. */
+  hold(): Disposable;
 }
 
 /**
@@ -48,6 +50,7 @@ class TerminalProgress implements VisibleProgress {
   readonly #nowMs: () => number;
   #timer: NodeJS.Timeout | undefined;
   #isShown = false;
+  #holders = 0;
   #stage = '';
   #files = 0;
   #bytes = 0;
@@ -103,6 +106,16 @@ class TerminalProgress implements VisibleProgress {
     this.#isShown = false;
   }
 
+  hold(): Disposable {
+    this.clear();
+    this.#holders += 1;
+    return {
+      [Symbol.dispose]: () => {
+        this.#holders -= 1;
+      },
+    };
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -120,6 +133,7 @@ class TerminalProgress implements VisibleProgress {
   }
 
   #draw(): void {
+    if (this.#holders > 0) return;
     // a serial line or a `docker exec` may have a terminal that does not know its size, and says 0
     const columns = this.#stream.columns || USUAL_COLUMNS;
     const share = this.#share();

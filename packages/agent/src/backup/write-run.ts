@@ -20,6 +20,7 @@ import type {
 } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
 import type { Encryption } from '../sealed/encryption.ts';
+import { rememberClearRun } from '../sealed/remember-clear-run.ts';
 import type { Naming } from '../sealed/sealing.ts';
 import { AgentError } from '../errors.ts';
 import { openCatalogue } from './catalogue-session.ts';
@@ -228,6 +229,8 @@ export async function writeRun(
   let published: Published | undefined;
   draft.flush();
   if (sealed === null) {
+    const accountId = await (identity ?? account.identity());
+    await rememberClearRun(writer.run, { state, accountId, complete });
     published = await publish(writer, {
       manifest: () => draft.read(),
       manifestSizeBytes,

@@ -63,6 +63,7 @@ export const key: Command<KeyArgs, KeyResult> = {
   run: async (context, args) => {
     const words = args.keys ?? [];
     checkWords(args.action, words);
+    checkFlags(args);
     switch (args.action) {
       case 'generate':
         return generate(context, args);
@@ -195,6 +196,25 @@ function renderMade({ publicKey, file, isProtected, paper }: MadeKey, line: (tex
   }
   line('Without it nobody can read what is sealed to it. The public key, for bakker key add:');
   line(publicKey);
+}
+
+/** A flag that would be ignored is refused: who gave `--passphrase-file` believes the key protected. */
+function checkFlags(args: KeyArgs): void {
+  const { action, out, paper, passphrase, passphraseFile, name, identityKey } = args;
+  const given: [flag: string, isGiven: boolean, actions: readonly KeyArgs['action'][]][] = [
+    ['--out', out !== undefined, ['generate']],
+    ['--paper', paper, ['generate']],
+    ['--passphrase', passphrase, ['generate']],
+    ['--passphrase-file', passphraseFile !== undefined, ['generate']],
+    ['--name', name !== undefined, ['add', 'rotate']],
+    ['--identity-key', identityKey !== undefined, ['check']],
+  ];
+  for (const [flag, isGiven, actions] of given) {
+    if (!isGiven || actions.includes(action)) continue;
+    throw new AgentError('USAGE', `key ${action} does not take ${flag}: it is for ${actions.join(' and ')}`, {
+      hint: 'bakker key --help shows examples',
+    });
+  }
 }
 
 function checkWords(action: KeyArgs['action'], words: readonly string[]): void {

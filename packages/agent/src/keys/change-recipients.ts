@@ -24,7 +24,17 @@ export async function addKey(
   keys: KeyFiles,
 ): Promise<Recipient[]> {
   const publicKey = await readPublicKey(word, keys);
-  return change(file, keys, (text) => addRecipient(text, file, { publicKey, name: checkName(name) }));
+  const wanted = checkName(name);
+  return change(file, keys, (text) => {
+    const known = parseRecipients(text, file).find((recipient) => recipient.publicKey.equals(publicKey));
+    if (known !== undefined && wanted !== '' && wanted !== known.name) {
+      const called = known.name === '' ? 'has no name' : `is called ${known.name}`;
+      throw new AgentError('USAGE', `the key ${known.id} is there already, and ${called}`, {
+        hint: `its name is behind it in ${file}, and may be changed there`,
+      });
+    }
+    return addRecipient(text, file, { publicKey, name: wanted });
+  });
 }
 
 /**

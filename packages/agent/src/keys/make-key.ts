@@ -39,6 +39,15 @@ export async function makeKey(request: KeyRequest, keys: KeyFiles): Promise<Made
       hint: 'name a file with --out FILE, or have it printed with --paper',
     });
   }
+  if (file === undefined && request.passphrase !== 'none') {
+    throw new AgentError(
+      'USAGE',
+      'key generate: what is printed for paper is not protected by a passphrase',
+      {
+        hint: 'name a file for the protected key with --out FILE, or leave the passphrase out',
+      },
+    );
+  }
   const passphrase = await choosePassphrase(request.passphrase, keys);
   const privateKey = generatePrivateKey();
   const publicKey = publicKeyOf(privateKey);
@@ -65,7 +74,12 @@ async function choosePassphrase(
   if (passphrase === 'none') return undefined;
   if (passphrase === 'ask') return askTwice(keys);
   const found = await keys.read(passphrase.file);
-  const text = passphraseIn(found?.text ?? '');
+  if (found === undefined) {
+    throw new AgentError('KEY_MISSING', `there is no passphrase file ${passphrase.file}`, {
+      hint: 'write the passphrase into it, on one line',
+    });
+  }
+  const text = passphraseIn(found.text);
   if (text !== '') return text;
   throw new AgentError('KEY_MISSING', `there is no passphrase in ${passphrase.file}`, {
     hint: 'write it into that file, on one line',

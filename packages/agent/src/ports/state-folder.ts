@@ -160,8 +160,10 @@ export interface StateFolder {
 
 /** What a server must not forget of an account that it seals. */
 export interface SealedAccountMemory {
-  /** The first sealed run: no later one is clear. */
+  /** The first sealed run: no later one is clear, but these. */
   readonly since: RunName | undefined;
+  /** What was made in the clear since, as somebody meant it. */
+  readonly clear: readonly RunName[];
   /** 32 bytes; undefined while names were never hidden. */
   readonly nameKey: Buffer | undefined;
 }

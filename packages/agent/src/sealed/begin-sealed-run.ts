@@ -20,8 +20,14 @@ export async function beginSealedRun(keys: SealedRunKeys, options: SealedRunOpti
   const sealing = sealRun(keys.recipients, { threads: keys.threads, isHashed: writer.tellsHashes === true });
   const remember = async (): Promise<void> => {
     const memory = await state.sealedAccount(accountId);
-    if (memory?.since !== undefined) return;
-    await state.saveSealedAccount(accountId, { since: writer.run, nameKey: memory?.nameKey });
+    const { since, clear = [], nameKey } = memory ?? {};
+    // a clear run that died may have left its name to this one
+    if (since !== undefined && !clear.includes(writer.run)) return;
+    await state.saveSealedAccount(accountId, {
+      since: since ?? writer.run,
+      clear: clear.filter((run) => run !== writer.run),
+      nameKey,
+    });
   };
   const wasHidden = parent?.header.nameKey !== undefined;
   if (!keys.hidesNames) {
@@ -68,6 +74,6 @@ async function nameKeyOf(
   const memory = await state.sealedAccount(accountId);
   const nameKey = memory?.nameKey ?? known ?? newNameKey();
   if (isKept && memory?.nameKey?.equals(nameKey) !== true)
-    await state.saveSealedAccount(accountId, { since: memory?.since, nameKey });
+    await state.saveSealedAccount(accountId, { since: memory?.since, clear: memory?.clear ?? [], nameKey });
   return nameKey;
 }

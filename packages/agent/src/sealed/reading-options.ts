@@ -41,7 +41,7 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
     knownSha256: async (run) => (await (await memory())?.state.keptManifest(run))?.stored.sha256,
     checkClear: async (run) => {
       const known = await memory();
-      if (known !== undefined) refuseClear(run, known.account.since);
+      if (known !== undefined) refuseClear(run, known.account);
       // who names a key means to open what is sealed
       const isWarnedOf = known === undefined && (isOwnAndSealed || identityFile !== undefined);
       if (!isWarnedOf || hasWarned) return;
@@ -80,11 +80,12 @@ async function remember({ account, state: open, warn }: ReadingSource): Promise<
   }
 }
 
-function refuseClear(run: RunName, since: RunName | undefined): void {
-  if (since === undefined || compareRunNames(run, since) < 0) return;
+function refuseClear(run: RunName, { since, clear }: SealedAccountMemory): void {
+  if (since === undefined || compareRunNames(run, since) < 0 || clear.includes(run)) return;
+  const but = clear.length === 0 ? '' : ', but those that were to lie open';
   throw new AgentError(
     'MANIFEST_DAMAGED',
-    `${run} is not sealed, and this server has sealed every run since ${since}: it did not make this one so`,
+    `${run} is not sealed, and this server has sealed every run since ${since}${but}: it did not make this one so`,
     { hint: 'somebody exchanged it on the storage; choose another run: bakker list' },
   );
 }

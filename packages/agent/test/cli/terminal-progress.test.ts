@@ -37,6 +37,21 @@ t.test('a terminal shows a bar with files, bytes, rate and time left', async (t)
   t.equal(shown(written), '', 'the bar is gone at the end');
 });
 
+t.test('the bar stays away while somebody is asked', async (t) => {
+  const { progress, written } = watch({ isTTY: true });
+  progress.stage('reading');
+  {
+    using _held = progress.hold();
+    t.equal(shown(written), '');
+    written.push('Passphrase: ');
+    progress.stage('sending');
+    await delay(300);
+    t.equal(shown(written), 'Passphrase: ');
+  }
+  while (shown(written) !== 'sending') await delay(20);
+  progress[Symbol.dispose]();
+});
+
 t.test('the bar never reaches the last column, whatever the width and the letters', (t) => {
   for (let columns = 2; columns < 130; columns += 3) {
     const { progress, written, time } = watch({ isTTY: true, columns });

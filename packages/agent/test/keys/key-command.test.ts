@@ -90,9 +90,40 @@ t.test(
       place.key('generate', '--out', place.at('no'), '--passphrase-file', place.at('phrase')),
       /there is no passphrase in/,
     );
+    refuses(
+      t,
+      place.key('generate', '--out', place.at('no'), '--passphrase-file', place.at('nowhere')),
+      /there is no passphrase file/,
+    );
     t.equal(existsSync(place.at('no')), false);
   },
 );
+
+t.test('a flag that would be left aside is refused', async (t) => {
+  using place = makePlace();
+  writeFileSync(place.at('phrase'), 'horse\n');
+  const bare = place.key('generate', '--paper', '--passphrase-file', place.at('phrase'));
+  t.match(bare, { status: 2, stdout: '', stderr: /for paper is not protected by a passphrase/ });
+  t.equal(place.key('generate', '--out', place.at('a'), '--paper').status, 0);
+  t.equal(place.key('add', place.at('a'), '--name', 'mine').status, 0);
+  for (const [flag, ...args] of [
+    ['--name', 'generate', '--out', place.at('b'), '--name', 'b'],
+    ['--out', 'list', '--out', place.at('b')],
+    ['--passphrase', 'add', place.at('a'), '--passphrase'],
+    ['--identity-key', 'remove', 'mine', '--identity-key', place.at('a')],
+  ] as const)
+    t.match(place.key(...args), { status: 2, stderr: new RegExp(`does not take ${flag}`) });
+  t.equal(existsSync(place.at('b')), false);
+
+  t.equal(place.key('add', place.at('a')).status, 0, 'it is there already');
+  t.equal(place.key('add', place.at('a'), '--name', 'mine').status, 0);
+  const renamed = place.key('add', place.at('a'), '--name', 'yours');
+  t.match(renamed, { status: 2, stderr: /is there already, and is called mine/ });
+  t.strictSame(
+    listed(place).map(({ name }) => name),
+    ['mine'],
+  );
+});
 
 t.test('a private key is taken from the first place that has one', async (t) => {
   using place = makePlace();

@@ -295,6 +295,18 @@ except unseal.Refused as refused: print(refused)`;
   }
 });
 
+t.test('unseal.py says in one sentence that nobody typed the passphrase', (t) => {
+  using folder = tempFolder();
+  writeFileSync(folder.at('protected'), readVectors().protectedKeyFile);
+  const command = [PYTHON, UNSEAL, folder.at('protected'), 'manifest', folder.at('none')];
+  // without a terminal, which it would ask
+  const { status, stderr } = spawnSync('setsid', ['--wait', ...command], { encoding: 'utf8' });
+  t.equal(status, 1);
+  t.match(stderr, /unseal: the key is protected by a passphrase, and none was typed\n$/);
+  t.notMatch(stderr, /Traceback/);
+  t.end();
+});
+
 const RUN = '2024_04_18_01';
 
 interface Folder extends Disposable {

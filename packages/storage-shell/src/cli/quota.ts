@@ -1,7 +1,16 @@
 import { formatSpace } from '@bakker/command-line';
 import type { QuotaView } from '../provision/quota-view.ts';
 import type { SpaceChange } from '../provision/policy-file.ts';
-import { DRY_RUN_FLAG, ETC_FLAG, accountNamed, openTools } from './administration.ts';
+import type { StepOutcome } from '../provision/steps.ts';
+import {
+  DRY_RUN_FLAG,
+  ETC_FLAG,
+  accountNamed,
+  openTools,
+  isChanged,
+  renderSteps,
+  stepsJson,
+} from './administration.ts';
 import type { Command } from './command.ts';
 
 interface Args {
@@ -13,12 +22,18 @@ interface Args {
   readonly etc: string;
 }
 
-export const quota: Command<Args, QuotaView> = {
+/** With the steps of a dry run. */
+interface QuotaResult extends QuotaView {
+  readonly planned: readonly StepOutcome[] | undefined;
+}
+
+export const quota: Command<Args, QuotaResult> = {
   usage: 'quota <name>',
   summary: 'Show or set how much an account may take',
   examples: [
     ['bakker-storage quota web1', 'what it has, and what is free'],
     ['bakker-storage quota web1 --ceiling 50G', 'what its server may ask for and be given'],
+    ['bakker-storage quota web1 --limit 10G --dry-run', 'what would be written for a lower limit'],
   ],
   positionals: { name: { type: 'string', describe: 'the account' } },
   flags: {
@@ -50,14 +65,24 @@ export const quota: Command<Args, QuotaView> = {
     const change: SpaceChange = Object.fromEntries(
       Object.entries(given).filter(([, value]) => value !== undefined),
     );
-    if (Object.keys(change).length > 0) await changeQuota({ name, change, isDryRun: args.dryRun }, tools);
-    return quotaView(name, tools.registry);
+    const isChange = Object.keys(change).length > 0;
+    const steps = isChange ? await changeQuota({ name, change, isDryRun: args.dryRun }, tools) : [];
+    const view = await quotaView(name, tools.registry);
+    return { ...view, planned: isChange && args.dryRun ? steps : undefined };
   },
-  json: (view) => view,
-  render({ account, backend, limitBytes, usedBytes, freeBytes, ceilingBytes, reserveBytes }, screen) {
+  json: ({ planned, ...view }) => (planned === undefined ? view : { ...view, steps: stepsJson(planned) }),
+  render({ planned, ...view }, screen) {
+    const { account, backend, limitBytes, grantedBytes, usedBytes, freeBytes, ceilingBytes, reserveBytes } =
+      view;
+    if (planned !== undefined) {
+      renderSteps(planned, screen);
+      if (!isChanged(planned)) screen.line(`${account} has that already: nothing to do.`);
+      return;
+    }
     const shown = (bytes: number | null): string => (bytes === null ? 'none' : formatSpace(bytes));
     screen.line(`${account} (${backend})`);
     screen.line(`  limit    ${shown(limitBytes)}`);
+    if (grantedBytes !== null) screen.line(`  granted  ${shown(grantedBytes)}, which its server asked for`);
     screen.line(`  used     ${usedBytes === null ? 'not known' : formatSpace(usedBytes)}`);
     screen.line(`  free     ${freeBytes === null ? 'not known' : formatSpace(freeBytes)}`);
     screen.line(`  ceiling  ${shown(ceilingBytes)}`);

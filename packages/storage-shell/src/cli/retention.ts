@@ -70,12 +70,12 @@ export const retention: Command<Args, Result> = {
     return { ...outcomes, isDryRun: dryRun, isExplained: explain };
   },
   json: ({ results }) => results,
-  render({ results, isDryRun, isExplained }, screen) {
+  render({ results, failures, isDryRun, isExplained }, screen) {
     for (const result of results) {
       if (isExplained) explain(result, { screen, isDryRun });
       summarise(result, { screen, isDryRun });
     }
-    if (results.length === 0) screen.line('There was no account to look at.');
+    if (results.length + failures.length === 0) screen.line('There was no account to look at.');
   },
   exitStatus: (result) => statusOf(result),
 };

@@ -33,6 +33,12 @@ export const revoke: Command<Args, readonly StepOutcome[]> = {
     const tools = await openTools(context, args.etc);
     const isFingerprint = (word: string): boolean => /^SHA256:[A-Za-z0-9+/]{43}=?$/.test(word);
     const words = args.key ?? [];
+    const odd = words.find((word) => word.startsWith('SHA256:') && !isFingerprint(word));
+    if (odd !== undefined) {
+      throw new StorageError('USAGE', `${odd} is no fingerprint of a key: 43 characters follow SHA256:`, {
+        hint: `bakker-storage accounts --json lists those of ${args.account}`,
+      });
+    }
     const keys = await readKeys(
       words.filter((word) => !isFingerprint(word)),
       tools,

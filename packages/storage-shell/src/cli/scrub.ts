@@ -87,7 +87,7 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
     );
   },
   json: ({ results }) => results,
-  render({ results }, screen) {
+  render({ results, failures }, screen) {
     for (const result of results) {
       const { account, files, checked, checkedBytes, givenUp, hurt, hurtManifests, healed } = result;
       screen.line(`${account}: checked ${checked} of ${files} files, ${formatBytes(checkedBytes)}.`);
@@ -103,7 +103,7 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
       if (hurt.length > 0)
         screen.line('  The next backup sends these again, if the server still has them (docs/scrub.md).');
     }
-    if (results.length === 0) screen.line('There was no account to look at.');
+    if (results.length + failures.length === 0) screen.line('There was no account to look at.');
   },
   exitStatus: (outcomes) => {
     const isHurt = outcomes.results.some(({ hurt, hurtManifests }) => hurt.length + hurtManifests.length > 0);

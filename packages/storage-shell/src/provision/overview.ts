@@ -12,6 +12,7 @@ import { readPolicy } from './policy-file.ts';
 import { keyFingerprint } from './public-key.ts';
 import { readRecords, staleKeyFiles } from './registry.ts';
 import type { Registry } from './registry.ts';
+import { spaceOfAccount } from './space-of-account.ts';
 
 /** What an administrator should know of an account; the more urgent first. */
 export type AccountState =
@@ -75,20 +76,17 @@ async function look(
     undefined,
   );
   const notes = await readAccountNotes(system, folder);
-  const usedBytes = space?.usedBytes ?? notes.usedBytes;
-  // A wish within the ceiling holds at once, without anybody writing account.yaml.
-  const granted = Math.min(notes.grantedBytes, policy?.space.ceilingBytes ?? 0);
-  const limitBytes = space?.limitBytes === undefined ? undefined : Math.max(space.limitBytes, granted);
+  const { limitBytes, usedBytes, belowLimitBytes, freeBytes } = spaceOfAccount({
+    ...{ space, notes },
+    policy: policy?.space,
+  });
   const isAsking = notes.requestedBytes !== undefined && notes.requestedBytes > (limitBytes ?? Infinity);
-  const shellFree =
-    limitBytes === undefined || usedBytes === undefined ? Infinity : Math.max(0, limitBytes - usedBytes);
-  const freeBytes = space?.freeBytes === undefined ? undefined : Math.min(space.freeBytes, shellFree);
   // As sessions see it: they leave the reserve alone, and refuse what does not fit beside it.
   const reserveBytes =
     space === undefined ? 0 : reserveBytesOf(policy?.space ?? DEFAULT_POLICY.space, space.volumeBytes);
   const isFull =
     (space?.freeBytes !== undefined && space.freeBytes < reserveBytes + SMALL_FILE_BYTES) ||
-    shellFree < SMALL_FILE_BYTES;
+    belowLimitBytes < SMALL_FILE_BYTES;
   const states: AccountState[] = [
     ...(record.state === 'closed' ? (['closed'] as const) : []),
     ...(record.state === 'unfinished' ? (['unfinished'] as const) : []),

@@ -107,7 +107,7 @@ async function planProvision(
         ...(limitBytes === undefined ? {} : { limitBytes }),
         ...(ceilingBytes === undefined ? {} : { ceilingBytes }),
       }),
-      ...sshdSteps(system, places),
+      ...(await sshdSteps(system, places)),
       sshdCheckStep(system, places, record.name),
       ...(groupsText === undefined
         ? []
@@ -151,16 +151,22 @@ function shellLimits(
 /** Sizes of accounts that are there are changed by other commands, which say what that means. */
 async function checkSize(
   { sizeBytes, name }: ProvisionRequest,
-  { backend }: { record: AccountRecord; backend: SpaceBackend },
+  { record, backend }: { record: AccountRecord; backend: SpaceBackend },
 ): Promise<void> {
   if (sizeBytes === undefined) return;
+  const { kind } = record.backend;
   const has = (await backend.space())?.limitBytes;
   if (has === undefined || has === (await backend.rounded(sizeBytes))) return;
   throw new StorageError(
     'CONFIG_INVALID',
     `the account ${name} has ${sizeText(has)}, not ${sizeText(sizeBytes)}`,
     {
-      hint: sizeBytes > has ? `bakker-storage grow ${name} ${sizeText(sizeBytes)}` : 'leave --size out',
+      hint:
+        sizeBytes > has
+          ? `bakker-storage grow ${name} ${sizeText(sizeBytes)}`
+          : kind === 'lvm'
+            ? 'leave --size out'
+            : `leave --size out, or lower it: bakker-storage quota ${name} --limit ${sizeText(sizeBytes)}`,
     },
   );
 }

@@ -33,7 +33,7 @@ Match all
 }
 
 /** Writes the drop-in, lets sshd check it, and has it read; a drop-in that sshd refuses is gone before sshd sees it. */
-export function sshdSteps(system: System, places: Places): Step[] {
+export async function sshdSteps(system: System, places: Places): Promise<Step[]> {
   const { sshdDropIn, sshdProgram, sshdConfig } = places;
   const test = [sshdProgram, '-t', '-f', sshdConfig];
   // Survives being killed between writing and reloading.
@@ -45,6 +45,7 @@ export function sshdSteps(system: System, places: Places): Step[] {
     options: () => ({ mode: 0o644 }),
     lines: renderDropIn(places).trimEnd().split('\n'),
   });
+  const reloading = await reloadCommand(system);
   const isPending = async (): Promise<boolean> => (await system.readText(pending)) !== undefined;
   return [
     {
@@ -64,10 +65,10 @@ export function sshdSteps(system: System, places: Places): Step[] {
     },
     {
       title: 'let sshd read it',
-      lines: ['systemctl reload ssh.service'],
+      lines: [reloading === undefined ? `kill -HUP "$(cat ${places.sshdPidFile})"` : reloading.join(' ')],
       isDone: async () => !(await isPending()) && (await dropIn.isDone()),
       do: async () => {
-        await reload(system, places);
+        await reload(system, { places, argv: reloading });
         await system.removeFile(pending);
       },
     },
@@ -135,16 +136,23 @@ function problemOf(
   return undefined;
 }
 
-/** @throws StorageError FAILED if sshd runs and can't be told */
-async function reload(system: System, { sshdPidFile, sshdProgram }: Places): Promise<void> {
-  if (await hasSystemd(system)) {
-    for (const unit of ['ssh.service', 'sshd.service']) {
-      const { status } = await system.try(['systemctl', 'is-active', '--quiet', unit]);
-      if (status !== 0) continue;
-      await system.run(['systemctl', 'reload', unit]);
-      return;
-    }
+/** Undefined where systemd does not run sshd. */
+async function reloadCommand(system: System): Promise<readonly string[] | undefined> {
+  if (!(await hasSystemd(system))) return undefined;
+  for (const unit of ['ssh.service', 'sshd.service']) {
+    const { status } = await system.try(['systemctl', 'is-active', '--quiet', unit]);
+    if (status === 0) return ['systemctl', 'reload', unit];
   }
+  return undefined;
+}
+
+/** @throws StorageError FAILED if sshd runs and can't be told */
+async function reload(
+  system: System,
+  about: { places: Places; argv: readonly string[] | undefined },
+): Promise<void> {
+  const { sshdPidFile, sshdProgram } = about.places;
+  if (about.argv !== undefined) await system.run(about.argv);
   // Without a daemon there is nothing to tell: one that is started for each connection, or later, reads the file.
-  await system.hangUp(sshdPidFile, sshdProgram.replace(/^.*\//, ''));
+  else await system.hangUp(sshdPidFile, sshdProgram.replace(/^.*\//, ''));
 }

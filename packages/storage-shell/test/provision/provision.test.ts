@@ -190,6 +190,8 @@ t.test('a dry run shows each command and does nothing', async (t) => {
   t.match(shown.stdout, /^useradd .* bk\w+$/m);
   t.match(shown.stdout, /^groupadd --system/m);
   t.match(shown.stdout, /Match Group/);
+  if (!existsSync('/run/systemd/system'))
+    t.match(shown.stdout, /^kill -HUP "\$\(cat .*sshd\.pid\)"$/m, 'what it would do on this machine');
   t.same(await stateOf(machine), before);
 });
 
@@ -502,6 +504,8 @@ t.test('space is given, not taken, and sizes of accounts are changed by name onl
   const other = await machine.run(['provision', name, '--size', '2G']);
   t.equal(other.status, 2);
   t.match(other.stderr, /bakker-storage grow/);
+  const less = await machine.run(['provision', name, '--size', '512M']);
+  t.match(less, { status: 2, stderr: new RegExp(`bakker-storage quota ${name} --limit 512M`) });
   t.equal((await machine.run(['grow', name, '2G'])).status, 0);
   t.match(await limit(), { limitBytes: 2 * 2 ** 30, ceilingBytes: 3 * 2 ** 30 });
   const shrunk = await machine.run(['grow', name, '1G']);
@@ -511,6 +515,30 @@ t.test('space is given, not taken, and sizes of accounts are changed by name onl
   t.match(await limit(), { limitBytes: 5 * 2 ** 30, ceilingBytes: 5 * 2 ** 30 });
   t.equal((await machine.run(['quota', name, '--limit', '1G', '--reserve', '10M'])).status, 0);
   t.match(await limit(), { limitBytes: 2 ** 30, reserveBytes: 10 * 2 ** 20 });
+  const dry = await machine.run(['quota', name, '--limit', '512M', '--dry-run']);
+  t.match(dry.stdout, /account\.yaml\n {2}space\.limit: 512M/, 'it says what would be written');
+  t.match(await limit(), { limitBytes: 2 ** 30 }, 'and writes nothing');
+  const none = await machine.run(['quota', name, '--limit', '1G', '--dry-run']);
+  t.match(none.stdout, /nothing to do/);
+
+  // free is what a session would be given, and as `accounts` has it
+  const shown = async (): Promise<unknown> =>
+    (JSON.parse((await machine.run(['accounts', '--json'])).stdout) as { account: string }[]).find(
+      ({ account }) => account === name,
+    );
+  const small = { usedBytes: null, freeBytes: 2 ** 20 };
+  t.equal((await machine.run(['quota', name, '--limit', '1M'])).status, 0);
+  t.match(await limit(), { ...small, limitBytes: 2 ** 20, grantedBytes: null }, 'not counted yet');
+  t.match(await shown(), { ...small, limitBytes: 2 ** 20 });
+  const hidden = join(machine.rootDir, name, '.bakker');
+  await writeFile(join(hidden, 'usage.json'), JSON.stringify({ usedBytes: 2 ** 20 }));
+  await writeFile(
+    join(hidden, 'space-request.json'),
+    JSON.stringify({ requestedBytes: 4 * 2 ** 20, grantedBytes: 4 * 2 ** 20 }),
+  );
+  const large = { usedBytes: 2 ** 20, freeBytes: 3 * 2 ** 20 };
+  t.match(await limit(), { ...large, limitBytes: 2 ** 20, grantedBytes: 4 * 2 ** 20 });
+  t.match(await shown(), { ...large, limitBytes: 4 * 2 ** 20 });
   const free = machine.newName();
   await machine.run(['provision', free]);
   t.match((await machine.run(['grow', free, '1G'])).stderr, /has no limit/);

@@ -95,6 +95,8 @@ t.test('a key of no account can be granted, and a stolen key is revoked by its f
   }[];
   const [own] = listed.find(({ account: name }) => name === web1.name)?.keys ?? [];
   t.equal(own?.read, false);
+  const cut = await machine.run(['revoke', web1.name, '--key', (own?.fingerprint ?? '').slice(0, -1)]);
+  t.match(cut, { status: 2, stderr: /is no fingerprint of a key/ }, 'one that was not copied whole');
   t.equal((await machine.run(['revoke', web1.name, '--key', own?.fingerprint ?? ''])).status, 0);
   t.notOk(await mayLogIn(machine, web1, web1.key));
   t.ok(await mayLogIn(machine, web1, machineKey));

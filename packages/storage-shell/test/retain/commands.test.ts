@@ -160,7 +160,13 @@ t.test('freeze and thaw; one broken account does not stop the others', (t) => {
   t.equal(run(root, 'freeze', 'b-frozen', '--reason', 'looks odd').status, 0);
   const end = run(root, 'retention', '--all');
   t.equal(end.status, 2);
-  t.match(end.stderr, /line 1: retension: unknown key; did you mean retention\?/);
+  t.match(
+    end.stderr,
+    /a-broken\/\.bakker\/account\.yaml has a problem:\n.*line 1: retension: unknown key; did you mean retention\?/,
+  );
+  const alone = ['retention', '--account', 'a-broken', '--root', root];
+  const said = spawnSync('env', [...PLAIN, PROGRAM, ...alone], { encoding: 'utf8' });
+  t.match(said, { status: 2, stdout: '' }, 'it was not that there was none');
   t.match(end.json, [
     { account: 'b-frozen', removed: [], frozen: /looks odd/ },
     { account: 'c-other', removed: ['2020_01_01_01'] },

@@ -6,7 +6,7 @@ import { planRetention } from '@bakker/retention';
 import type { RetainedRun } from '@bakker/retention';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openKeeper, readPolicy } from '../../src/adapters/runs/disk-keeper.ts';
+import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
 import { DiskFreeze } from '../../src/adapters/account/disk-freeze.ts';
 import { lockNames } from '../../src/adapters/account/locks.ts';
 import { openFolderBeneath } from '@bakker/linux';
@@ -38,7 +38,7 @@ t.test(
     );
     using keeper = openKeeper(root, account.name);
     using folder = openFolder(Buffer.from(account.folder));
-    const freeze = new DiskFreeze({ account: folder, rules: () => readPolicy(folder).freeze });
+    const freeze = new DiskFreeze({ account: folder, rules: () => keeper.policy().freeze });
     const roll = dice(42);
     /** What the storage knows, kept apart from its disk. */
     let model: RetainedRun[] = [];

@@ -12,7 +12,8 @@ const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'ENOSYS']);
 /** Keys on this machine. */
 export function linuxKeyFiles(parts: {
   isInteractive: boolean;
-  beforeAsking: () => void;
+  /** Keeps the terminal free for a question until it is disposed of. */
+  holdTerminal: () => Disposable;
   signal: AbortSignal;
 }): KeyFiles {
   return {
@@ -25,9 +26,9 @@ export function linuxKeyFiles(parts: {
     },
     askSecret: async (question, goesOn = () => false) => {
       if (!parts.isInteractive) return undefined;
-      parts.beforeAsking();
+      using _held = parts.holdTerminal();
       const terminal = { input: process.stdin, output: process.stderr, signal: parts.signal };
-      return askSecret({ question, goesOn }, terminal);
+      return await askSecret({ question, goesOn }, terminal);
     },
   };
 }

@@ -31,6 +31,12 @@ export function keyRefused(about: { address: SshAddress; identity: Identity; cau
   return new AgentError(
     'AUTHENTICATION_FAILED',
     `${where} refuses the key ${identity.file} for the user ${address.user}`,
-    { hint: `add this line to that user's authorized_keys: ${restrictedLine(identity.publicKey)}`, cause },
+    {
+      hint:
+        `where bakker-storage keeps accounts, run there: bakker-storage provision ${address.user} --key '${identity.publicKey}'; ` +
+        `if the account is another server's, which this one may read: bakker-storage grant ${address.user} with that key; ` +
+        `elsewhere, add this line to that user's authorized_keys: ${restrictedLine(identity.publicKey)}`,
+      cause,
+    },
   );
 }

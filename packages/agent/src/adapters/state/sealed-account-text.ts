@@ -4,8 +4,8 @@ import type { SealedAccountMemory } from '../../ports/state-folder.ts';
 const NAME_KEY_BYTES = 32;
 
 /** One JSON object. It holds the name key: for root's eyes only. */
-export function encodeSealedAccount(account: string, { since, nameKey }: SealedAccountMemory): string {
-  const value = { account, since: since ?? null, nameKey: nameKey?.toString('base64') ?? null };
+export function encodeSealedAccount(account: string, { since, clear, nameKey }: SealedAccountMemory): string {
+  const value = { account, since: since ?? null, clear, nameKey: nameKey?.toString('base64') ?? null };
   return `${JSON.stringify(value, undefined, 2)}\n`;
 }
 
@@ -16,10 +16,13 @@ export function decodeSealedAccount(
 ): SealedAccountMemory | undefined {
   const value = parse(text);
   if (value['account'] !== account) return undefined;
-  const { since, nameKey } = value;
+  const { since, clear, nameKey } = value;
   const key = typeof nameKey === 'string' ? Buffer.from(nameKey, 'base64') : undefined;
   return {
     since: typeof since === 'string' ? parseRunName(since) : undefined,
+    clear: Array.isArray(clear)
+      ? clear.flatMap((name) => (typeof name === 'string' ? (parseRunName(name) ?? []) : []))
+      : [],
     nameKey: key?.length === NAME_KEY_BYTES ? key : undefined,
   };
 }

@@ -39,10 +39,15 @@ export function openKeeper(rootDir: string, account: string): AccountKeeper {
   return new DiskKeeper(account, openAccountFolder(rootDir, account));
 }
 
-/** The policy of an account, of which nothing has to be written down. @throws StorageError CONFIG_INVALID */
-export function readPolicy(account: FolderHandle): AccountPolicy {
+/**
+ * The policy of an account, of which nothing has to be written down.
+ *
+ * @param name - of the account, for messages: many may have their turn one after the other
+ * @throws StorageError CONFIG_INVALID
+ */
+function readPolicy(account: FolderHandle, name: string): AccountPolicy {
   const text = readPolicyText(account);
-  return text === undefined ? DEFAULT_POLICY : parseAccountPolicy(text, POLICY_FILE);
+  return text === undefined ? DEFAULT_POLICY : parseAccountPolicy(text, `${name}/${POLICY_FILE}`);
 }
 
 /** How often a deletion writes down what it has freed. */
@@ -58,7 +63,7 @@ class DiskKeeper implements AccountKeeper {
   }
 
   policy(): AccountPolicy {
-    return readPolicy(this.#folder);
+    return readPolicy(this.#folder, this.account);
   }
 
   frozen(): FrozenAccount | undefined {
