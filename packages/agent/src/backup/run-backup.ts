@@ -1,3 +1,4 @@
+import { whatFailed } from '@bakker/command-line';
 import { AgentError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -371,7 +372,8 @@ async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: nu
   await ports.state.saveLastRuns(last);
 }
 
-async function rememberFailure(ports: BackupPorts, error: unknown, startedAtMs: number): Promise<void> {
+async function rememberFailure(ports: BackupPorts, thrown: unknown, startedAtMs: number): Promise<void> {
+  const error = whatFailed(thrown, ports.signal);
   const before = await ports.state.lastRuns();
   const message = error instanceof Error ? error.message : String(error);
   const exitStatus = error instanceof AgentError ? error.exitStatus : 1;
