@@ -665,9 +665,10 @@ export class Pusher {
       storedBytes: entry.sizeBytes,
     },
   ): void {
-    this.#options.tally.sealedBytes += entry.sealedBytes ?? 0;
-    this.#options.tally.sentBytes += sentBytes;
-    this.#options.tally.storedBytes += storedBytes;
+    const { brought } = this.#options.tally;
+    brought.sealedBytes += entry.sealedBytes ?? 0;
+    brought.sentBytes += sentBytes;
+    brought.storedBytes += storedBytes;
     this.#fill(slot, entry);
   }
 
