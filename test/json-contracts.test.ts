@@ -1,4 +1,4 @@
-import { chmodSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import type { Difference } from './harness/json-contracts.ts';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
@@ -66,6 +66,28 @@ t.test('what scripts read has exactly the promised keys', async (t) => {
   }
   t.equal((await world.verify(['--from', run1])).runs.length, 1);
   t.ok((await world.verify(['--data', '--sample', '5%'])).runs.length >= 1);
+});
+
+t.test('a file whose place a folder takes is gone', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/name`, 'a file');
+  await world.backup();
+  rmSync(`${world.source}/name`);
+  mkdirSync(`${world.source}/name`);
+  writeFileSync(`${world.source}/name/in it`, 'another');
+  t.match((await world.backup()).files, { total: 1, new: 1, changed: 0, gone: 1 });
+});
+
+t.test('a path in a warning is absolute', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'file');
+  const { run } = await world.backup();
+  rmSync(`${world.storage}/${run}${world.source}/file`);
+  const { warnings } = await world.backup();
+  t.match(warnings, [
+    `${world.source}/file is missing from ${run} on the storage; its content was sent again`,
+  ]);
+  t.ok(warnings[0]?.startsWith('/'));
 });
 
 t.test('ls and cat show what a run holds without restoring it', async (t) => {

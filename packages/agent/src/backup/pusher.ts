@@ -174,7 +174,7 @@ export class Pusher {
     const same = isAsBefore ? before : undefined;
     switch (now.type) {
       case 'directory':
-        return this.#placeFolder(now, same, isKept);
+        return this.#placeFolder({ now, before, same, isKept });
       case 'symlink':
         return this.#placeSymlink({ now, before, same, difference, isKept });
       case 'file':
@@ -210,9 +210,12 @@ export class Pusher {
     return path !== undefined && this.#options.writer.parent?.isHurt(path) === true;
   }
 
-  #placeFolder(now: Entry, same: Entry | undefined, isKept: boolean): undefined {
+  #placeFolder({ now, before, same, isKept }: Omit<Placing, 'difference'>): undefined {
     const slot = this.#entries.add();
-    if (now.unreadable) this.#options.tally.count(now, 'unreadable');
+    const { tally } = this.#options;
+    if (now.unreadable) tally.count(now, 'unreadable');
+    // folders are not counted, so that a file whose place one takes would be missing from the sum
+    if (before) tally.countVanished(before);
     const entry = takenOver(now, same);
     const path = storedPath(now);
     if (path === undefined || isKept) return this.#fill(slot, entry);
@@ -504,7 +507,7 @@ export class Pusher {
       return undefined;
     });
     if (blocks) return { ...older, blocks };
-    const name = escapeName(place.path);
+    const name = `/${escapeName(place.path)}`;
     onWarning(`${name} is damaged in ${place.folder} on the storage; its content was sent again`);
     return undefined;
   }
@@ -613,7 +616,7 @@ export class Pusher {
     if (copy && copy !== usedCopy) return this.#linkOrSend(slot, now, found);
     if (answer !== 'refused') {
       known.forget(found);
-      const name = escapeName(found.place.path);
+      const name = `/${escapeName(found.place.path)}`;
       const what = answer === 'hurt' ? 'is damaged in' : 'is missing from';
       this.#options.onWarning(
         `${name} ${what} ${found.place.folder} on the storage; its content was sent again`,
