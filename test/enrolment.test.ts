@@ -16,6 +16,7 @@ t.test('init, backup, restore: from nothing to a restored tree by commands alone
   const wrong = await bakker.run([...init, '--host-key', `SHA256:${'A'.repeat(43)}`]);
   t.equal(wrong.status, 10, wrong.stderr);
   t.match(wrong.stderr, server.hostKeyFingerprint);
+  t.match(wrong.stderr, /with --host-key$/m, 'there is no configuration yet to set it in');
   t.notOk(existsSync(bakker.configFile), 'nothing is written for a host that is not the one meant');
   const unasked = await bakker.run(init);
   t.not(unasked.status, 0, 'nobody is there to look at the fingerprint');

@@ -90,6 +90,18 @@ t.test('a path in a warning is absolute', async (t) => {
   t.ok(warnings[0]?.startsWith('/'));
 });
 
+t.test('one is not many', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'file');
+  const { run } = await world.backup();
+  writeFileSync(`${world.source}/file`, 'longer');
+  await world.backup();
+  t.match((await world.expect(['diff', run ?? '', 'latest'])).stdout, /^1 path differs\.$/m);
+  const restore = ['restore', '--to', `${world.bakker.folder}/back`];
+  await world.expect(restore);
+  t.match((await world.expect(restore)).stdout, /, 1 file left as it was\.$/m);
+});
+
 t.test('ls and cat show what a run holds without restoring it', async (t) => {
   await using world = await makeWorld();
   const content = pseudoRandomBytes('content', 3_000_000);
