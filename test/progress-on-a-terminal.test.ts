@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
 import { makeWorld, type World } from './harness/world.ts';
@@ -8,15 +8,21 @@ const TERMINAL = [
   'python3',
   '-c',
   `
-import fcntl, os, pty, struct, sys, termios
+import fcntl, os, pty, struct, sys, termios, time
+answer = os.environ.get("ANSWER")
 pid, terminal = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
 fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
 try:
     while True:
-        sys.stdout.buffer.write(os.read(terminal, 65536))
+        shown = os.read(terminal, 65536)
+        sys.stdout.buffer.write(shown)
         sys.stdout.buffer.flush()
+        if answer and b"? [y/N] " in shown:
+            time.sleep(1)
+            os.write(terminal, answer.encode() + b"\\n")
+            answer = None
 except OSError:
     pass
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
@@ -54,4 +60,18 @@ t.test('backup, restore and verify show at a terminal how far they are, and how 
   }
   const again = await shownBy(world, ['restore', '--to', target]);
   t.notMatch(again.join('\n'), /left$/m, 'what is right already counts as done');
+});
+
+t.test('a question stays on the terminal until it is answered', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'file');
+  await world.backup();
+  writeFileSync(`${world.source}/extra`, 'extra');
+  const { stdout } = await world.expect(['restore', '--in-place', '--delete'], 0, {
+    through: TERMINAL,
+    env: { ANSWER: 'y' },
+  });
+  const [, asked = ''] = stdout.split('? [y/N] ');
+  t.match(asked, /^y\r?\n/, 'nothing was written over it');
+  t.notOk(existsSync(`${world.source}/extra`));
 });

@@ -132,7 +132,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
     serviceManager: once(async () => (await import('./adapters/timer/systemd.ts')).systemd()),
     keys: once(async () => {
       const { linuxKeyFiles } = await import('./adapters/keys/key-files.ts');
-      return linuxKeyFiles({ isInteractive, beforeAsking: () => progress.clear(), signal });
+      return linuxKeyFiles({ isInteractive, beforeAsking: () => progress.hold(), signal });
     }),
     sealing: once(async () => {
       const { openSealingThreads } = await import('./adapters/sealing/sealing-threads.ts');
@@ -140,7 +140,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
     }),
     machine: once(async () => (await import('./adapters/ssh/machine.ts')).linuxMachine({ signal })),
     confirm: (question) =>
-      askYes(BAKKER, question, { isInteractive, signal, beforeAsking: () => progress.clear() }),
+      askYes(BAKKER, question, { isInteractive, signal, beforeAsking: () => progress.hold() }),
     writeOut,
   };
 }

@@ -21,6 +21,8 @@ export interface ProgressStream {
 export interface VisibleProgress extends Progress, Disposable {
   /** Takes the bar away until the next redraw, before something else is written to the terminal. */
   clear(): void;
+  /** Takes the bar away until what it returns is disposed: a question stands on its line meanwhile. */
+  hold(): Disposable;
 }
 
 /**
@@ -54,6 +56,7 @@ class TerminalProgress implements VisibleProgress {
   readonly #nowMs: () => number;
   #timer: NodeJS.Timeout | undefined;
   #isShown = false;
+  #isHeld = false;
   #stage = '';
   #files = 0;
   #bytes = 0;
@@ -109,6 +112,16 @@ class TerminalProgress implements VisibleProgress {
     this.#isShown = false;
   }
 
+  hold(): Disposable {
+    this.clear();
+    this.#isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        this.#isHeld = false;
+      },
+    };
+  }
+
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -127,6 +140,7 @@ class TerminalProgress implements VisibleProgress {
   }
 
   #draw(): void {
+    if (this.#isHeld) return;
     // a serial line or a `docker exec` may have a terminal that does not know its size, and says 0
     const columns = this.#stream.columns || USUAL_COLUMNS;
     // The last column stays empty: some terminals wrap once it is written.

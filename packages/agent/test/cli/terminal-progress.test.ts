@@ -75,6 +75,20 @@ t.test('a terminal that does not know its size is taken for one of 80 columns', 
   t.end();
 });
 
+t.test('while a question stands on its line, the bar stays away', async (t) => {
+  const { progress, written } = watch({ isTTY: true, columns: 80 });
+  progress.stage('comparing');
+  {
+    using _question = progress.hold();
+    t.equal(shown(written), '');
+    const before = written.length;
+    await delay(250);
+    t.equal(written.length, before);
+  }
+  while (shown(written) !== 'comparing') await delay(20);
+  progress[Symbol.dispose]();
+});
+
 t.test('messages take the bar away first, and names in them are harmless', (t) => {
   const { progress, written } = watch({ isTTY: true, columns: 80 });
   progress.stage('sending');

@@ -12,7 +12,7 @@ const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'ENOSYS']);
 /** Keys on this machine. */
 export function linuxKeyFiles(parts: {
   isInteractive: boolean;
-  beforeAsking: () => void;
+  beforeAsking: () => Disposable;
   signal: AbortSignal;
 }): KeyFiles {
   return {
@@ -25,9 +25,9 @@ export function linuxKeyFiles(parts: {
     },
     askSecret: async (question, goesOn = () => false) => {
       if (!parts.isInteractive) return undefined;
-      parts.beforeAsking();
+      using _free = parts.beforeAsking();
       const terminal = { input: process.stdin, output: process.stderr, signal: parts.signal };
-      return askSecret({ question, goesOn }, terminal);
+      return await askSecret({ question, goesOn }, terminal);
     },
   };
 }
