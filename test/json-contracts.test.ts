@@ -1,4 +1,13 @@
-import { chmodSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import t from 'tap';
 import type { Difference } from './harness/json-contracts.ts';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
@@ -66,6 +75,18 @@ t.test('what scripts read has exactly the promised keys', async (t) => {
   }
   t.equal((await world.verify(['--from', run1])).runs.length, 1);
   t.ok((await world.verify(['--data', '--sample', '5%'])).runs.length >= 1);
+});
+
+t.test('each name of a hard link is counted by its content', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  const [one, other] = [`${world.source}/one`, `${world.source}/other`];
+  writeFileSync(one, 'content');
+  linkSync(one, other);
+  await world.backup();
+  utimesSync(one, 1, 1);
+  t.match((await world.backup()).files, { total: 2, changed: 0, metadata: 2 });
+  writeFileSync(one, 'changed');
+  t.match((await world.backup()).files, { total: 2, changed: 2, metadata: 0 });
 });
 
 t.test('a file whose place a folder takes is gone', async (t) => {

@@ -305,7 +305,10 @@ export class Pusher {
       group.then(
         (first) => {
           if (first.sizeBytes !== now.sizeBytes) return this.#read(slot, known, now, before);
-          this.#options.tally.count(now, before ? 'changed' : 'new');
+          const { tally } = this.#options;
+          const isSame = before?.sha256?.equals(first.sha256) === true && before.type === 'file';
+          if (isSame) tally.count(now, isMetadataEqual(now, before) ? 'unchanged' : 'metadata');
+          else tally.count(now, before ? 'changed' : 'new');
           return this.#linkOrSend(slot, now, first);
         },
         () => this.#read(slot, known, now, before),
