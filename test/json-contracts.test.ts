@@ -139,6 +139,7 @@ t.test('ls and cat show what a run holds without restoring it', async (t) => {
   t.match((await world.expect(['cat', 'latest', `${world.source}/absent`], 1)).stderr, /absent/);
   t.match((await world.expect(['cat', 'latest', world.source], 1)).stderr, /folder|directory/);
   t.match((await world.expect(['ls', 'latest', '/absent'], 1)).stderr, /absent/);
+  t.match((await world.expect(['ls', 'latest', '/a/../b'], 2)).stderr, /has a "\.\." in it/);
 });
 
 t.test('status and doctor tell monitoring how things are', async (t) => {

@@ -102,7 +102,7 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   });
   const config = parseConfig(text, request.configFile);
   await tryAccount(config, request, tools).catch((error: unknown) => {
-    throw request.hostKey !== undefined && isOtherHostKey(error) ? otherThanAsked(error, account) : error;
+    throw isOtherHostKey(error) ? otherThanAsked(error, request) : error;
   });
   created.push(...(await nameRecipients(request, tools)));
   await enrolment.writeConfig(request.configFile, text);
@@ -226,10 +226,14 @@ function isOtherHostKey(error: unknown): error is AgentError {
 }
 
 /** There is no configuration yet that it could be corrected in. */
-function otherThanAsked(cause: AgentError, account: AccountAddress): AgentError {
+function otherThanAsked(cause: AgentError, { account, hostKey }: EnrolRequest): AgentError {
   const host = account.kind === 'ssh' ? account.host : 'the storage';
+  const say =
+    hostKey === undefined
+      ? 'say it with --host-key, or add it to your known_hosts'
+      : 'say that one with --host-key';
   return new AgentError('HOST_KEY_CHANGED', cause.message, {
-    hint: `ask the administrator of ${host}; only if the key that it shows is genuine, say that one with --host-key`,
+    hint: `ask the administrator of ${host}; only if the key that it shows is genuine, ${say}`,
     cause,
   });
 }
