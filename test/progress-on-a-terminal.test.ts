@@ -1,6 +1,7 @@
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
+import { makeSealedWorld } from './harness/sealed-world.ts';
 import { makeWorld, type World } from './harness/world.ts';
 
 /** Starts what follows at a terminal of its own, and copies to standard output what that was sent. */
@@ -60,6 +61,22 @@ t.test('backup, restore and verify show at a terminal how far they are, and how 
   }
   const again = await shownBy(world, ['restore', '--to', target]);
   t.notMatch(again.join('\n'), /left$/m, 'what is right already counts as done');
+});
+
+t.test('what is sealed is counted alike by what is done and what is to be done', async (t) => {
+  await using world = await makeSealedWorld();
+  for (let index = 0; index < 100; index++)
+    writeFileSync(`${world.source}/${index}`, pseudoRandomBytes(`${index}`, 1000));
+  await world.backup();
+  await world.configure({ 'limit-download': '64K' });
+  const restore = ['restore', '--to', `${world.bakker.folder}/out`, ...world.key];
+  const restored = (await shownBy(world, restore)).filter((line) => BAR.test(line));
+  t.match(restored.join('\n'), / of 100 files {2}[0-9.]+ k?B of 100 kB/);
+  const verified = (await shownBy(world, ['verify', '--data', ...world.key])).filter((line) =>
+    BAR.test(line),
+  );
+  const [, done = '', all = ''] = / ([0-9.]+) kB of ([0-9.]+) kB/.exec(verified.at(-1) ?? '') ?? [];
+  t.ok(Number(done) > 0.9 * Number(all), verified.join('\n'));
 });
 
 t.test('a question stays on the terminal until it is answered', async (t) => {
