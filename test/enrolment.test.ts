@@ -16,7 +16,11 @@ t.test('init, backup, restore: from nothing to a restored tree by commands alone
   const wrong = await bakker.run([...init, '--host-key', `SHA256:${'A'.repeat(43)}`]);
   t.equal(wrong.status, 10, wrong.stderr);
   t.match(wrong.stderr, server.hostKeyFingerprint);
+  t.match(wrong.stderr, /with --host-key$/m, 'there is no configuration yet to set it in');
   t.notOk(existsSync(bakker.configFile), 'nothing is written for a host that is not the one meant');
+  const unknown = await bakker.run([...init, '--transport', 'openssh']);
+  t.equal(unknown.status, 10, unknown.stderr);
+  t.match(unknown.stderr, /say it with --host-key, or add it to your known_hosts$/m);
   const unasked = await bakker.run(init);
   t.not(unasked.status, 0, 'nobody is there to look at the fingerprint');
   t.match(unasked.stderr, server.hostKeyFingerprint);
@@ -69,6 +73,9 @@ t.test('init takes a local folder too', async (t) => {
   const source = `${bakker.folder}/data`;
   writeSampleTree(source, { files: 2 });
   const storage = `${bakker.folder}/disk/storage`;
+  const onFile = await bakker.run(['init', `${source}/folder 0/file 1`, '--source', '/etc', '--yes']);
+  t.equal(onFile.status, 13);
+  t.match(onFile.stderr, /file 1 can't be made: something else is there$/m);
   const made = await bakker.run(['init', storage, '--source', source, '--yes']);
   if (made.status !== 0) t.match(made.stderr, storage);
   t.equal(made.status, 0, made.stderr);

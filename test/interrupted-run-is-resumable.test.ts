@@ -5,6 +5,10 @@ import { writeSampleTree } from './harness/sample-tree.ts';
 import { completeRuns, findBrokenPromises } from './harness/storage-check.ts';
 import { makeWorld } from './harness/world.ts';
 
+interface Status {
+  readonly lastAttempt: { readonly exitStatus: number; readonly message: string };
+}
+
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   t.test(`${signal} stops a run cleanly; the next one goes on from there`, async (t) => {
     await using world = await makeWorld({ proxied: true });
@@ -18,6 +22,8 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     t.equal(stopped.status, 130, stopped.stderr);
     t.match(stopped.stderr, /interrupted/i);
     t.match(stopped.stderr, /continue|resume|again/i, 'says what happens next');
+    const told = (await world.expect(['status', '--json'], 1)).json<Status>();
+    t.match(told.lastAttempt, { exitStatus: 130, message: `interrupted by ${signal}` });
     t.same(completeRuns(world.storage), []);
     t.same(findBrokenPromises(world.storage), []);
 

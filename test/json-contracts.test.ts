@@ -1,4 +1,13 @@
-import { chmodSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import t from 'tap';
 import type { Difference } from './harness/json-contracts.ts';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
@@ -68,6 +77,52 @@ t.test('what scripts read has exactly the promised keys', async (t) => {
   t.ok((await world.verify(['--data', '--sample', '5%'])).runs.length >= 1);
 });
 
+t.test('each name of a hard link is counted by its content', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  const [one, other] = [`${world.source}/one`, `${world.source}/other`];
+  writeFileSync(one, 'content');
+  linkSync(one, other);
+  await world.backup();
+  utimesSync(one, 1, 1);
+  t.match((await world.backup()).files, { total: 2, changed: 0, metadata: 2 });
+  writeFileSync(one, 'changed');
+  t.match((await world.backup()).files, { total: 2, changed: 2, metadata: 0 });
+});
+
+t.test('a file whose place a folder takes is gone', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/name`, 'a file');
+  await world.backup();
+  rmSync(`${world.source}/name`);
+  mkdirSync(`${world.source}/name`);
+  writeFileSync(`${world.source}/name/in it`, 'another');
+  t.match((await world.backup()).files, { total: 1, new: 1, changed: 0, gone: 1 });
+});
+
+t.test('a path in a warning is absolute', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'file');
+  const { run } = await world.backup();
+  rmSync(`${world.storage}/${run}${world.source}/file`);
+  const { warnings } = await world.backup();
+  t.match(warnings, [
+    `${world.source}/file is missing from ${run} on the storage; its content was sent again`,
+  ]);
+  t.ok(warnings[0]?.startsWith('/'));
+});
+
+t.test('one is not many', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'file');
+  const { run } = await world.backup();
+  writeFileSync(`${world.source}/file`, 'longer');
+  await world.backup();
+  t.match((await world.expect(['diff', run ?? '', 'latest'])).stdout, /^1 path differs\.$/m);
+  const restore = ['restore', '--to', `${world.bakker.folder}/back`];
+  await world.expect(restore);
+  t.match((await world.expect(restore)).stdout, /, 1 file left as it was\.$/m);
+});
+
 t.test('ls and cat show what a run holds without restoring it', async (t) => {
   await using world = await makeWorld();
   const content = pseudoRandomBytes('content', 3_000_000);
@@ -84,6 +139,7 @@ t.test('ls and cat show what a run holds without restoring it', async (t) => {
   t.match((await world.expect(['cat', 'latest', `${world.source}/absent`], 1)).stderr, /absent/);
   t.match((await world.expect(['cat', 'latest', world.source], 1)).stderr, /folder|directory/);
   t.match((await world.expect(['ls', 'latest', '/absent'], 1)).stderr, /absent/);
+  t.match((await world.expect(['ls', 'latest', '/a/../b'], 2)).stderr, /has a "\.\." in it/);
 });
 
 t.test('status and doctor tell monitoring how things are', async (t) => {

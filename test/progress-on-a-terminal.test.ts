@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { makeSealedWorld } from './harness/sealed-world.ts';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
+import { makeSealedWorld } from './harness/sealed-world.ts';
 import { makeWorld, type World } from './harness/world.ts';
 
 /** Starts what follows at a terminal of its own, and copies to standard output what that was sent. */
@@ -102,4 +102,20 @@ t.test('a question can be read for as long as it takes to answer it', async (t) 
     through: [...ANSWERED, '[y/N]', 'y'],
   });
   t.match(deleted.stdout, /\[y\/N\] y\r?\n/, 'nor over a question of yes and no');
+});
+
+t.test('what is sealed is counted alike by what is done and what is to be done', async (t) => {
+  await using world = await makeSealedWorld();
+  for (let index = 0; index < 100; index++)
+    writeFileSync(`${world.source}/${index}`, pseudoRandomBytes(`${index}`, 1000));
+  await world.backup();
+  await world.configure({ 'limit-download': '64K' });
+  const restore = ['restore', '--to', `${world.bakker.folder}/out`, ...world.key];
+  const restored = (await shownBy(world, restore)).filter((line) => BAR.test(line));
+  t.match(restored.join('\n'), / of 100 files {2}[0-9.]+ k?B of 100 kB/);
+  const verified = (await shownBy(world, ['verify', '--data', ...world.key])).filter((line) =>
+    BAR.test(line),
+  );
+  const [, done = '', all = ''] = / ([0-9.]+) kB of ([0-9.]+) kB/.exec(verified.at(-1) ?? '') ?? [];
+  t.ok(Number(done) > 0.9 * Number(all), verified.join('\n'));
 });

@@ -2,6 +2,7 @@ import { chmodSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { compareTrees } from '../harness/compare-trees.ts';
+import type { BackupReport } from '../harness/json-contracts.ts';
 import { pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
 import { findBrokenPromises } from '../harness/storage-check.ts';
 import { makeWorld } from '../harness/world.ts';
@@ -21,6 +22,12 @@ for (const kind of ['plain', 'openssh', 'shell'] as const) {
     t.equal(result.status, 0, result.stderr);
     t.ok(proxy.connections() >= 3, `${proxy.connections()} connections`);
     t.ok(proxy.sentBytes() < totalBytes * 1.6, `${proxy.sentBytes()} sent for ${totalBytes}`);
+    const { bytes, seconds } = result.json<BackupReport>();
+    // what arrived while the line broke was not acknowledged, and is not counted
+    const isTold = (count: number): boolean => count > totalBytes * 0.85 && count <= totalBytes;
+    t.ok(isTold(bytes.sent) && isTold(bytes.stored), `${JSON.stringify(bytes)} for ${totalBytes}`);
+    t.equal((await world.list())[0]?.bytes.added, bytes.stored);
+    t.ok(seconds > 2, `${seconds} s, with two waits of a second`);
     t.same(findBrokenPromises(world.storage), []);
     t.same(await compareTrees(world.source, await world.restore()), []);
   });

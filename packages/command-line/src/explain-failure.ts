@@ -20,8 +20,7 @@ export function explainFailure(
   options: { program: string; signal: AbortSignal; isDebugging: boolean },
 ): Failure {
   const { program, signal, isDebugging } = options;
-  const original = withoutCleanup(thrown);
-  const error = signal.aborted && !isInterruption(original) ? (signal.reason as unknown) : original;
+  const error = whatFailed(thrown, signal);
   const stack = isDebugging ? `\n${stackOf(thrown)}` : '';
   if (error instanceof CodedError) {
     // Only the list of problems in a configuration has lines; a line feed elsewhere came from a name.
@@ -35,6 +34,12 @@ export function explainFailure(
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const hint = isDebugging ? '' : '\n  this is a fault in bakker; BAKKER_DEBUG=1 shows where it comes from';
   return { exitStatus: 1, text: `${program}: unexpected ${escapeText(message)}${hint}${stack}` };
+}
+
+/** The reason for `thrown`: whatever broke once `signal` had ended the work did so because of that. */
+export function whatFailed(thrown: unknown, signal: AbortSignal): unknown {
+  const error = withoutCleanup(thrown);
+  return signal.aborted && !isInterruption(error) ? (signal.reason as unknown) : error;
 }
 
 /** What failed first: a disposer that failed as well hides it behind itself. */

@@ -6,7 +6,7 @@ export { listCommand } from './command.ts';
 export type { CommandOf, CommandShape, ListedCommandOf, ParsedArgs, Performed, Screen } from './command.ts';
 export { askYes } from './confirm.ts';
 export { escapeName, escapeText, unescapeName } from './escape-name.ts';
-export { explainFailure } from './explain-failure.ts';
+export { explainFailure, whatFailed } from './explain-failure.ts';
 export type { Failure } from './explain-failure.ts';
 export {
   formatBytes,

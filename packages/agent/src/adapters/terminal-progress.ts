@@ -6,6 +6,7 @@ const QUIET_LINE_MS = 30_000;
 /** The rate is that of this long, so that it follows the line but does not flicker. */
 const RATE_WINDOW_MS = 10_000;
 const BAR_CELLS = 24;
+const SHORT_BAR_CELLS = 10;
 const USUAL_COLUMNS = 80;
 const CLEAR_LINE = '\r\x1b[2K';
 
@@ -41,6 +42,11 @@ interface Sample {
   readonly atMs: number;
   readonly files: number;
   readonly bytes: number;
+}
+
+interface Rate {
+  readonly filesPerS: number;
+  readonly bytesPerS: number;
 }
 
 class TerminalProgress implements VisibleProgress {
@@ -129,32 +135,45 @@ class TerminalProgress implements VisibleProgress {
 
   #tick(): void {
     if (this.#isTerminal) this.#draw();
-    else this.#stream.write(`${[this.#stage, ...this.#facts()].join(', ')}\n`);
+    else
+      this.#stream.write(`${[this.#stage, ...this.#facts(this.#rate(), { hasTotals: true })].join(', ')}\n`);
   }
 
   #draw(): void {
     if (this.#holders > 0) return;
     // a serial line or a `docker exec` may have a terminal that does not know its size, and says 0
     const columns = this.#stream.columns || USUAL_COLUMNS;
-    const share = this.#share();
-    const facts = this.#facts();
-    const bar =
-      share === undefined ? '' : `${drawBar(share)} ${String(Math.floor(share * 100)).padStart(3)} %  `;
-    const line = [this.#stage, ...facts].join('  ');
     // The last column stays empty: some terminals wrap once it is written.
-    const shown = displayWidth(bar + line) < columns ? bar + line : fit(line, columns - 1);
+    const forms = this.#forms();
+    const shown = forms.find((form) => displayWidth(form) < columns) ?? fit(forms.at(-1) ?? '', columns - 1);
     this.#stream.write(`${CLEAR_LINE}${shown}`);
     this.#isShown = true;
   }
 
-  #facts(): string[] {
-    const { filesPerS, bytesPerS } = this.#rate();
+  /** The line in full, and what is left of it on terminals that are too narrow: the rate and the time left go last. */
+  #forms(): string[] {
+    const rate = this.#rate();
+    const facts = this.#facts(rate, { hasTotals: true });
+    const share = this.#share();
+    if (share === undefined) return [[this.#stage, ...facts].join('  ')];
+    const percent = `${String(Math.floor(share * 100)).padStart(3)} %`;
+    const done = this.#facts(rate, { hasTotals: false });
+    return [
+      [`${drawBar(share, BAR_CELLS)} ${percent}`, this.#stage, ...facts],
+      [`${drawBar(share, BAR_CELLS)} ${percent}`, ...facts],
+      [`${drawBar(share, SHORT_BAR_CELLS)} ${percent}`, ...done],
+      [percent.trim(), ...done],
+      [percent.trim(), ...done.slice(1)],
+    ].map((parts) => parts.join('  '));
+  }
+
+  #facts({ filesPerS, bytesPerS }: Rate, { hasTotals }: { hasTotals: boolean }): string[] {
     const facts: string[] = [];
     // more than last time says nothing of how much is left
-    if (this.#expectedFiles !== undefined && this.#files <= this.#expectedFiles) {
+    if (hasTotals && this.#expectedFiles !== undefined && this.#files <= this.#expectedFiles) {
       facts.push(`${formatCount(this.#files)} of ${formatCounted(this.#expectedFiles, 'file')}`);
     } else if (this.#files > 0) facts.push(formatCounted(this.#files, 'file'));
-    if (this.#expectedBytes !== undefined && this.#bytes <= this.#expectedBytes) {
+    if (hasTotals && this.#expectedBytes !== undefined && this.#bytes <= this.#expectedBytes) {
       facts.push(`${formatBytes(this.#bytes)} of ${formatBytes(this.#expectedBytes)}`);
     } else if (this.#bytes > 0) facts.push(formatBytes(this.#bytes));
     if (bytesPerS > 0) facts.push(`${formatBytes(bytesPerS)}/s`);
@@ -175,7 +194,7 @@ class TerminalProgress implements VisibleProgress {
     return shares.length === 0 ? undefined : Math.min(1, ...shares);
   }
 
-  #rate(): { filesPerS: number; bytesPerS: number } {
+  #rate(): Rate {
     const now: Sample = { atMs: this.#nowMs(), files: this.#files, bytes: this.#bytes };
     this.#samples.push(now);
     while ((this.#samples[1]?.atMs ?? Infinity) < now.atMs - RATE_WINDOW_MS) this.#samples.shift();
@@ -195,9 +214,9 @@ function longest(a: number | undefined, b: number | undefined): number | undefin
   return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
 }
 
-function drawBar(share: number): string {
-  const full = Math.round(share * BAR_CELLS);
-  return `[${'#'.repeat(full)}${'-'.repeat(BAR_CELLS - full)}]`;
+function drawBar(share: number, cells: number): string {
+  const full = Math.round(share * cells);
+  return `[${'#'.repeat(full)}${'-'.repeat(cells - full)}]`;
 }
 
 function fit(text: string, width: number): string {

@@ -174,7 +174,7 @@ export class Pusher {
     const same = isAsBefore ? before : undefined;
     switch (now.type) {
       case 'directory':
-        return this.#placeFolder(now, same, isKept);
+        return this.#placeFolder({ now, before, same, isKept });
       case 'symlink':
         return this.#placeSymlink({ now, before, same, difference, isKept });
       case 'file':
@@ -210,9 +210,12 @@ export class Pusher {
     return path !== undefined && this.#options.writer.parent?.isHurt(path) === true;
   }
 
-  #placeFolder(now: Entry, same: Entry | undefined, isKept: boolean): undefined {
+  #placeFolder({ now, before, same, isKept }: Omit<Placing, 'difference'>): undefined {
     const slot = this.#entries.add();
-    if (now.unreadable) this.#options.tally.count(now, 'unreadable');
+    const { tally } = this.#options;
+    if (now.unreadable) tally.count(now, 'unreadable');
+    // folders are not counted, so that a file whose place one takes would be missing from the sum
+    if (before) tally.countVanished(before);
     const entry = takenOver(now, same);
     const path = storedPath(now);
     if (path === undefined || isKept) return this.#fill(slot, entry);
@@ -302,7 +305,10 @@ export class Pusher {
       group.then(
         (first) => {
           if (first.sizeBytes !== now.sizeBytes) return this.#read(slot, known, now, before);
-          this.#options.tally.count(now, before ? 'changed' : 'new');
+          const { tally } = this.#options;
+          const isSame = before?.sha256?.equals(first.sha256) === true && before.type === 'file';
+          if (isSame) tally.count(now, isMetadataEqual(now, before) ? 'unchanged' : 'metadata');
+          else tally.count(now, before ? 'changed' : 'new');
           return this.#linkOrSend(slot, now, first);
         },
         () => this.#read(slot, known, now, before),
@@ -504,7 +510,7 @@ export class Pusher {
       return undefined;
     });
     if (blocks) return { ...older, blocks };
-    const name = escapeName(place.path);
+    const name = `/${escapeName(place.path)}`;
     onWarning(`${name} is damaged in ${place.folder} on the storage; its content was sent again`);
     return undefined;
   }
@@ -613,7 +619,7 @@ export class Pusher {
     if (copy && copy !== usedCopy) return this.#linkOrSend(slot, now, found);
     if (answer !== 'refused') {
       known.forget(found);
-      const name = escapeName(found.place.path);
+      const name = `/${escapeName(found.place.path)}`;
       const what = answer === 'hurt' ? 'is damaged in' : 'is missing from';
       this.#options.onWarning(
         `${name} ${what} ${found.place.folder} on the storage; its content was sent again`,
@@ -665,9 +671,10 @@ export class Pusher {
       storedBytes: entry.sizeBytes,
     },
   ): void {
-    this.#options.tally.sealedBytes += entry.sealedBytes ?? 0;
-    this.#options.tally.sentBytes += sentBytes;
-    this.#options.tally.storedBytes += storedBytes;
+    const { brought } = this.#options.tally;
+    brought.sealedBytes += entry.sealedBytes ?? 0;
+    brought.sentBytes += sentBytes;
+    brought.storedBytes += storedBytes;
     this.#fill(slot, entry);
   }
 

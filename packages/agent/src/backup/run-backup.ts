@@ -1,3 +1,4 @@
+import { whatFailed } from '@bakker/command-line';
 import { AgentError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -18,6 +19,7 @@ import { markedFreeze, readReceipts, unheardOf } from '../retain/published-runs.
 import { FreezingOfRun } from './freezing-of-run.ts';
 import type { BackupReport } from './report.ts';
 import { ScanAhead } from './scan-ahead.ts';
+import { Brought } from './tally.ts';
 import { Problems } from './problems.ts';
 import { clearAfterSealed } from './same-seal.ts';
 import { ParentDamaged, notKept, writeRun } from './write-run.ts';
@@ -101,9 +103,10 @@ async function untilUncut(
   let way = ways.next().value ?? BY_KEEPING;
   let wasAltered = false;
   const mended: string[] = [];
-  let hasBegun = false;
+  const brought = options.dryRun ? undefined : new Brought();
+  let begunMs: number | undefined;
   const onBegin = () => {
-    hasBegun = true;
+    begunMs ??= ports.clock.nowMs();
     if (!options.dryRun) ports.onBegin?.();
   };
   const { reconnectAfterMs = RECONNECT_AFTER_MS } = options;
@@ -116,10 +119,12 @@ async function untilUncut(
       const written = await attempt(
         options,
         { ...ports, progress },
-        { isFirst, damaged, onBegin, way, freezing },
+        { isFirst, damaged, onBegin, way, freezing, brought },
       );
       const { report } = written;
-      return { ...written, report: { ...report, warnings: [...mended, ...report.warnings] } };
+      const seconds =
+        isFirst || begunMs === undefined ? report.seconds : (ports.clock.nowMs() - begunMs) / 1000;
+      return { ...written, report: { ...report, seconds, warnings: [...mended, ...report.warnings] } };
     } catch (found) {
       const error = await freezing.explain(found);
       if (error instanceof ParentDamaged && !damaged.has(error.run)) {
@@ -130,6 +135,7 @@ async function untilUncut(
         const next = ways.next();
         if (next.done === true) throw unlikeTheManifest(error);
         way = next.value;
+        if (!way.mayCarry) brought?.dropStored();
         ports.progress.warning(`${error.message}; ${way.words}`);
         continue;
       }
@@ -151,7 +157,8 @@ async function untilUncut(
       furthest = Math.max(furthest, progress.files);
       const waitMs = reconnectAfterMs[cuts];
       // a line that breaks before anything was done will not get better
-      if (!hasBegun || !isCut(error, isFirst) || waitMs === undefined || ports.signal.aborted) throw error;
+      if (begunMs === undefined || !isCut(error, isFirst) || waitMs === undefined || ports.signal.aborted)
+        throw error;
       ports.progress.warning(`${error.message}; connecting again in ${waitMs / 1000} s`);
       await sleep(waitMs, ports.signal);
       cuts++;
@@ -191,9 +198,10 @@ async function attempt(
     onBegin: () => void;
     way: Way;
     freezing: FreezingOfRun;
+    brought: Brought | undefined;
   },
 ): Promise<WrittenRun> {
-  const { isFirst, damaged, onBegin, way, freezing } = conditions;
+  const { isFirst, damaged, onBegin, way, freezing, brought } = conditions;
   const { source, state, clock, progress } = ports;
   const warnings: string[] = [];
   const onWarning = (text: string) => {
@@ -279,7 +287,7 @@ async function attempt(
     {
       ...options,
       ...way,
-      ...{ config, encryption, runs, parent, before, warnings, onWarning, problems, frozen },
+      ...{ brought, config, encryption, runs, parent, before, warnings, onWarning, problems, frozen },
       ahead: isAhead ? begun : undefined,
       expected: last.lastSuccess?.run === parent?.run ? last.lastSuccess?.held : undefined,
       ...scan,
@@ -371,7 +379,8 @@ async function remember(ports: BackupPorts, written: WrittenRun, startedAtMs: nu
   await ports.state.saveLastRuns(last);
 }
 
-async function rememberFailure(ports: BackupPorts, error: unknown, startedAtMs: number): Promise<void> {
+async function rememberFailure(ports: BackupPorts, thrown: unknown, startedAtMs: number): Promise<void> {
+  const error = whatFailed(thrown, ports.signal);
   const before = await ports.state.lastRuns();
   const message = error instanceof Error ? error.message : String(error);
   const exitStatus = error instanceof AgentError ? error.exitStatus : 1;

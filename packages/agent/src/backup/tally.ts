@@ -8,6 +8,20 @@ export type Outcome = 'new' | 'changed' | 'metadata' | 'moved' | 'unchanged' | '
 /** Paths remembered to tell a move from a loss; beyond it a move by content counts as one of each. */
 const MAX_PATHS = 50_000;
 
+/** Content that went to the storage: all attempts of one command together, since each links what those before it had brought. */
+export class Brought {
+  sentBytes = 0;
+  storedBytes = 0;
+  /** Of these, as they lie sealed on the storage. */
+  sealedBytes = 0;
+
+  /** What had arrived is not used any more. */
+  dropStored(): void {
+    this.storedBytes = 0;
+    this.sealedBytes = 0;
+  }
+}
+
 /** Counts of a run under way. */
 export class Tally {
   readonly #counts = { new: 0, changed: 0, metadata: 0, moved: 0, unchanged: 0, unreadable: 0 };
@@ -18,10 +32,11 @@ export class Tally {
   readonly #movedFrom = new Set<string>();
   #before = 0;
   #sourceBytes = 0;
-  sentBytes = 0;
-  storedBytes = 0;
-  /** Of these, as they lie sealed on the storage. */
-  sealedBytes = 0;
+  readonly brought: Brought;
+
+  constructor(brought = new Brought()) {
+    this.brought = brought;
+  }
 
   /** A path of this run that is no folder, or a folder that could not be read. */
   count(entry: Entry, outcome: Outcome): void {
@@ -74,7 +89,8 @@ export class Tally {
   }
 
   get bytes(): BackupReport['bytes'] {
-    return { source: this.#sourceBytes, sent: this.sentBytes, stored: this.storedBytes };
+    const { sentBytes, storedBytes } = this.brought;
+    return { source: this.#sourceBytes, sent: sentBytes, stored: storedBytes };
   }
 }
 

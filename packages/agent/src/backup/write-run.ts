@@ -40,7 +40,7 @@ import type { BackupReport } from './report.ts';
 import type { BackupOptions, BackupPorts } from './run-backup.ts';
 import type { ScanAhead } from './scan-ahead.ts';
 import { linkableName, whyNotLinked } from './same-seal.ts';
-import { Tally } from './tally.ts';
+import { Tally, type Brought } from './tally.ts';
 import { stages } from '../timings/stages.ts';
 
 export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
@@ -64,6 +64,8 @@ export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
   readonly mayKeep: boolean;
   /** Content of unfinished runs may be linked. */
   readonly mayCarry: boolean;
+  /** By the attempts before this one. */
+  readonly brought: Brought | undefined;
 }
 
 export interface WrittenRun {
@@ -123,7 +125,7 @@ export async function writeRun(
           mountPoints: survey.filesystems.map(({ mountPoint }) => mountPoint),
           isRemembered: !options.dryRun,
         });
-  const tally = new Tally();
+  const tally = new Tally(options.brought);
   const counts = new SourceCounts(plan.sources.map(({ path }) => path));
   const earlier =
     options.ahead?.earlier ?? (before && new ParentEntries(before.cursor(), before.header.startedAtMs));
@@ -180,7 +182,7 @@ export async function writeRun(
   source.confirm(survey);
 
   const finishedAtMs = clock.nowMs();
-  const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.storedBytes });
+  const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.brought.storedBytes });
   await write(chunks);
   const copied = withoutCopy(tally.files, options.frozen);
   const files = { ...copied, unreadable: copied.unreadable + problems.missingCount };
@@ -219,7 +221,7 @@ export async function writeRun(
     finishedAtMs,
     files: tally.files.total,
     sourceBytes: tally.bytes.source,
-    addedBytes: tally.storedBytes,
+    addedBytes: tally.brought.storedBytes,
     manifestSha256: manifestHash.digest('hex'),
     manifestDigest: trailer.digest,
     ...(reason === undefined ? {} : { frozen: reason }),
@@ -345,7 +347,7 @@ function sealedFigures(
   { files, bytes }: ObjectCounts,
   tally: Tally,
 ): Pick<Receipt, 'files' | 'sourceBytes' | 'addedBytes'> {
-  return { files, sourceBytes: bytes, addedBytes: tally.sealedBytes };
+  return { files, sourceBytes: bytes, addedBytes: tally.brought.sealedBytes };
 }
 
 /** The digest in the trailer is made of names and contents, and stays inside. */

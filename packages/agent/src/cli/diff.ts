@@ -40,7 +40,9 @@ export const diff: Command<DiffArgs, readonly Difference[]> = {
       screen.line(`${change.padEnd(8)}  /${screen.name(path)}${origin}`);
     }
     screen.line(
-      differences.length === 0 ? 'No difference.' : `${formatCounted(differences.length, 'path')} differ.`,
+      differences.length === 0
+        ? 'No difference.'
+        : `${formatCounted(differences.length, 'path differs', 'paths differ')}.`,
     );
   },
 };

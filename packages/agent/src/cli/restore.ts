@@ -105,7 +105,7 @@ export const restore: Command<RestoreArgs, Restored> = {
     run: job.run,
     files: report.files,
     bytes: report.bytes,
-    seconds,
+    seconds: Math.round(seconds * 1000) / 1000,
     skipped: report.skipped,
     deleted: report.deleted,
     warnings: [...unmatched.map(({ text }) => `${job.run} has nothing at ${text}`), ...report.warnings()],
@@ -196,7 +196,10 @@ function render({ job, outcome: { report, seconds, unmatched }, timings }: Resto
   for (const warning of report.warnings()) screen.line(`warning: ${warning}`);
   const parts = [`${formatCounted(report.files, 'file')} (${formatBytes(report.bytes)})`];
   if (report.mended > 0) parts.push(`attributes of ${formatCounted(report.mended, 'path')}`);
-  const kept = report.skipped > 0 ? `, ${formatCounted(report.skipped, 'file')} left as they were` : '';
+  const kept =
+    report.skipped > 0
+      ? `, ${formatCounted(report.skipped, 'file')} left as ${report.skipped === 1 ? 'it was' : 'they were'}`
+      : '';
   const deleted = report.deleted > 0 ? `, ${formatCounted(report.deleted, 'path')} deleted` : '';
   const what = `${parts.join(' and ')}${kept}${deleted}`;
   const where = job.to === '/' ? 'in place' : `below ${job.to}`;

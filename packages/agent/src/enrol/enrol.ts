@@ -101,7 +101,9 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
     encrypt: request.encryption && { hidesNames: request.encryption.hidesNames },
   });
   const config = parseConfig(text, request.configFile);
-  await tryAccount(config, request, tools);
+  await tryAccount(config, request, tools).catch((error: unknown) => {
+    throw isOtherHostKey(error) ? otherThanAsked(error, request) : error;
+  });
   created.push(...(await nameRecipients(request, tools)));
   await enrolment.writeConfig(request.configFile, text);
   created.push(request.configFile);
@@ -217,6 +219,23 @@ async function reach<T>(request: EnrolRequest, act: () => Promise<T>): Promise<T
     }
   }
   return act();
+}
+
+function isOtherHostKey(error: unknown): error is AgentError {
+  return error instanceof AgentError && error.code === 'HOST_KEY_CHANGED';
+}
+
+/** There is no configuration yet that it could be corrected in. */
+function otherThanAsked(cause: AgentError, { account, hostKey }: EnrolRequest): AgentError {
+  const host = account.kind === 'ssh' ? account.host : 'the storage';
+  const say =
+    hostKey === undefined
+      ? 'say it with --host-key, or add it to your known_hosts'
+      : 'say that one with --host-key';
+  return new AgentError('HOST_KEY_CHANGED', cause.message, {
+    hint: `ask the administrator of ${host}; only if the key that it shows is genuine, ${say}`,
+    cause,
+  });
 }
 
 /** The usual end of a first call: the storage does not know the key yet. */

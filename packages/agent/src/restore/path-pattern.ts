@@ -45,7 +45,8 @@ export function literalPaths(text: string): readonly Buffer[] {
 function relativeText(text: string): string {
   const components = text.split('/').filter((component) => component !== '' && component !== '.');
   if (!text.startsWith('/') || components.includes('..')) {
-    throw new AgentError('USAGE', `${JSON.stringify(text)} is no absolute path`, {
+    const what = text.startsWith('/') ? 'has a ".." in it' : 'is no absolute path';
+    throw new AgentError('USAGE', `${JSON.stringify(text)} ${what}`, {
       hint: 'name paths as they were on the server: /etc/passwd, /home, "/var/log/*.log"',
     });
   }

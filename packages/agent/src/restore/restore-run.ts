@@ -1,4 +1,4 @@
-import { checkManifestBytes, manifestName } from '@bakker/impl-format';
+import { checkManifestBytes, manifestName, type ManifestTrailer } from '@bakker/impl-format';
 import { manifestFailure, openManifest } from '../browse/open-manifest.ts';
 import { AgentError } from '../errors.ts';
 import { FolderWalk } from './folder-walk.ts';
@@ -31,14 +31,16 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
   const startedAtMs = performance.now();
   stages.begin('preparing');
   ports.progress.stage(`reading the manifest of ${job.run}`);
-  await checkManifest(job, ports);
+  const { counts } = await checkManifest(job, ports);
   await using manifest = await openManifest(ports.account, job.run);
   await using tree = ports.target.open(job.to, { create: !job.isDryRun });
   const report = new RestoreReport();
   const context: RestoreContext = { job, ports, header: manifest.header, tree, report };
   const selection = selectEntries(manifest.batches(), job.patterns);
   ports.progress.stage(`${job.isDryRun ? 'comparing with' : 'restoring'} ${job.run}`);
-  await expectTotal(job, ports);
+  // the receipt of a sealed run says what its objects take on the storage
+  if (job.patterns.length === 0)
+    ports.progress.expect({ files: counts.entries - counts.directories, bytes: counts.bytes });
   stages.begin('files');
   await writeAll(context, selection);
   stages.begin('flushing');
@@ -52,20 +54,12 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
   return { report, unmatched, seconds: (performance.now() - startedAtMs) / 1000 };
 }
 
-async function checkManifest({ run }: RestoreJob, { account }: RestorePorts): Promise<void> {
+async function checkManifest({ run }: RestoreJob, { account }: RestorePorts): Promise<ManifestTrailer> {
   try {
-    await checkManifestBytes(account.manifest(run), { source: manifestName(run), run });
+    return await checkManifestBytes(account.manifest(run), { source: manifestName(run), run });
   } catch (error) {
     throw manifestFailure(error, run);
   }
-}
-
-async function expectTotal(
-  { run, patterns }: RestoreJob,
-  { account, progress }: RestorePorts,
-): Promise<void> {
-  const receipt = patterns.length === 0 ? await account.receipt(run) : undefined;
-  if (receipt !== undefined) progress.expect({ files: receipt.files, bytes: receipt.sourceBytes });
 }
 
 async function writeAll(context: RestoreContext, selection: Selection): Promise<void> {

@@ -45,7 +45,7 @@ export class ContentChecker {
     // Of a sparse file only the data is read, and each manifest says itself where that is.
     const identity = inode === undefined || entry.extents !== undefined ? undefined : { inode, sha256 };
     if (identity !== undefined && (await this.#isKnown(identity))) {
-      this.#options.progress.advance({ bytes: entry.sizeBytes });
+      this.#options.progress.advance({ bytes: entry.sealedBytes ?? entry.sizeBytes });
       return;
     }
     const isSmall = entry.sizeBytes <= SMALL_BYTES;
@@ -60,7 +60,7 @@ export class ContentChecker {
         (problem) => {
           if (problem !== undefined) this.#options.onDamage(entry.path, problem);
           else if (identity !== undefined) this.#options.readInodes.add(identity.inode, sha256);
-          this.#options.progress.advance({ bytes: entry.sizeBytes });
+          this.#options.progress.advance({ bytes: entry.sealedBytes ?? entry.sizeBytes });
         },
         (error: unknown) => {
           this.#failure ??= { error };

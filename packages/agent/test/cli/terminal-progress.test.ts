@@ -52,6 +52,17 @@ t.test('the bar stays away while somebody is asked', async (t) => {
   progress[Symbol.dispose]();
 });
 
+t.test('a terminal of 80 columns shows a short bar, and the time left to its last letter', async (t) => {
+  const { progress, written, time } = watch({ isTTY: true, columns: 80 });
+  progress.stage('restoring 2024_04_18_01');
+  progress.expect({ files: 2_345_678, bytes: 400_000_000_000 });
+  time.ms = 10_000;
+  progress.advance({ files: 1_234_567, bytes: 100_000_000_000 });
+  while (!shown(written).includes('25 %')) await delay(20);
+  t.equal(shown(written), '[###-------]  25 %  1,234,567 files  100 GB  10.0 GB/s  30 s left');
+  progress[Symbol.dispose]();
+});
+
 t.test('the bar never reaches the last column, whatever the width and the letters', (t) => {
   for (let columns = 2; columns < 130; columns += 3) {
     const { progress, written, time } = watch({ isTTY: true, columns });

@@ -82,7 +82,8 @@ async function makeFolder(folder: string): Promise<boolean> {
   try {
     return (await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const { code = '', message = String(cause) } = cause as Partial<NodeJS.ErrnoException>;
+    const reason = ['EEXIST', 'ENOTDIR'].includes(code) ? 'something else is there' : message;
     throw new AgentError('STORAGE_REFUSED', `the folder ${folder} can't be made: ${reason}`, {
       hint: 'run as root, mount the disk first, or name another folder',
       cause,
