@@ -98,6 +98,7 @@ t.test('a storage whose disk is not mounted gets no run beside it', async (t) =>
   t.match(refused.stderr, /mounted.*--allow-empty/s);
   t.same(completeRuns(disk.folder), []);
   t.match((await world.expect(['doctor'], 1)).stdout, /FAIL +runs: .*holds no run any more/);
+  t.match((await world.expect(['verify'], 1)).stderr, /holds no run any more, and .* went there/);
   await disk.mount();
   t.match((await world.backup()).files, { unchanged: 20 });
 });

@@ -113,13 +113,17 @@ t.test(
     t.equal(fourth.bytes.sent, first.bytes.sent);
     await world.expect(['ls', 'latest', ...world.key], KEY);
     await world.expect(['ls', 'latest', ...withOther], KEY);
-    const target = await world.restore('latest', ['--identity-key', next.file]);
+    const withNext = ['--identity-key', next.file];
+    const target = await world.restore('latest', withNext);
     t.same(await compareTrees(world.source, target), []);
     t.same(
       await compareTrees(world.source, await world.restoreSealed(first.run ?? '')),
       [],
       'the past is as it was',
     );
+    await world.expect(['verify', '--data', ...withNext], KEY);
+    const all = await world.verify(['--data', ...withNext, ...world.key]);
+    t.same([all.runs.length, all.runs.flatMap(({ damaged }) => damaged)], [4, []], 'a key for each run');
   },
 );
 

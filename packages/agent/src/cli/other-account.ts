@@ -11,20 +11,22 @@ export const ACCOUNT_FLAG = {
   },
   'identity-key': {
     type: 'string',
+    array: true,
     requiresArg: true,
-    describe: 'file with the private key that opens what is sealed',
+    nargs: 1,
+    describe: 'file with a private key that opens what is sealed; can be given several times',
   },
 } as const satisfies Record<string, Options>;
 
 export interface ReadingArgs {
   readonly account?: string;
-  readonly identityKey?: string;
+  readonly identityKey?: readonly string[];
 }
 
 /** The account of the configuration, or the other one that was named. What is sealed comes out of it in the clear. */
 export async function accountOf(
   context: CommandContext,
-  { account: other, identityKey }: ReadingArgs,
+  { account: other, identityKey = [] }: ReadingArgs,
 ): Promise<StorageAccount> {
   const { OpeningAccount } = await import('../sealed/opening-account.ts');
   const { ResumingAccount } = await import('../browse/resuming-account.ts');
@@ -40,7 +42,7 @@ export async function accountOf(
   const options = readingOptions({
     account,
     isOwnAndSealed: other === undefined && (await context.config()).encrypt !== undefined,
-    identityFile: identityKey,
+    identityFiles: identityKey,
     keptFile: keptKeyFile(context.configFile),
     keys: () => context.keys(),
     threads: () => context.sealing(),

@@ -1,6 +1,6 @@
 import { formatCounted } from '@bakker/command-line';
 import { pathJson } from '../browse/path-text.ts';
-import { EXIT_STATUS } from '../errors.ts';
+import { AgentError, EXIT_STATUS } from '../errors.ts';
 import type { RunVerdict } from '../verify/verify-run.ts';
 import { holdRuns } from '../retain/hold-runs.ts';
 import type { Command, CommandContext } from './command.ts';
@@ -92,7 +92,9 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
   const account = await accountOf(context, args);
   const readInodes = new ReadInodes();
   const runs: RunVerdict[] = [];
-  const chain = new ParentChain(await chooseRuns(account, 'all'));
+  const all = await chooseRuns(account, 'all');
+  if (all.length === 0) await refuseEmptied(context, account.address);
+  const chain = new ParentChain(all);
   for (const run of await chooseRuns(account, args.from)) {
     progress.stage(`verifying ${run}`);
     const receipt = await account.receipt(run);
@@ -101,6 +103,17 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
     runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
   }
   return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };
+}
+
+/** No run is there: that is well only if none ever was. @throws AgentError STORAGE_SUSPICIOUS */
+async function refuseEmptied(context: CommandContext, address: string): Promise<void> {
+  const { missingLastRun } = await import('../backup/guards.ts');
+  const last = await (await context.state()).lastRuns();
+  const missing = missingLastRun({ runs: [], address, last });
+  if (missing === undefined) return;
+  throw new AgentError('STORAGE_SUSPICIOUS', `${address} holds no run any more, and ${missing} went there`, {
+    hint: 'look whether its disk is mounted there, and whether it was put back to an earlier state',
+  });
 }
 
 function isDamaged({ damaged, manifestProblem }: RunVerdict): boolean {

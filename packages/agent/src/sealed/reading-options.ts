@@ -1,5 +1,6 @@
 import { compareRunNames } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
+import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { warnOfHistory } from '../backup/warn-of-history.ts';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
@@ -12,8 +13,8 @@ export interface ReadingSource {
   readonly account: StorageAccount;
   /** Whether this server seals what it backs up to this account, by its configuration. */
   readonly isOwnAndSealed: boolean;
-  /** What `--identity-key` says. */
-  readonly identityFile: string | undefined;
+  /** What `--identity-key` says: of runs that were sealed to different keys, each needs its own. */
+  readonly identityFiles: readonly string[];
   /** A private key that this server keeps for itself. */
   readonly keptFile: string;
   readonly keys: () => Promise<KeyFiles>;
@@ -24,7 +25,7 @@ export interface ReadingSource {
 
 /** Where keys come from, and what this server remembers, for commands that read. */
 export function readingOptions(source: ReadingSource): OpeningOptions {
-  const { identityFile, keptFile, isOwnAndSealed, warn } = source;
+  const { identityFiles, keptFile, isOwnAndSealed, warn } = source;
   let remembered: Promise<Remembered | undefined> | undefined;
   const memory = () => (remembered ??= isOwnAndSealed ? remember(source) : Promise.resolve(undefined));
   let hasWarned = false;
@@ -34,8 +35,13 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
         import('@bakker/impl-format/sealed'),
         import('../keys/find-identity.ts'),
       ]);
-      const found = await findIdentity({ file: identityFile, keptFile }, { keys: await source.keys(), warn });
-      return new Keyring([found.privateKey]);
+      const privateKeys: PrivateKey[] = [];
+      // one after the other: each may ask for a passphrase
+      for (const file of identityFiles.length === 0 ? [undefined] : identityFiles)
+        privateKeys.push(
+          (await findIdentity({ file, keptFile }, { keys: await source.keys(), warn })).privateKey,
+        );
+      return new Keyring(privateKeys);
     },
     opening: async (keyring) => (await source.threads()).opening(keyring),
     knownSha256: async (run) => (await (await memory())?.state.keptManifest(run))?.stored.sha256,
@@ -43,7 +49,7 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
       const known = await memory();
       if (known !== undefined) refuseClear(run, known.account);
       // who names a key means to open what is sealed
-      const isWarnedOf = known === undefined && (isOwnAndSealed || identityFile !== undefined);
+      const isWarnedOf = known === undefined && (isOwnAndSealed || identityFiles.length > 0);
       if (!isWarnedOf || hasWarned) return;
       hasWarned = true;
       warn(`${run} is not sealed: this server does not remember whether it should be`);

@@ -18,7 +18,7 @@ async function warningsWith(identityFile: string | undefined): Promise<readonly 
     readingOptions({
       account,
       isOwnAndSealed: false,
-      identityFile,
+      identityFiles: identityFile === undefined ? [] : [identityFile],
       keptFile: '/nowhere',
       keys: unused,
       threads: unused,
