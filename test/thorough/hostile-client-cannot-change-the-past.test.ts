@@ -210,8 +210,9 @@ t.test('no request of standard SFTP changes the past, by whichever key and at wh
       await raw.request(PACKET.WRITE, string(done), u64(0), string('done'));
       t.equal(statusOf(await raw.extended('finish@bakker', finish)), undefined);
       const manifest = await sendManifest(raw, Buffer.from('manifest'));
-      const readers = right === 'no-read' ? [] : await heldOfPast(raw, `${own}.incomplete`, 'mine');
-      const late = aimAt(victim, [done, ...readers], own, tokens);
+      const opened = await raw.request(PACKET.OPEN, string(`/${own}.incomplete/mine`), u32(1), u32(0));
+      t.equal(statusOf(opened), 3, 'nothing of it is opened before');
+      const late = aimAt(victim, [done], own, tokens);
       // publish, and behind it, in the same breath, whatever might still write.
       const published = raw.json(
         'publish@bakker',
@@ -509,9 +510,9 @@ t.test('folders that are swapped for symlinks during the operation lead nowhere'
 });
 
 /** A file and a folder of a run, opened to be read. */
-async function heldOfPast(raw: RawSftp, run: string, file = 'folder/file'): Promise<Buffer[]> {
+async function heldOfPast(raw: RawSftp, run: string): Promise<Buffer[]> {
   return [
-    handleIn(await raw.request(PACKET.OPEN, string(`/${run}/${file}`), u32(1), u32(0))),
+    handleIn(await raw.request(PACKET.OPEN, string(`/${run}/folder/file`), u32(1), u32(0))),
     handleIn(await raw.request(PACKET.OPENDIR, string(`/${run}`))),
   ];
 }
