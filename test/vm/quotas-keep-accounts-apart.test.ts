@@ -1,5 +1,5 @@
 import t from 'tap';
-import { accountNamed, asAccount } from './accounts-in-machine.ts';
+import { accountNamed, asAccount, bakkerOf, enrolment, pastOf } from './accounts-in-machine.ts';
 import { startMachine, type Machine } from './machine.ts';
 
 t.setTimeout(7_200_000);
@@ -44,7 +44,7 @@ await t.test('an account with a project quota fills, grows and goes without the 
 
   await t.test('what is full is full for one server alone, and keeps its past', async (t) => {
     await machine.must('mkdir -p /srv/data && cp -r /usr/share/doc /srv/data/');
-    for (const name of ['alder', 'birch']) await machine.must(enrol(name));
+    for (const name of ['alder', 'birch']) await machine.must(enrolment(name, '/srv/data'));
     const first = await backUp(machine, 'alder');
     t.equal(first.status, 0, first.stderr);
     const past = await pastOf(machine, 'alder');
@@ -86,10 +86,10 @@ await t.test('an account with a project quota fills, grows and goes without the 
   await t.test('what its server asks for up to the ceiling, a timer gives', async (t) => {
     const limit = async (): Promise<number> => (await accountNamed(machine, 'alder')).limitBytes / MEBIBYTE;
     await machine.must('bakker-storage quota alder --ceiling 350M');
-    await machine.must(`${bakker('alder')} status --request-space 340M`);
+    await machine.must(`${bakkerOf('alder')} status --request-space 340M`);
     await machine.must('bakker-storage grow --requested');
     t.equal(await limit(), 340);
-    await machine.must(`${bakker('alder')} status --request-space 500M`);
+    await machine.must(`${bakkerOf('alder')} status --request-space 500M`);
     await machine.must('bakker-storage grow --requested');
     t.equal(await limit(), 340, 'more is for an administrator to give');
     t.same((await accountNamed(machine, 'alder')).states, ['space requested']);
@@ -131,16 +131,8 @@ await t.test('an account with a project quota fills, grows and goes without the 
   });
 });
 
-function bakker(name: string): string {
-  return `bakker --config /etc/bakker/${name}.yaml --state /var/lib/bakker-${name}`;
-}
-
-function enrol(name: string): string {
-  return `${bakker(name)} init ${name}@127.0.0.1:/ --identity /root/key --host-key $(ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2) --source /srv/data --yes`;
-}
-
 function backUp(machine: Machine, name: string): ReturnType<Machine['run']> {
-  return machine.run(`${bakker(name)} backup --force --quiet`);
+  return machine.run(`${bakkerOf(name)} backup --force --quiet`);
 }
 
 /** In KiB, by project: hard limits as the kernel has them; of projects that have one. */
@@ -152,12 +144,5 @@ async function limitsOf(machine: Machine): Promise<Map<string, number>> {
       .map((line) => line.trim().split(/\s+/))
       .map(([project = '', , , hard = '0']): [string, number] => [project, Number(hard)])
       .filter(([, hard]) => hard > 0),
-  );
-}
-
-/** Contents and attributes of the account's first run, but its number of links. */
-function pastOf(machine: Machine, name: string): Promise<string> {
-  return machine.must(
-    `cd /backups/${name} && run=$(ls -d *_*_*_01 | head -n 1) && find "$run" -printf "%P %y %m %U %G %s %T@ %i\\n" | sort && find "$run" "$run.impl" -type f -exec sha256sum {} + | sort`,
   );
 }

@@ -1,10 +1,10 @@
 import type { Test } from 'tap';
-import { accountNamed } from '../accounts-in-machine.ts';
+import { accountNamed, bakkerOf, enrolment, pastOf } from '../accounts-in-machine.ts';
 import type { Machine } from '../machine.ts';
 import type { BusyServer } from './busy-server.ts';
 
 /** One more server, on the same machine, with an account on a small volume. */
-const OTHER = 'bakker --config /etc/bakker/birch.yaml --state /var/lib/bakker-birch';
+const OTHER = bakkerOf('birch');
 
 /** A server that fills its volume keeps its past, hurts nobody, and goes on once the volume has grown. */
 export async function fullVolume(t: Test, server: BusyServer): Promise<void> {
@@ -47,19 +47,12 @@ async function enrolOther(machine: Machine): Promise<void> {
     `for i in $(seq 50); do mkdir -p /srv/other/$i; echo file $i >/srv/other/$i/file; done
      head -c 1M /dev/urandom >/srv/other/large
      bakker-storage provision birch --backend lvm --vg backups --fs ext4 --size 32M --key /root/key.pub
-     ${OTHER} init birch@127.0.0.1:/ --identity /root/key --host-key $(ssh-keygen -l -f /etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2) --source /srv/other --yes`,
+     ${enrolment('birch', '/srv/other')}`,
   );
 }
 
 function backUpOther(machine: Machine): ReturnType<Machine['run']> {
   return machine.run(`${OTHER} backup --force --quiet`);
-}
-
-/** Contents and attributes of each account's first run. Links are counted by later runs, so their number is left out. */
-function pastOf(machine: Machine): Promise<string> {
-  return machine.must(
-    'for account in /backups/*/; do run=$(ls -d "$account"*_*_*_01 | head -n 1); find "$run" -printf "%P %y %m %U %G %s %T@ %i\\n" | sort; find "$run" "$run.impl" -type f -exec sha256sum {} + | sort; done',
-  );
 }
 
 function lastLine(text: string): string {

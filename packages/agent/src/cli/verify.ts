@@ -95,7 +95,7 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
   const all = await chooseRuns(account, 'all');
   if (all.length === 0) await refuseEmptied(context, account.address);
   const chain = new ParentChain(all);
-  for (const run of await chooseRuns(account, args.from)) {
+  for (const run of args.from === 'all' ? all : await chooseRuns(account, args.from)) {
     progress.stage(`verifying ${run}`);
     const receipt = await account.receipt(run);
     if (receipt)

@@ -73,7 +73,7 @@ function run(
         PATH: path,
         LC_ALL: 'C',
         LVM_SUPPRESS_FD_WARNINGS: '1',
-        // LVM closes what it inherits, but this (lvmreport(7)); only `lvcreate`, which reports nothing, gets it
+        // LVM closes what it inherits, but this (lvmreport(7)); of its commands only `lvcreate` gets one, and reports nothing
         ...(busyFd === undefined ? {} : { LVM_REPORT_FD: String(BUSY_FD) }),
       },
     });
