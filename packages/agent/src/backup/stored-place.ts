@@ -32,4 +32,9 @@ export function longPathPlace(path: Buffer): Stored {
   return { kind: 'elsewhere', at: Buffer.from(`${LONG_PATHS_FOLDER}/${name}`) };
 }
 
+/** What an entry says of the bytes that its content takes where it lies sealed. */
+export function sealedAs(sealedBytes: number | undefined): Pick<Entry, 'sealedBytes'> {
+  return sealedBytes === undefined ? {} : { sealedBytes };
+}
+
 export const LONG_PATHS_FOLDER_PATH = Buffer.from(LONG_PATHS_FOLDER);

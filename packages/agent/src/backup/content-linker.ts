@@ -1,0 +1,108 @@
+import { escapeName } from '@bakker/command-line';
+import type { Entry } from '@bakker/impl-format';
+import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
+import type { ContentLookup } from './content-lookup.ts';
+import type { ContentSender } from './content-sender.ts';
+import type { Located } from './known-content.ts';
+import type { EntrySlot, OutgoingEntries } from './outgoing-entries.ts';
+import { sealedAs, storedPath } from './stored-place.ts';
+
+/** Links files to content that the account has; what can't be linked after all is sent. */
+export class ContentLinker {
+  readonly #writer: RunWriter;
+  readonly #outgoing: OutgoingEntries;
+  readonly #lookup: ContentLookup;
+  readonly #sender: ContentSender;
+  readonly #onWarning: (text: string) => void;
+
+  constructor(options: {
+    writer: RunWriter;
+    outgoing: OutgoingEntries;
+    lookup: ContentLookup;
+    sender: ContentSender;
+    onWarning: (text: string) => void;
+  }) {
+    this.#writer = options.writer;
+    this.#outgoing = options.outgoing;
+    this.#lookup = options.lookup;
+    this.#sender = options.sender;
+    this.#onWarning = options.onWarning;
+  }
+
+  /** The one way to link: from a copy made for a full inode, else from where it was found; else the source is sent. */
+  linkOrSend(slot: EntrySlot, now: Entry, found: Located): undefined {
+    const copy = this.#lookup.known?.copyOf(found);
+    const fromCopy = copy?.then(
+      (copied) => this.#link(now, copied),
+      () => this.#link(now, found),
+    );
+    const outcome = fromCopy ?? this.#link(now, found);
+    this.#outgoing.settle(
+      outcome.then((answer) => {
+        if (answer !== 'linked') return this.#sendInstead({ slot, now, found, usedCopy: copy, answer });
+        this.#noteNewName(now, found);
+        const isWhole =
+          now.sha256 !== undefined &&
+          now.sha256.equals(found.sha256) &&
+          now.sealedBytes === found.sealedBytes;
+        return this.#outgoing.fill(
+          slot,
+          isWhole ? now : { ...now, sha256: found.sha256, ...sealedAs(found.sealedBytes) },
+        );
+      }),
+    );
+  }
+
+  /** Content that has another name from this run on is to be found by that, when it moves on. */
+  #noteNewName(now: Entry, found: Located): void {
+    const path = storedPath(now);
+    if (!path || path.equals(found.place.path) || this.#lookup.isFromThisRun(found)) return;
+    const entry = { ...now, sha256: found.sha256, ...sealedAs(found.sealedBytes) };
+    this.#lookup.known?.add({ entry, place: { folder: this.#writer.folder, path } });
+  }
+
+  #link(now: Entry, { place, sizeBytes: clearBytes, sealedBytes }: Located): Promise<LinkOutcome> {
+    const sizeBytes = sealedBytes ?? clearBytes;
+    const path = storedPath(now);
+    if (!path) throw new Error('only files that lie in the run are linked');
+    const link = () => this.#writer.link(path, place, sizeBytes);
+    return now.stored.kind === 'own' ? link() : this.#sender.transfer.makeLongPathsFolder().then(link);
+  }
+
+  /** The old file is gone or takes no more links: the source has the content still. */
+  async #sendInstead(options: {
+    slot: EntrySlot;
+    now: Entry;
+    found: Located;
+    usedCopy: Promise<Located> | undefined;
+    answer: 'missing' | 'hurt' | 'refused';
+  }): Promise<void> {
+    const { slot, now, found, usedCopy, answer } = options;
+    const known = await this.#lookup.open();
+    // many links of one full inode are refused at once: the first makes a copy, the others link to it
+    const copy = known.copyOf(found);
+    if (copy && copy !== usedCopy) return this.linkOrSend(slot, now, found);
+    if (answer !== 'refused') {
+      known.forget(found);
+      const name = `/${escapeName(found.place.path)}`;
+      const what = answer === 'hurt' ? 'is damaged in' : 'is missing from';
+      this.#onWarning(`${name} ${what} ${found.place.folder} on the storage; its content was sent again`);
+    }
+    const again = this.#sender.sendAgain(now);
+    // only if the content is still the same may others link to it
+    known.startCopy(
+      found,
+      again.then((arrived) => {
+        if (arrived.entry.sha256.equals(found.sha256)) return arrived;
+        throw new Error('the source has changed since');
+      }),
+    );
+    try {
+      const arrived = await again;
+      known.add(arrived);
+      this.#sender.sent(slot, arrived);
+    } catch (error) {
+      this.#outgoing.unreadable(slot, now, error);
+    }
+  }
+}

@@ -1,0 +1,204 @@
+import { markMoved } from '@bakker/impl-format';
+import type { Entry } from '@bakker/impl-format';
+import type { ChangedBlocks, LargeReading } from './changed-blocks.ts';
+import { noteBlocks, noteFound } from './changed-blocks.ts';
+import { isMetadataEqual } from './compare.ts';
+import type { ContentLinker } from './content-linker.ts';
+import type { ContentLookup } from './content-lookup.ts';
+import type { ContentSender } from './content-sender.ts';
+import type { KnownContents, Located } from './known-content.ts';
+import type { EntrySlot, OutgoingEntries } from './outgoing-entries.ts';
+import { sealedAs } from './stored-place.ts';
+import type { Tally } from './tally.ts';
+import type { HashedEntry } from './transfer.ts';
+
+/** A file whose content the parent may not have under this path. */
+export interface UnknownFile {
+  readonly now: Entry;
+  readonly before: Entry | undefined;
+}
+
+export interface ContentPlacerOptions {
+  readonly outgoing: OutgoingEntries;
+  readonly lookup: ContentLookup;
+  readonly sender: ContentSender;
+  readonly linker: ContentLinker;
+  readonly changedBlocks: ChangedBlocks;
+  readonly tally: Tally;
+  /** Read all content, whatever the times say. */
+  readonly checksum: boolean;
+  /** Whether what has this ctime was the same when the parent was made. */
+  readonly isSettled: (ctimeNs: bigint) => boolean;
+}
+
+/** Brings files into the run whose content has to be found elsewhere in the account, or read. */
+export class ContentPlacer {
+  readonly #options: ContentPlacerOptions;
+
+  constructor(options: ContentPlacerOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined, or a promise to wait for before the next entry. */
+  place(known: KnownContents, { now, before }: UnknownFile): Promise<void> | undefined {
+    const { outgoing, linker, sender, lookup, tally, checksum } = this.#options;
+    if (now.sizeBytes > 0 && !checksum) {
+      const group = known.group(now);
+      if (group) {
+        this.#placeByGroup({ slot: outgoing.begin(), known, now, before }, group);
+        return undefined;
+      }
+      const moved = before?.inode === now.inode ? undefined : known.byInode(now);
+      if (moved) {
+        const slot = outgoing.begin();
+        const isNew = lookup.isFromThisRun(moved);
+        tally.count(now, before ? 'changed' : isNew ? 'new' : 'moved');
+        if (now.linkCount === 1 && !isNew) tally.countMovedAway();
+        known.startGroup(now, Promise.resolve(moved));
+        linker.linkOrSend(slot, isNew ? now : this.#asMoved(now, moved), moved);
+        return undefined;
+      }
+    }
+    const room = sender.room(now);
+    const read = () => this.#read({ slot: outgoing.begin(), known, now, before });
+    return room ? room.then(read) : read();
+  }
+
+  /**
+   * Found by its inode, and unchanged since before the parent was made: its line there differs in the path alone. That the
+   * parent has no such line, because the file was left out of it, is noticed where the lines are put together.
+   */
+  #asMoved(now: Entry, { place, sha256, sealedBytes }: Located): Entry {
+    if (now.stored.kind !== 'own' || !this.#options.isSettled(now.ctimeNs)) return now;
+    return markMoved({ ...now, sha256, ...sealedAs(sealedBytes) }, place.path);
+  }
+
+  /** Another name of an inode that is on its way: linked when it has arrived, if it is still the same. */
+  #placeByGroup(file: FileUnderWay, group: Promise<Located>): void {
+    const { outgoing, linker, tally } = this.#options;
+    const { slot, now, before } = file;
+    outgoing.settle(
+      group.then(
+        (first) => {
+          if (first.sizeBytes !== now.sizeBytes) return this.#read(file);
+          const isSame = before?.sha256?.equals(first.sha256) === true && before.type === 'file';
+          if (isSame) tally.count(now, isMetadataEqual(now, before) ? 'unchanged' : 'metadata');
+          else tally.count(now, before ? 'changed' : 'new');
+          return linker.linkOrSend(slot, now, first);
+        },
+        () => this.#read(file),
+      ),
+    );
+  }
+
+  /** Reads a file, and links or sends what it holds. */
+  #read(file: FileUnderWay): undefined {
+    const { now, known } = file;
+    const isWhole = this.#options.sender.isWhole(now);
+    const located = isWhole ? this.#placeSmall(file) : this.#placeLarge(file);
+    // other names of an inode that is being read wait for it
+    if (now.linkCount > 1) known.startGroup(now, located.then(mustBeThere));
+    this.#options.outgoing.settle(located);
+  }
+
+  async #placeSmall(file: FileUnderWay): Promise<Located | undefined> {
+    const { slot, known, now, before } = file;
+    const { outgoing, sender, tally } = this.#options;
+    const { transfer } = sender;
+    sender.take(now);
+    try {
+      const { entry, content } = await transfer.readSmall(now);
+      const found = this.#placeFound(file, entry);
+      if (found) {
+        transfer.drop(content);
+        return await found;
+      }
+      tally.count(entry, before ? 'changed' : 'new');
+      const upload = transfer.sendSmall(entry, content);
+      known.sending(entry, upload);
+      const arrived = await upload;
+      known.add(arrived);
+      return sender.sent(slot, arrived);
+    } catch (error) {
+      outgoing.unreadable(slot, now, error);
+      return undefined;
+    } finally {
+      sender.give(now);
+    }
+  }
+
+  /** Sends changed blocks alone where it can. Hashes a large file before it is sent where the account may have it already. */
+  async #placeLarge(file: FileUnderWay): Promise<Located | undefined> {
+    const { slot, known, now, before } = file;
+    const { outgoing, sender, changedBlocks, tally } = this.#options;
+    const { transfer } = sender;
+    sender.take(now);
+    try {
+      const large = await changedBlocks.open(now);
+      const onRead = outgoing.showing(slot, now);
+      const placeFound = (entry: HashedEntry) => this.#placeFound(file, entry);
+      const reading: LargeReading = { ...file, onRead, placeFound };
+      const patched = large && (await changedBlocks.sendFromKept(large, reading));
+      if (patched) return patched;
+      const sameSize = known.largeInFlight(now.sizeBytes);
+      if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
+        const [hashed] = await Promise.all([transfer.hashLarge(now, large, onRead), sameSize]);
+        const found = hashed && placeFound(hashed.entry);
+        if (hashed && found) {
+          noteFound(large, hashed);
+          return await found;
+        }
+      }
+      const patchedAfterAll = large && (await changedBlocks.sendFromParent(large, reading));
+      if (patchedAfterAll) return patchedAfterAll;
+      const upload = transfer.sendLarge(now, large, onRead);
+      known.sendingLarge(
+        now,
+        upload.then((arrived) => known.add(arrived)),
+      );
+      const arrived = await upload;
+      noteBlocks(large, arrived, before?.sha256);
+      tally.count(arrived.entry, before ? 'changed' : 'new');
+      return sender.sent(slot, arrived);
+    } catch (error) {
+      outgoing.unreadable(slot, now, error);
+      return undefined;
+    } finally {
+      sender.give(now);
+    }
+  }
+
+  /** Links content that was read and turns out to be in the account: to what is told. Undefined if it is not. */
+  #placeFound(
+    { slot, known, before }: FileUnderWay,
+    entry: HashedEntry,
+  ): Located | Promise<Located> | undefined {
+    const { outgoing, lookup, linker, tally } = this.#options;
+    const inParent = before && lookup.sameInParent(entry, before);
+    if (before && inParent) {
+      tally.count(entry, isMetadataEqual(entry, before) ? 'unchanged' : 'metadata');
+      known.startGroup(entry, Promise.resolve(inParent));
+      linker.linkOrSend(slot, entry, inParent);
+      return inParent;
+    }
+    const found = lookup.find(known, entry, before);
+    if (!found) return undefined;
+    const isNew = found instanceof Promise || lookup.isFromThisRun(found);
+    tally.count(entry, before ? 'changed' : isNew ? 'new' : 'moved');
+    if (!isNew && !before) tally.countMovedFrom(found.place.path);
+    const located = Promise.resolve(found);
+    known.startGroup(entry, located);
+    outgoing.settle(located.then((there) => linker.linkOrSend(slot, entry, there)));
+    return found;
+  }
+}
+
+interface FileUnderWay extends UnknownFile {
+  readonly slot: EntrySlot;
+  readonly known: KnownContents;
+}
+
+function mustBeThere(found: Located | undefined): Located {
+  if (found) return found;
+  throw new Error('it is not in this run');
+}
