@@ -13,7 +13,7 @@ import type { ContentSender } from './content-sender.ts';
 import type { KnownContents, Located } from './known-content.ts';
 import type { EntrySlot } from './outgoing-entries.ts';
 import type { Tally } from './tally.ts';
-import type { HashedEntry, OnRead, ReadLarge } from './transfer.ts';
+import type { HashedEntry, OnRead, ReadLarge } from './read-entry.ts';
 
 /** A file of which more is new than this share is looked for in the account before it is sent. */
 const CHANGED_SHARE = 0.25;

@@ -2,7 +2,7 @@ import type { Entry } from '@bakker/impl-format';
 import type { RunWriter } from '../ports/storage-account.ts';
 import type { KnownContents, Located } from './known-content.ts';
 import { storedPath } from './stored-place.ts';
-import type { HashedEntry } from './transfer.ts';
+import type { HashedEntry } from './read-entry.ts';
 
 /** Says where the account has content already: in the parent under the same path, or elsewhere. */
 export class ContentLookup {

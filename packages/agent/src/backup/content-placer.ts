@@ -10,7 +10,7 @@ import type { KnownContents, Located } from './known-content.ts';
 import type { EntrySlot, OutgoingEntries } from './outgoing-entries.ts';
 import { sealedAs } from './stored-place.ts';
 import type { Tally } from './tally.ts';
-import type { HashedEntry } from './transfer.ts';
+import type { HashedEntry } from './read-entry.ts';
 
 /** A file whose content the parent may not have under this path. */
 export interface UnknownFile {

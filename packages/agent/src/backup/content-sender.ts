@@ -7,7 +7,8 @@ import type { Located } from './known-content.ts';
 import type { EntrySlot, OutgoingEntries } from './outgoing-entries.ts';
 import type { Tally } from './tally.ts';
 import { WHOLE_FILE_BYTES } from './transfer.ts';
-import type { Arrived, Transfer } from './transfer.ts';
+import type { Arrived } from './read-entry.ts';
+import type { Transfer } from './transfer.ts';
 
 /** Small files in flight: more only cost memory (docs/performance.md). */
 const SMALL_FILES = 192;

@@ -2,7 +2,7 @@ import type { Entry, SourceFilesystem } from '@bakker/impl-format';
 import type { Catalogue, KnownContent } from '../ports/state-folder.ts';
 import type { StoredPlace } from '../ports/storage-account.ts';
 import { lastingInode, NO_INODE } from './lasting-inode.ts';
-import type { Arrived, HashedEntry } from './transfer.ts';
+import type { Arrived, HashedEntry } from './read-entry.ts';
 
 /** Hard-link groups and full inodes that are remembered at once; what is forgotten is found again by its content. */
 const MAX_REMEMBERED = 65_536;

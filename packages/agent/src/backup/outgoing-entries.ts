@@ -5,8 +5,8 @@ import type { SourceProblem } from '../ports/source-tree.ts';
 import { InOrder } from './in-order.ts';
 import type { Slot } from './in-order.ts';
 import type { Tally } from './tally.ts';
-import { isSourceError } from './transfer.ts';
-import type { OnRead } from './transfer.ts';
+import { isSourceError } from './read-entry.ts';
+import type { OnRead } from './read-entry.ts';
 
 /** An entry's place in the manifest, from when it is begun. */
 export type EntrySlot = Slot<WrittenEntry>;

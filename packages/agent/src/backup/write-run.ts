@@ -1,28 +1,12 @@
-import { escapeText } from '@bakker/command-line';
 import { createManifestEncoder, UnchangedLines } from '@bakker/impl-format';
-import type { ManifestHeader, SteppedManifest, ObjectCounts, RunName } from '@bakker/impl-format';
-import { createHash } from 'node:crypto';
-import type {
-  Catalogue,
-  LastRuns,
-  ManifestDraft,
-  StateFolder,
-  StoredManifest,
-} from '../ports/state-folder.ts';
-import { ParentChanged } from '../ports/storage-account.ts';
-import type {
-  Published,
-  PublishOptions,
-  Receipt,
-  RunWriter,
-  StorageAccount,
-  StoredRun,
-} from '../ports/storage-account.ts';
+import type { ManifestEncoder, ObjectCounts, SteppedManifest } from '@bakker/impl-format';
+import type { LastRuns } from '../ports/state-folder.ts';
+import type { StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
 import type { Encryption } from '../sealed/encryption.ts';
-import { rememberClearRun } from '../sealed/remember-clear-run.ts';
-import type { Naming } from '../sealed/sealing.ts';
-import { AgentError } from '../errors.ts';
+import { stages } from '../timings/stages.ts';
+import { noteContents, notKept, tidy } from './after-publish.ts';
+import { beginRun, verifyParent } from './begin-run.ts';
 import { openCatalogue } from './catalogue-session.ts';
 import type { Parent } from './choose-parent.ts';
 import { dryRunWriter } from './dry-run-writer.ts';
@@ -30,18 +14,22 @@ import { ParentEntries } from './earlier-entries.ts';
 import type { FrozenSource } from './freeze-source.ts';
 import { describeFrozen, withoutCopy } from './frozen-report.ts';
 import { SourceCounts, freezeReason, refuseLostMounts } from './guards.ts';
-import { KnownContents } from './known-content.ts';
 import { joinParent } from './join-parent.ts';
+import type { Joined } from './join-parent.ts';
+import { KnownContents } from './known-content.ts';
 import { LazyBlocks } from './lazy-blocks.ts';
+import { LazyCatalogue } from './lazy-catalogue.ts';
+import { ManifestOutput } from './manifest-output.ts';
 import { ObjectCounter } from './object-counter.ts';
 import type { Problems } from './problems.ts';
+import { publishRun } from './publish-run.ts';
 import { Pusher } from './pusher.ts';
 import type { BackupReport } from './report.ts';
-import type { BackupOptions, BackupPorts } from './run-backup.ts';
-import type { ScanAhead } from './scan-ahead.ts';
+import type { BackupOptions, BackupPorts } from './backup-options.ts';
+import { makeHeader, otherServersRun } from './run-header.ts';
 import { linkableName, whyNotLinked } from './same-seal.ts';
+import type { ScanAhead } from './scan-ahead.ts';
 import { Tally, type Brought } from './tally.ts';
-import { stages } from '../timings/stages.ts';
 
 export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
   readonly encryption: Encryption | undefined;
@@ -84,24 +72,24 @@ export async function writeRun(
   options: WriteRunOptions,
   ports: BackupPorts & { account: StorageAccount },
 ): Promise<WrittenRun> {
-  const { config, parent, before, warnings, onWarning, problems, plan, survey } = options;
+  const { config, parent, before, warnings, onWarning, problems, plan, survey, encryption } = options;
   const { account, state, clock, progress, signal, source } = ports;
   const startedAtMs = options.ahead?.startedAtMs ?? clock.nowMs();
   if (before && !options.allowEmpty) {
     refuseLostMounts({ sources: plan.sources, filesystems: survey.filesystems, parent: before.header });
   }
   if (before && before.header.host !== options.host) onWarning(otherServersRun(before.header, options.host));
-  const { encryption } = options;
   const otherSeal = before && whyNotLinked(before.header, encryption?.recipients);
   if (otherSeal !== undefined) onWarning(otherSeal);
   const linked = otherSeal === undefined ? parent : undefined;
   const complete = options.runs.filter((stored) => stored.state === 'complete').map((stored) => stored.run);
   await using writer = options.dryRun
     ? dryRunWriter(complete, startedAtMs)
-    : await begin(account, startedAtMs, linked);
+    : await beginRun(account, startedAtMs, linked);
   // asked for when the run is published; the answer comes meanwhile
   const identity = options.dryRun ? undefined : account.identity();
   identity?.catch(() => undefined);
+  const accountId = async () => identity ?? account.identity();
   await using draft = await state.draft();
   const { filesystems } = survey;
   await using sealed =
@@ -113,7 +101,7 @@ export async function writeRun(
     })) ?? null;
   const header = makeHeader({ options, survey, run: writer.run, startedAtMs, plan, naming: sealed?.naming });
   using encoder = createManifestEncoder(header, sealed === null ? writer.manifestFollower : undefined);
-  const contents = async () => linkableName(await (identity ?? account.identity()), encryption?.recipients);
+  const contents = async () => linkableName(await accountId(), encryption?.recipients);
   const carried = options.mayCarry ? writer.carriedFolders : [];
   using catalogue = new LazyCatalogue(async () =>
     openCatalogue({ state, identity: await contents(), runs: complete, carried, parent: linked }),
@@ -122,11 +110,10 @@ export async function writeRun(
     config.blockChangeBytes === undefined
       ? null
       : new LazyBlocks(config.blockChangeBytes, async () => state.blockMemory(await contents()), {
-          mountPoints: survey.filesystems.map(({ mountPoint }) => mountPoint),
+          mountPoints: filesystems.map(({ mountPoint }) => mountPoint),
           isRemembered: !options.dryRun,
         });
   const tally = new Tally(options.brought);
-  const counts = new SourceCounts(plan.sources.map(({ path }) => path));
   const earlier =
     options.ahead?.earlier ?? (before && new ParentEntries(before.cursor(), before.header.startedAtMs));
   await using reader = source.openReader();
@@ -140,7 +127,7 @@ export async function writeRun(
     isSettled: (ctimeNs) => earlier?.isSettled(ctimeNs) === true,
     source,
     parent: linked?.run,
-    knownContents: async () => new KnownContents(await catalogue.open(), survey.filesystems),
+    knownContents: async () => new KnownContents(await catalogue.open(), filesystems),
     large: blocks ?? undefined,
     checksum: options.checksum,
     ...{ tally, progress },
@@ -148,42 +135,23 @@ export async function writeRun(
     onProblem: (problem) => problems.add(problem),
     onWarning,
   });
-  const objects = new ObjectCounter();
-  const manifestHash = createHash('sha256');
-  let manifestSizeBytes = 0;
-  const write = async (chunks: readonly Uint8Array[]) => {
-    for (const chunk of chunks) {
-      manifestHash.update(chunk);
-      await draft.write(chunk);
-      manifestSizeBytes += chunk.length;
-    }
-  };
+  const manifest = new ManifestOutput(draft);
   progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
   if (options.expected) progress.expect(options.expected);
   const scan = options.ahead?.batches() ?? source.scan(plan, survey, { signal, earlier });
-  for await (const pairs of joinParent(scan, earlier)) {
-    signal.throwIfAborted();
-    for (const pair of pairs) {
-      const isBoth = pair instanceof UnchangedLines;
-      counts.count(pair.path, isBoth || pair.left !== undefined, isBoth || pair.right !== undefined);
-    }
-    const done = await stages.doing('compare', () => pusher.push(pairs));
-    objects.add(done);
-    if (done.length > 0) await write(await stages.doing('manifest', () => encoder.encode(done)));
-  }
-  const rest = await pusher.finish();
-  objects.add(rest);
-  await write(await encoder.encode(rest));
+  const { objects, counts } = await putEntries(joinParent(scan, earlier), {
+    ...{ plan, pusher, encoder, manifest, signal },
+  });
   signal.throwIfAborted();
   if (parent && !options.allowEmpty) counts.refuseEmptied(parent.run);
 
-  await verify(parent);
+  await verifyParent(parent);
   await options.frozen?.check();
   source.confirm(survey);
 
   const finishedAtMs = clock.nowMs();
   const { chunks, trailer } = await encoder.finish({ finishedAtMs, addedBytes: tally.brought.storedBytes });
-  await write(chunks);
+  await manifest.write(chunks);
   const copied = withoutCopy(tally.files, options.frozen);
   const files = { ...copied, unreadable: copied.unreadable + problems.missingCount };
   const status = files.unreadable > 0 ? 'partial' : 'complete';
@@ -191,12 +159,7 @@ export async function writeRun(
   // sealed to other keys, all counts as changed: nothing of before may be linked
   const shares = otherSeal === undefined ? config : { ...config, freezeChangedShare: 1 };
   const reason = parent && freezeReason(tally, shares);
-  if (reason !== undefined) {
-    const thaw = isRetiredByStorage
-      ? "the storage's administrator looks"
-      : 'you look (bakker retention --thaw)';
-    onWarning(`${reason} since ${parent?.run ?? ''}: retention stands still until ${thaw}`);
-  }
+  if (reason !== undefined) onWarning(standsStill(reason, { since: parent?.run, isRetiredByStorage }));
   const ownFreeze = reason === undefined ? undefined : { reason, sinceRun: writer.run };
   problems.summarise();
   const report: BackupReport = {
@@ -214,6 +177,7 @@ export async function writeRun(
 
   stages.begin('publishing');
   progress.stage(`publishing ${writer.run}`);
+  const written = manifest.stored();
   const receipt = {
     run: writer.run,
     status,
@@ -222,40 +186,14 @@ export async function writeRun(
     files: tally.files.total,
     sourceBytes: tally.bytes.source,
     addedBytes: tally.brought.storedBytes,
-    manifestSha256: manifestHash.digest('hex'),
+    manifestSha256: written.sha256,
     manifestDigest: trailer.digest,
     ...(reason === undefined ? {} : { frozen: reason }),
   } as const;
-  const reopen = ports.openAccount;
-  const counted = objects.counts();
-  let published: Published | undefined;
-  draft.flush();
-  if (sealed === null) {
-    const accountId = await (identity ?? account.identity());
-    await rememberClearRun(writer.run, { state, accountId, complete });
-    published = await publish(writer, {
-      manifest: () => draft.read(),
-      manifestSizeBytes,
-      receipt,
-      objects: counted,
-      reopen,
-    });
-  } else {
-    await using sealedDraft = await state.draft('sealed');
-    const stored = await collect(sealed.sealing.manifest(draft.read()), sealedDraft);
-    // without it, a run that was published in the moment of a kill could not be read by the next one
-    const kept = { digest: trailer.digest, stored, isPending: true };
-    await draft.keepAs(writer.run, { ...kept, sha256: receipt.manifestSha256 });
-    await sealed.remember();
-    published = await publish(writer, {
-      manifest: () => sealedDraft.read(),
-      manifestSizeBytes: stored.sizeBytes,
-      receipt: { ...receipt, ...sealedFigures(counted, tally), ...digestsOf(stored) },
-      objects: counted,
-      isSealed: true,
-      reopen,
-    });
-  }
+  const published = await publishRun(
+    { writer, draft, manifest: written, receipt, objects, tally, sealed },
+    { state, accountId, complete, openAccount: ports.openAccount },
+  );
   try {
     blocks?.published();
     await noteContents({ catalogue, state, identity: contents(), writer, parent: linked });
@@ -264,7 +202,7 @@ export async function writeRun(
         sha256: published.manifestSha256,
         sizeBytes: published.manifestSizeBytes,
       };
-      await draft.keepAs(writer.run, { digest: trailer.digest, stored, sha256: receipt.manifestSha256 });
+      await draft.keepAs(writer.run, { digest: trailer.digest, stored, sha256: written.sha256 });
     } else await state.keepOnly(writer.run);
   } catch (error) {
     if (signal.aborted) throw error;
@@ -287,180 +225,42 @@ export async function writeRun(
   };
 }
 
-/** A server that was renamed, or two that take turns in one account: each then compares with the other's files. */
-function otherServersRun({ run, host: other }: ManifestHeader, host: string): string {
-  return (
-    `${run} is a run of ${escapeText(other)}, and this is ${escapeText(host)}: unless it was renamed, or took that one's place, ` +
-    'give each server an account of its own, for retention takes their runs for those of one'
-  );
-}
-
-/** The parent's manifest on the storage is not the one that the run was compared with. */
-export class ParentDamaged extends Error {
-  override readonly name = 'ParentDamaged';
-  readonly run: RunName;
-
-  constructor(run: RunName, cause: unknown) {
-    super(`run ${run} is damaged`, { cause });
-    this.run = run;
+/** Puts all that scan and parent say into the run and its manifest. */
+async function putEntries(
+  batches: AsyncIterable<readonly Joined[]>,
+  into: {
+    plan: ScanPlan;
+    pusher: Pusher;
+    encoder: ManifestEncoder;
+    manifest: ManifestOutput;
+    signal: AbortSignal;
+  },
+): Promise<{ objects: ObjectCounts; counts: SourceCounts }> {
+  const { plan, pusher, encoder, manifest, signal } = into;
+  const counts = new SourceCounts(plan.sources.map(({ path }) => path));
+  const objects = new ObjectCounter();
+  for await (const pairs of batches) {
+    signal.throwIfAborted();
+    for (const pair of pairs) {
+      const isBoth = pair instanceof UnchangedLines;
+      counts.count(pair.path, isBoth || pair.left !== undefined, isBoth || pair.right !== undefined);
+    }
+    const done = await stages.doing('compare', () => pusher.push(pairs));
+    objects.add(done);
+    if (done.length > 0) await manifest.write(await stages.doing('manifest', () => encoder.encode(done)));
   }
+  const rest = await pusher.finish();
+  objects.add(rest);
+  await manifest.write(await encoder.encode(rest));
+  return { objects: objects.counts(), counts };
 }
 
-/** @throws ParentDamaged */
-async function begin(account: StorageAccount, nowMs: number, parent: Parent | undefined): Promise<RunWriter> {
-  let writer: RunWriter;
-  try {
-    writer = await account.begin({ nowMs, parent: parent?.run });
-  } catch (error) {
-    if (parent && error instanceof ParentChanged) throw new ParentDamaged(parent.run, error);
-    throw error;
-  }
-  const found = writer.parent?.manifestSha256;
-  if (!parent || found === undefined || found === parent.storedSha256) return writer;
-  await writer[Symbol.asyncDispose]();
-  throw new ParentDamaged(parent.run, new Error('its manifest on the storage is not what was written there'));
-}
-
-async function verify(parent: Parent | undefined): Promise<void> {
-  try {
-    await parent?.verified;
-  } catch (error) {
-    if (parent && error instanceof AgentError && error.code === 'MANIFEST_DAMAGED')
-      throw new ParentDamaged(parent.run, error);
-    throw error;
-  }
-}
-
-async function collect(bytes: AsyncIterable<Uint8Array>, draft: ManifestDraft): Promise<StoredManifest> {
-  const hash = createHash('sha256');
-  let sizeBytes = 0;
-  for await (const piece of bytes) {
-    hash.update(piece);
-    sizeBytes += piece.length;
-    await draft.write(piece);
-  }
-  return { sizeBytes, sha256: hash.digest('hex') };
-}
-
-/** A receipt lies open: of a sealed run it says what the storage can count itself. */
-function sealedFigures(
-  { files, bytes }: ObjectCounts,
-  tally: Tally,
-): Pick<Receipt, 'files' | 'sourceBytes' | 'addedBytes'> {
-  return { files, sourceBytes: bytes, addedBytes: tally.brought.sealedBytes };
-}
-
-/** The digest in the trailer is made of names and contents, and stays inside. */
-function digestsOf({ sha256 }: StoredManifest): Pick<Receipt, 'manifestSha256' | 'manifestDigest'> {
-  return { manifestSha256: sha256, manifestDigest: sha256 };
-}
-
-/** A connection that is cut just after the storage renamed the run must not make a second run of it. */
-async function publish(
-  writer: RunWriter,
-  options: PublishOptions & { reopen: () => Promise<StorageAccount> },
-): Promise<Published | undefined> {
-  try {
-    return await writer.publish(options);
-  } catch (error) {
-    if (!(error instanceof AgentError) || error.code !== 'CONNECTION_LOST') throw error;
-    await using again = await options.reopen().catch(() => {
-      throw error;
-    });
-    const there = (await again.listRuns()).find(
-      ({ run, state }) => run === writer.run && state === 'complete',
-    );
-    const receipt = there && (await again.receipt(writer.run));
-    // the digest covers the header, which names the run and its start
-    if (receipt?.manifestDigest !== options.receipt.manifestDigest) throw error;
-    const sizeBytes = there?.manifestSizeBytes;
-    if (sizeBytes === undefined) return undefined;
-    return {
-      manifestSha256: receipt.manifestSha256,
-      manifestSizeBytes: sizeBytes,
-      frozen: again.side?.frozen,
-    };
-  }
-}
-
-/** The run is there, whatever became of the notes of it: the next one finds out again what it has to. */
-export function notKept(run: string, error: unknown): string {
-  const reason = error instanceof Error ? error.message : String(error);
-  return `run ${run} is published, but what this server remembers of it could not be kept: ${reason}`;
-}
-
-/** What the run brought is found under its name from now on, and all of its content is known. */
-async function noteContents(from: {
-  catalogue: LazyCatalogue;
-  state: StateFolder;
-  identity: Promise<string>;
-  writer: RunWriter;
-  parent: Parent | undefined;
-}): Promise<void> {
-  const { writer, parent } = from;
-  if (from.catalogue.opened) {
-    from.catalogue.opened.renameFolder(writer.folder, writer.run);
-    from.catalogue.opened.setCovers(writer.run);
-    return;
-  }
-  // nothing was new: what covered the parent covers this run
-  using catalogue = await from.state.catalogue(await from.identity);
-  if (parent && catalogue.covers() === parent.run) catalogue.setCovers(writer.run);
-}
-
-/** The run is published whatever happens here: what is left is removed by a later run. */
-async function tidy(
-  writer: RunWriter,
-  { signal, onWarning }: { signal: AbortSignal; onWarning: (text: string) => void },
-): Promise<void> {
-  try {
-    await writer.cleanUp({ signal });
-  } catch (error) {
-    if (signal.aborted) return;
-    const reason = error instanceof Error ? error.message : String(error);
-    onWarning(`what an unfinished run had left is not removed yet: ${reason}; the next run does it`);
-  }
-}
-
-function makeHeader(from: {
-  options: WriteRunOptions;
-  survey: SourceSurvey;
-  run: RunName;
-  startedAtMs: number;
-  plan: ScanPlan;
-  naming: Naming | undefined;
-}): ManifestHeader {
-  const { options, survey, run, startedAtMs, plan, naming } = from;
-  const recipients = options.encryption?.recipients;
-  return {
-    run,
-    parent: options.parent?.run ?? null,
-    parentDigest: options.parent?.digest ?? null,
-    host: options.host,
-    agent: `bakker ${options.version}`,
-    startedAtMs,
-    sources: plan.sources.map(({ path }) => path),
-    filesystems: survey.filesystems,
-    ...(recipients === undefined ? {} : { recipients }),
-    ...(naming?.nameKey === undefined ? {} : { nameKey: naming.nameKey }),
-  };
-}
-
-/** Opened by the first who needs it, closed with the run. */
-class LazyCatalogue implements Disposable {
-  readonly #open: () => Promise<Catalogue>;
-  #opening: Promise<Catalogue> | undefined;
-  opened: Catalogue | undefined;
-
-  constructor(open: () => Promise<Catalogue>) {
-    this.#open = open;
-  }
-
-  open(): Promise<Catalogue> {
-    return (this.#opening ??= this.#open().then((catalogue) => (this.opened = catalogue)));
-  }
-
-  [Symbol.dispose](): void {
-    this.opened?.[Symbol.dispose]();
-  }
+function standsStill(
+  reason: string,
+  { since = '', isRetiredByStorage }: { since: string | undefined; isRetiredByStorage: boolean },
+): string {
+  const thaw = isRetiredByStorage
+    ? "the storage's administrator looks"
+    : 'you look (bakker retention --thaw)';
+  return `${reason} since ${since}: retention stands still until ${thaw}`;
 }
