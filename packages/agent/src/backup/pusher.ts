@@ -525,6 +525,7 @@ export class Pusher {
     const inParent = before && this.#sameInParent(entry, before);
     if (before && inParent) {
       this.#options.tally.count(entry, isMetadataEqual(entry, before) ? 'unchanged' : 'metadata');
+      known.found(entry, inParent);
       known.startGroup(entry, Promise.resolve(inParent));
       this.#linkOrSend(slot, entry, inParent);
       return inParent;
@@ -536,7 +537,12 @@ export class Pusher {
     if (!isNew && !before) this.#options.tally.countMovedFrom(found.place.path);
     const located = Promise.resolve(found);
     known.startGroup(entry, located);
-    this.#settle(located.then((there) => this.#linkOrSend(slot, entry, there)));
+    this.#settle(
+      located.then((there) => {
+        known.found(entry, there);
+        this.#linkOrSend(slot, entry, there);
+      }),
+    );
     return found;
   }
 
