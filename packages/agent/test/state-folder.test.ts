@@ -21,7 +21,11 @@ async function withState(act: (dir: string) => Promise<void>): Promise<void> {
   }
 }
 
-function content(folder: string, name: string, inode: bigint): KnownContent & InodeKey {
+function content(
+  folder: string,
+  name: string,
+  inode: bigint,
+): KnownContent & InodeKey & { readonly ctimeNs: bigint } {
   return {
     folder,
     path: Buffer.concat([Buffer.from(name), Buffer.from([0xff, 0x0a])]),
@@ -83,6 +87,46 @@ t.test('an inode whose number was given again is another one, whatever its size 
     t.ok(isFound({ ...known, bornNs: undefined }), 'below a folder that was renamed');
     t.ok(isFound(ofNoBirth));
     t.notOk(isFound({ ...ofNoBirth, ctimeNs: later }));
+  });
+});
+
+t.test('an inode holds what was read from it last, as long as that is known', async (t) => {
+  await withState(async (dir) => {
+    const state = await openStateFolder(dir);
+    const first = content(RUN, 'read first', 1n);
+    const last = { ...content(NEXT, 'read last', 1n), ctimeNs: first.ctimeNs + 1n };
+    const other = content(RUN, 'other', 2n);
+    const unsettled = { ...content(NEXT, 'just written', 2n), ctimeNs: undefined, bornNs: undefined };
+    {
+      using catalogue = await state.catalogue('account');
+      for (const one of [first, last, other, unsettled]) catalogue.add(one);
+    }
+    const renamedNs = last.ctimeNs + 1n;
+    using catalogue = await state.catalogue('account');
+    const found = (ctimeNs: bigint): Buffer | undefined => catalogue.byInode({ ...first, ctimeNs })?.sha256;
+    t.same(catalogue.lastReadFrom(first), last.sha256);
+    t.same(found(renamedNs), last.sha256);
+    t.equal(found(first.ctimeNs)?.equals(first.sha256), false, 'whatever the times say');
+    t.equal(
+      catalogue.byInode({ ...other, ctimeNs: renamedNs }),
+      undefined,
+      'it could change with its times unchanged',
+    );
+    catalogue.forget(300_000, last.sha256);
+    t.equal(found(renamedNs), undefined, 'what was read last is not known any more');
+    catalogue.forgetFolder(NEXT);
+    t.equal(catalogue.byInode({ ...other, ctimeNs: renamedNs }), undefined);
+    t.same(
+      catalogue.byContent(300_000, first.sha256)?.path,
+      first.path,
+      'content is found by its hash as ever',
+    );
+
+    catalogue.add(last);
+    t.same(found(renamedNs), last.sha256);
+    catalogue.doubtBirths();
+    t.equal(found(renamedNs), undefined);
+    t.same(found(last.ctimeNs), last.sha256, 'a ctime proves it still');
   });
 });
 

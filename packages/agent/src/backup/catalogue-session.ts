@@ -3,7 +3,7 @@ import type { RunName } from '@bakker/impl-format';
 import type { Catalogue, StateFolder } from '../ports/state-folder.ts';
 import type { Parent } from './choose-parent.ts';
 import { storedPath } from './stored-place.ts';
-import { lastingInode } from './lasting-inode.ts';
+import { inodeKeyOf } from './lasting-inode.ts';
 
 /**
  * Opens the catalogue and makes it true for this account: rows that point at what is no longer there go, and if the
@@ -21,6 +21,8 @@ export async function openCatalogue(options: {
 }): Promise<Catalogue> {
   const { state, identity, runs, carried, parent } = options;
   const catalogue = await state.catalogue(identity);
+  // runs may have read files and left no note here: the state is an older copy, or another one made them
+  if (parent && catalogue.covers() !== parent.run) catalogue.doubtBirths();
   const there = new Set<string>([...runs, ...carried]);
   for (const folder of catalogue.folders()) {
     if (there.has(folder)) continue;
@@ -45,10 +47,8 @@ async function addAll(catalogue: Catalogue, parent: Parent): Promise<void> {
       const filesystem = filesystems[entry.filesystem];
       if (entry.type !== 'file' || entry.sizeBytes === 0 || !entry.sha256 || !path || !filesystem) continue;
       if (catalogue.byContent(entry.sizeBytes, entry.sha256)) continue;
-      const { sizeBytes, sealedBytes, mtimeNs, ctimeNs, sha256 } = entry;
-      const inode = lastingInode(entry, filesystem);
-      const { mountPoint } = filesystem;
-      const key = { filesystem: mountPoint, inode, sizeBytes, mtimeNs, ctimeNs, bornNs: undefined };
+      const { sealedBytes, sha256 } = entry;
+      const key = inodeKeyOf(entry, filesystem);
       catalogue.add({ ...key, folder: parent.run, path, sha256, sealedBytes });
     }
   }

@@ -177,6 +177,7 @@ export class ContentPlacer {
     const inParent = before && lookup.sameInParent(entry, before);
     if (before && inParent) {
       tally.count(entry, isMetadataEqual(entry, before) ? 'unchanged' : 'metadata');
+      known.found(entry, inParent);
       known.startGroup(entry, Promise.resolve(inParent));
       linker.linkOrSend(slot, entry, inParent);
       return inParent;
@@ -188,7 +189,12 @@ export class ContentPlacer {
     if (!isNew && !before) tally.countMovedFrom(found.place.path);
     const located = Promise.resolve(found);
     known.startGroup(entry, located);
-    outgoing.settle(located.then((there) => linker.linkOrSend(slot, entry, there)));
+    outgoing.settle(
+      located.then((there) => {
+        known.found(entry, there);
+        return linker.linkOrSend(slot, entry, there);
+      }),
+    );
     return found;
   }
 }

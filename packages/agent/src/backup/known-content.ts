@@ -1,7 +1,7 @@
 import type { Entry, SourceFilesystem } from '@bakker/impl-format';
 import type { Catalogue, KnownContent } from '../ports/state-folder.ts';
 import type { StoredPlace } from '../ports/storage-account.ts';
-import { lastingInode, NO_INODE } from './lasting-inode.ts';
+import { inodeKeyOf, NO_INODE } from './lasting-inode.ts';
 import type { Arrived, HashedEntry } from './read-entry.ts';
 
 /** Hard-link groups and full inodes that are remembered at once; what is forgotten is found again by its content. */
@@ -86,6 +86,14 @@ export class KnownContents {
     this.#catalogue.add({ ...key, sha256, sealedBytes, ...place });
   }
 
+  /** What was read is in the account already: it is what the inode holds now, whatever was read from it before. */
+  found(entry: HashedEntry, { place, sealedBytes }: Located): void {
+    const key = this.#keyOf(entry);
+    const { sha256 } = entry;
+    const last = key.inode === NO_INODE ? undefined : this.#catalogue.lastReadFrom(key);
+    if (last && !last.equals(sha256)) this.#catalogue.add({ ...key, sha256, sealedBytes, ...place });
+  }
+
   forget({ sizeBytes, sha256 }: Located): void {
     this.#catalogue.forget(sizeBytes, sha256);
   }
@@ -112,9 +120,7 @@ export class KnownContents {
   #keyOf(entry: Entry) {
     const filesystem = this.#filesystems[entry.filesystem];
     if (!filesystem) throw new Error(`entry of unknown file system ${entry.filesystem}`);
-    const { sizeBytes, mtimeNs, ctimeNs, bornNs } = entry;
-    const inode = lastingInode(entry, filesystem);
-    return { filesystem: filesystem.mountPoint, inode, sizeBytes, mtimeNs, ctimeNs, bornNs };
+    return inodeKeyOf(entry, filesystem);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Entry, SourceFilesystem } from '@bakker/impl-format';
+import type { InodeKey } from '../ports/state-folder.ts';
 
 /** Of a file that must never be found by its inode. */
 export const NO_INODE = 0n;
@@ -9,8 +10,15 @@ export const NO_INODE = 0n;
  */
 const WITHOUT_LASTING_INODES = /^(msdos|vfat|exfat|fuse|fuseblk|fuse\..*|cifs|smb3|9p|overlay)$/;
 
-/** The number by which the file is known from run to run, also under another name; `NO_INODE` if there is none. */
-export function lastingInode({ inode, unsettled }: Entry, { type }: SourceFilesystem): bigint {
-  // one that is unsettled could change with its times unchanged
-  return unsettled === true || WITHOUT_LASTING_INODES.test(type) ? NO_INODE : inode;
+/** By what the file is known from run to run, also under another name; its inode is `NO_INODE` if by nothing. */
+export function inodeKeyOf(entry: Entry, { type, mountPoint }: SourceFilesystem): InodeKey {
+  const { inode, sizeBytes, mtimeNs, ctimeNs, bornNs, unsettled } = entry;
+  return {
+    filesystem: mountPoint,
+    inode: WITHOUT_LASTING_INODES.test(type) ? NO_INODE : inode,
+    sizeBytes,
+    mtimeNs,
+    // one that is unsettled could change with its times unchanged: all that is known is that older content is gone
+    ...(unsettled === true ? { ctimeNs: undefined, bornNs: undefined } : { ctimeNs, bornNs }),
+  };
 }

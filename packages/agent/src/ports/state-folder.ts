@@ -53,9 +53,14 @@ export interface Catalogue extends Disposable {
   /** Whether any content of this size is known: if not, hashing before sending gains nothing. */
   hasSize(sizeBytes: number): boolean;
   byContent(sizeBytes: number, sha256: Buffer): KnownContent | undefined;
-  /** Content that was read from this very inode, and is there still if only names and metadata have changed. */
+  /** Content that was last read from this very inode, and is there still if only names and metadata have changed. */
   byInode(key: InodeKey): KnownContent | undefined;
+  /** Hash of what was last read from an inode of this number, as far as that is known. */
+  lastReadFrom(key: Pick<InodeKey, 'filesystem' | 'inode'>): Buffer | undefined;
+  /** Content that was read just now: what was read from the inode before is not there any more. */
   add(content: KnownContent & InodeKey): void;
+  /** Files may have been read and not been noted here since: none is told by when its inode was made any more. */
+  doubtBirths(): void;
   /** The content turned out not to be there. */
   forget(sizeBytes: number, sha256: Buffer): void;
   /** Folders that rows point into: runs, or tokens of unpublished ones. */
@@ -106,7 +111,8 @@ export interface InodeKey {
   readonly inode: bigint;
   readonly sizeBytes: number;
   readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
+  /** Undefined of content that must not be found by its inode: it could change with its times unchanged. */
+  readonly ctimeNs: bigint | undefined;
   readonly bornNs: bigint | undefined;
 }
 

@@ -1,4 +1,5 @@
 import Database from 'better-sqlite3';
+import { NO_INODE } from '../../backup/lasting-inode.ts';
 import type { Catalogue, InodeKey, KnownContent } from '../../ports/state-folder.ts';
 
 /** Raised when the tables change: an older file is emptied, it can always be filled again. */
@@ -86,12 +87,20 @@ export class SqliteCatalogue implements Catalogue {
       filesystem,
       key.sizeBytes,
       asSigned(key.mtimeNs),
-      asSigned(key.ctimeNs),
+      asSigned(key.ctimeNs ?? UNKNOWN),
       asSigned(key.bornNs ?? UNKNOWN),
     );
     if (row === undefined) return undefined;
     const { folder, path, sha256, sealed } = row;
     return { folder: this.#folders.name(folder), path, sha256, sealedBytes: sealed ?? undefined };
+  }
+
+  lastReadFrom(key: Pick<InodeKey, 'filesystem' | 'inode'>): Buffer | undefined {
+    // nothing in it can be found by an inode before it is opened again
+    if (this.#beganEmpty) return undefined;
+    const filesystem = this.#filesystems.id(key.filesystem.toString('latin1'));
+    if (filesystem === undefined) return undefined;
+    return this.#statements.lastReadFrom.get(asSigned(key.inode), filesystem)?.sha256;
   }
 
   add(content: KnownContent & InodeKey): void {
@@ -107,7 +116,7 @@ export class SqliteCatalogue implements Catalogue {
       this.#filesystemId(content.filesystem.toString('latin1')),
       asSigned(content.inode),
       asSigned(content.mtimeNs),
-      asSigned(content.ctimeNs),
+      asSigned(content.ctimeNs ?? UNKNOWN),
       asSigned(content.bornNs ?? UNKNOWN),
       content.sealedBytes ?? null,
     );
@@ -116,8 +125,14 @@ export class SqliteCatalogue implements Catalogue {
     if (++this.#openRows >= ROWS_A_TRANSACTION) this.flush();
   }
 
+  doubtBirths(): void {
+    this.flush();
+    this.#statements.doubtBirths.run();
+  }
+
   forget(_sizeBytes: number, sha256: Buffer): void {
     this.#index();
+    this.#statements.doubtReadBeforeContent.run(keyOf(sha256), sha256);
     this.#statements.forget.run(keyOf(sha256), sha256);
   }
 
@@ -148,6 +163,8 @@ export class SqliteCatalogue implements Catalogue {
     const id = this.#folders.id(folder);
     if (id === undefined) return;
     this.flush();
+    this.#index();
+    this.#statements.doubtReadBeforeFolder.run(id);
     this.#statements.forgetRows.run(id);
     this.#statements.forgetFolder.run(id);
     this.#folders.forget(folder);
@@ -302,8 +319,17 @@ interface Place {
 
 type NewRow = [number, Buffer, number, number, Buffer, number, bigint, bigint, bigint, bigint, number | null];
 type Statements = ReturnType<typeof prepare>;
-/** No file system is as old as 1970. */
+/** No file system is as old as 1970, and no change of an inode. */
 const UNKNOWN = 0n;
+
+/** Before rows go: what was read from their inodes earlier must not be taken for the last that was. */
+function doubtReadBefore(going: string): string {
+  return `UPDATE content SET bornNs = ${UNKNOWN} WHERE id IN (
+    SELECT earlier.id FROM content AS later JOIN content AS earlier
+      ON earlier.inode = later.inode AND earlier.filesystem = later.filesystem AND earlier.id < later.id
+      WHERE ${going} AND later.inode <> ${NO_INODE}
+        AND earlier.sha256 <> later.sha256 AND earlier.bornNs <> ${UNKNOWN})`;
+}
 
 function prepare(database: Database.Database) {
   return {
@@ -323,10 +349,20 @@ function prepare(database: Database.Database) {
     byContent: database.prepare<[number, Buffer], Place & { size: number }>(
       'SELECT folder, path, sealed, size FROM content WHERE key = ? AND sha256 = ? ORDER BY id DESC LIMIT 1',
     ),
+    // the newest row alone: what was read from the inode before it is gone, though times say that it is as it was then
     byInode: database.prepare<[bigint, number, number, bigint, bigint, bigint], Place & { sha256: Buffer }>(
-      `SELECT folder, path, sealed, sha256 FROM content
-        WHERE inode = ? AND filesystem = ? AND size = ? AND mtimeNs = ?
-          AND (ctimeNs = ? OR bornNs = ? AND bornNs <> ${UNKNOWN}) ORDER BY id DESC LIMIT 1`,
+      `SELECT folder, path, sealed, sha256
+        FROM (SELECT * FROM content WHERE inode = ? AND filesystem = ? ORDER BY id DESC LIMIT 1)
+        WHERE size = ? AND mtimeNs = ?
+          AND (ctimeNs = ? AND ctimeNs <> ${UNKNOWN} OR bornNs = ? AND bornNs <> ${UNKNOWN})`,
+    ),
+    lastReadFrom: database.prepare<[bigint, number], { sha256: Buffer }>(
+      'SELECT sha256 FROM content WHERE inode = ? AND filesystem = ? ORDER BY id DESC LIMIT 1',
+    ),
+    doubtBirths: database.prepare<[]>(`UPDATE content SET bornNs = ${UNKNOWN} WHERE bornNs <> ${UNKNOWN}`),
+    doubtReadBeforeFolder: database.prepare<[number]>(doubtReadBefore('later.folder = ?')),
+    doubtReadBeforeContent: database.prepare<[number, Buffer]>(
+      doubtReadBefore('later.key = ? AND later.sha256 = ?'),
     ),
     add: database.prepare<NewRow>(
       `INSERT INTO content (key, sha256, size, folder, path, filesystem, inode, mtimeNs, ctimeNs, bornNs, sealed)

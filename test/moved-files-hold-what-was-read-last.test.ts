@@ -1,0 +1,93 @@
+import {
+  closeSync,
+  cpSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeSync,
+} from 'node:fs';
+import t from 'tap';
+import { settle } from './harness/sample-tree.ts';
+import { makeWorld, type World } from './harness/world.ts';
+
+// A moved file is told by its inode, size, mtime and birth. None of them changes for what is written in place by something that
+// sets the times of what it writes (rsync --inplace -t, cp -p, builds that date everything alike): what was read from the
+// inode since then decides.
+
+/** Writes in place, dated as ever. */
+function write(file: string, content: string, dateS = 1): void {
+  const descriptor = openSync(file, 'a');
+  closeSync(descriptor);
+  const inPlace = openSync(file, 'r+');
+  writeSync(inPlace, content, 0);
+  closeSync(inPlace);
+  utimesSync(file, dateS, dateS);
+}
+
+/** Renames the files, backs up, restores. @returns what the renamed ones hold */
+async function renamed(world: World, names: readonly string[]): Promise<string[]> {
+  for (const name of names) renameSync(`${world.source}/${name}`, `${world.source}/${name} renamed`);
+  await world.backup();
+  const restored = await world.restore();
+  return names.map((name) => readFileSync(`${restored}/${name} renamed`, 'utf8'));
+}
+
+t.test('a file that was written again is not moved as what it was before', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  const file = (name: string): string => `${world.source}/${name}`;
+  for (const name of ['back and forth', 'like another', 'just written', 'dated back'])
+    write(file(name), `old of ${name}`);
+  await settle();
+  await world.backup();
+
+  write(file('back and forth'), 'new of back and forth');
+  // it comes first, and so it is what is sent
+  write(file('another'), 'old of LIKE ANOTHER');
+  write(file('like another'), 'old of LIKE ANOTHER');
+  write(file('dated back'), 'new of dated back', 2);
+  await settle();
+  write(file('just written'), 'new of just written');
+  await world.backup();
+
+  write(file('back and forth'), 'old of back and forth');
+  await settle();
+  await world.backup();
+
+  utimesSync(file('dated back'), 1, 1);
+  t.same(await renamed(world, ['back and forth', 'like another', 'just written', 'dated back']), [
+    'old of back and forth',
+    'old of LIKE ANOTHER',
+    'new of just written',
+    'new of dated back',
+  ]);
+});
+
+t.test('nor where what this server remembers is older than the last run', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  write(`${world.source}/file`, 'old');
+  await settle();
+  await world.backup();
+  const { stateDir } = world.bakker;
+  cpSync(stateDir, `${stateDir} of then`, { recursive: true });
+  write(`${world.source}/file`, 'new');
+  await settle();
+  await world.backup();
+  rmSync(stateDir, { recursive: true });
+  renameSync(`${stateDir} of then`, stateDir);
+  t.same(await renamed(world, ['file']), ['new']);
+});
+
+t.test('nor where the run that read it last is gone', async (t) => {
+  const retention = { days: 0, instances: 1, months: 0, years: 2 };
+  await using world = await makeWorld({ kind: 'local', config: { retention } });
+  write(`${world.source}/file`, 'old');
+  await settle();
+  await world.backup();
+  write(`${world.source}/file`, 'new');
+  const later = { through: ['faketime', '-f', '+800d'] };
+  for (const command of ['backup', 'backup', 'retention']) await world.expect([command], 0, later);
+  t.equal((await world.list()).length, 2, 'the first and the last run are left');
+  t.same(await renamed(world, ['file']), ['new']);
+});
