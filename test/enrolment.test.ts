@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import t from 'tap';
 import { installBakker } from './harness/bakker.ts';
 import { compareTrees } from './harness/compare-trees.ts';
@@ -67,6 +67,37 @@ t.test('init makes a key that nobody else can read, and says where its public ha
   t.match(readFileSync(`${identity.replaceAll('"', '')}.pub`, 'utf8'), publicKey);
   t.equal((await bakker.run(['backup'])).status, 0);
 });
+
+t.test(
+  'init makes the folder of an account that is missing, and says which paths it can not make',
+  async (t) => {
+    await using server = await startSshd();
+    const account = await server.addAccount();
+    await using bakker = await installBakker();
+    const source = `${bakker.folder}/data`;
+    writeSampleTree(source, { files: 2 });
+    const flags = ['--identity', account.identityFile, '--accept-host-key', '--source', source, '--yes'];
+    const nowhere = await bakker.run(['init', `${account.address}/no/parent`, ...flags]);
+    t.equal(nowhere.status, 13, nowhere.stderr);
+    t.match(
+      nowhere.stderr,
+      /host:path at the folder that the login starts in; bakker init makes its last folder/,
+    );
+    t.notOk(existsSync(`${account.folder}/no`));
+
+    const made = await bakker.run(['init', `${account.address}/runs`, ...flags]);
+    t.equal(made.status, 0, made.stderr);
+    t.equal(statSync(`${account.folder}/runs`).mode & 0o777, 0o700);
+    t.equal((await bakker.run(['backup'])).status, 0);
+
+    rmSync(`${account.folder}/runs`, { recursive: true });
+    const lost = await bakker.run(['backup', '--force']);
+    t.equal(lost.status, 13, 'a backup never makes it: a misspelt path would become a new account');
+    t.notOk(existsSync(`${account.folder}/runs`));
+    t.equal((await bakker.run(['init', `${account.address}/runs`, '--yes'])).status, 0, 'the hint helps');
+    t.equal((await bakker.run(['backup', '--force', '--allow-empty'])).status, 0);
+  },
+);
 
 t.test('init takes a local folder too', async (t) => {
   await using bakker = await installBakker();

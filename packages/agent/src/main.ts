@@ -129,7 +129,10 @@ function createContext({ globals, running, progress, opened }: Session): Command
     enrolment: once(async () => {
       const { linuxEnrolment } = await import('./adapters/ssh/enrolment.ts');
       const { openAccount } = await import('./adapters/open-account.ts');
-      return linuxEnrolment({ openAccount: (made) => openAccount(made, { signal, progress }), signal });
+      return linuxEnrolment({
+        openAccount: (made) => openAccount(made, { signal, progress, createFolder: true }),
+        signal,
+      });
     }),
     serviceManager: once(async () => (await import('./adapters/timer/systemd.ts')).systemd()),
     keys: once(async () => {

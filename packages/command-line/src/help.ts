@@ -3,7 +3,8 @@ import type { CommandShape } from './command.ts';
 import type { Program } from './program.ts';
 import type { CommandPlace } from './usage-error.ts';
 
-const WIDTH = 100;
+/** Where the terminal is wider, or there is none. */
+const MOST_COLUMNS = 100;
 
 /** The overview, made without loading anything. */
 export function renderOverview(program: Program, commands: readonly CommandShape[]): string {
@@ -27,8 +28,8 @@ ${name} COMMAND --help shows the flags of a command. Exit statuses: docs/exit-co
 `;
 }
 
-/** What one command does and takes. */
-export async function renderCommandHelp({ program, command }: CommandPlace): Promise<string> {
+/** What one command does and takes, for a terminal of so many columns: 0 where that is not known. */
+export async function renderCommandHelp({ program, command }: CommandPlace, columns = 0): Promise<string> {
   const { default: yargs } = await import('yargs');
   const parser = yargs()
     .locale('en')
@@ -36,7 +37,7 @@ export async function renderCommandHelp({ program, command }: CommandPlace): Pro
     .help(false)
     .version(false)
     .exitProcess(false)
-    .wrap(WIDTH)
+    .wrap(Math.min(columns || MOST_COLUMNS, MOST_COLUMNS))
     .command(command.usage.replace(/^\S+/, '$0'), command.summary, (builder) => {
       for (const [name, positional] of Object.entries(command.positionals))
         builder.positional(name, positional);

@@ -95,7 +95,7 @@ async function answer<Context, Values extends Globals>(
       const text =
         command === undefined
           ? renderOverview(program, commands)
-          : await renderCommandHelp({ program, command });
+          : await renderCommandHelp({ program, command }, process.stdout.columns);
       await write(text).catch(ignoreClosed);
       return 0;
     }

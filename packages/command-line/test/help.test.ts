@@ -36,5 +36,10 @@ t.test("a command's help has its words, its flags and what they may be", async (
   t.match(help, /^pretend fetch <what> \[more\.\.\]\n\nGet things\n/);
   t.match(help, /--role +as whom.*choices: "reader", "writer".*default: "reader"/s);
   t.match(help, /Flags of every command:\n +--root +DIR of everything/);
+  const narrow = await renderCommandHelp({ program: PRETEND, command }, 80);
+  t.ok(
+    narrow.split('\n').every((line) => line.length <= 80),
+    'fits the terminal',
+  );
   t.match(help, /Examples:\n +pretend fetch a b +a and b\n$/);
 });

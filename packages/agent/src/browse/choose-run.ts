@@ -4,8 +4,9 @@ import type { StorageAccount, StoredRun } from '../ports/storage-account.ts';
 import { openManifest } from './open-manifest.ts';
 
 /**
- * The complete run that `from` stands for: `latest` (the newest), a run's name, or a date in ISO 8601 (UTC unless it says
- * otherwise): the newest run that had started by then; a date alone means the end of that day.
+ * The complete run that `from` stands for: `latest` (the newest), a run's name, or a date in ISO 8601 or as lists print it (UTC
+ * unless it says otherwise): the newest run that had started by then. A date alone means the end of that day, a time without
+ * seconds the end of that minute.
  *
  * @throws AgentError RUN_NOT_FOUND, MANIFEST_DAMAGED if that run has no manifest, USAGE if `from` is none of these
  */
@@ -40,7 +41,9 @@ export async function chooseRuns(account: StorageAccount, from: string): Promise
 type Choice = { readonly runs: readonly StoredRun[]; readonly from: string };
 
 const DATE = /^\d{4}-\d{2}-\d{2}$/;
-const DATE_AND_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?$/;
+const DATE_AND_TIME =
+  /^(?<date>\d{4}-\d{2}-\d{2})[T ](?<minute>\d{2}:\d{2})(?<seconds>:\d{2}(?:\.\d{1,3})?)?(?: ?(?:Z|UTC)|(?<offset>[+-]\d{2}:\d{2}))?$/;
+const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 async function find(account: StorageAccount, { runs, from }: Choice): Promise<StoredRun> {
@@ -56,15 +59,22 @@ async function find(account: StorageAccount, { runs, from }: Choice): Promise<St
       runs,
     );
   }
-  if (DATE_AND_TIME.test(from)) return newestAt(account, { runs, from });
+  const parts = DATE_AND_TIME.exec(from)?.groups;
+  if (parts !== undefined) {
+    const { date, minute, seconds, offset = 'Z' } = parts;
+    const timeMs = timeOf(`${date}T${minute}${seconds ?? ''}${offset}`);
+    return newestAt(account, { runs, from, timeMs: seconds === undefined ? timeMs + MINUTE_MS - 1 : timeMs });
+  }
   throw new AgentError('USAGE', `${JSON.stringify(from)} is neither a run nor a date`, {
     hint: 'latest, a run as bakker list shows it (2024_04_19_01), or a date (2024-04-19, 2024-04-19T13:00)',
   });
 }
 
 /** By the start of each run: names tell the day only. */
-async function newestAt(account: StorageAccount, { runs, from }: Choice): Promise<StoredRun> {
-  const timeMs = timeOf(/(Z|[+-]\d{2}:\d{2})$/.test(from) ? from : `${from}Z`);
+async function newestAt(
+  account: StorageAccount,
+  { runs, from, timeMs }: Choice & { timeMs: number },
+): Promise<StoredRun> {
   for (const stored of runs.filter(({ run }) => runDateMs(run) <= timeMs).toReversed()) {
     const startedAtMs = await startOf(account, stored);
     if (startedAtMs !== undefined && startedAtMs <= timeMs) return stored;

@@ -40,7 +40,7 @@ export const init: Command<InitArgs, Initialised> = {
   summary: 'Set this server up to back up to an account',
   examples: [
     [
-      'bakker init web1@storage.example.org:/runs',
+      'bakker init web1@storage.example.org:runs',
       'makes a key, shows the host key, writes the configuration',
     ],
     ['bakker init /mnt/disk2/web1', 'backs up to a folder on this machine'],
@@ -49,7 +49,7 @@ export const init: Command<InitArgs, Initialised> = {
       'seals all of it to a key that bakker key generate made elsewhere',
     ],
     [
-      'bakker init web1@storage:/runs --identity /root/.ssh/id_ed25519 --host-key SHA256:… --source /srv --yes',
+      'bakker init web1@storage:runs --identity /root/.ssh/id_ed25519 --host-key SHA256:… --source /srv --yes',
       'asks nothing',
     ],
     [

@@ -10,7 +10,7 @@ export const BAKKER: Program<GlobalValues> = {
   version: VERSION,
   purpose: 'keeps dated, complete, plain folders of this machine on a storage.',
   examples: [
-    'bakker init backup@store.example:/backups   enrol this machine',
+    'bakker init backup@store.example:backups    enrol this machine',
     'bakker backup                               back it up',
     'bakker restore /etc/fstab --from latest --to /tmp/back',
     '                                            bring one file back',

@@ -74,8 +74,9 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   if (existing !== undefined) {
     refuseOtherSettings(existing, request);
     await provisionAccount(request, { tools, identityFile: existing.ssh.identityFile });
+    const folders = await makeLocalFolder(existing.account, enrolment);
     await tryAccount(existing, request, tools);
-    return outcome(existing, { request, created: await nameRecipients(request, tools) });
+    return outcome(existing, { request, created: [...folders, ...(await nameRecipients(request, tools))] });
   }
   const created: string[] = [];
   const { account } = request;
@@ -84,7 +85,7 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   const identityFile = await prepareKey(request, { tools, transport, created });
   const hostKeys = await provisionAccount(request, { tools, identityFile });
   const hostKey = await pinHostKey(request, { tools, transport, hostKeys });
-  if (account.kind === 'local' && (await enrolment.makeFolder(account.folder))) created.push(account.folder);
+  created.push(...(await makeLocalFolder(account, enrolment)));
   const storageConfig = request.storageConfig ?? false;
   const sources =
     storageConfig && request.sources.length === 0
@@ -108,6 +109,12 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   await enrolment.writeConfig(request.configFile, text);
   created.push(request.configFile);
   return outcome(config, { request, created });
+}
+
+/** @returns the folder, if it was missing; over SSH the try makes it */
+async function makeLocalFolder(account: AccountAddress, enrolment: Enrolment): Promise<readonly string[]> {
+  const isMade = account.kind === 'local' && (await enrolment.makeFolder(account.folder));
+  return isMade ? [account.folder] : [];
 }
 
 async function nameRecipients(request: EnrolRequest, tools: EnrolTools): Promise<readonly string[]> {

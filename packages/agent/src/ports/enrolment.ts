@@ -42,7 +42,7 @@ export interface Enrolment {
   fetchHostKey(address: Extract<AccountAddress, { kind: 'ssh' }>): Promise<HostKey>;
   /** Makes a local account's folder, mode 0700. @returns false if it is there already */
   makeFolder(folder: string): Promise<boolean>;
-  /** Logs in, tries what the account can do, and leaves. @throws as `StorageAccount` does */
+  /** Logs in, makes the account's folder if it is missing, tries what the account can do, and leaves. @throws as `StorageAccount` does */
   probe(config: Config): Promise<Abilities>;
   /** Those of the absolute paths that are folders with something in them. */
   existingFolders(paths: readonly string[]): Promise<string[]>;

@@ -46,12 +46,13 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
     await Promise.all([line[Symbol.asyncDispose](), lanes?.close()]);
   };
   try {
+    if (options.createFolder) await makeIfMissing(first, address.path);
     // one after the other on one channel: all are under way at once
     const [root, startFolder, limits] = await Promise.all([
       first.realpath(Buffer.from(address.path)),
       first.realpath(Buffer.from('.')),
       first.has('limits@openssh.com') ? first.limits() : undefined,
-      options.createFolder ? makeIfMissing(first, address.path) : first.stat(Buffer.from(address.path)),
+      first.stat(Buffer.from(address.path)),
     ]);
     lanes = (await isLongLine(first)) ? openFarLanes(start, options) : openNearLanes(start, options);
     // who says how many wants to be told where it can't be so
@@ -73,7 +74,9 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
         'STORAGE_REFUSED',
         `the account's folder ${address.path} can't be used on ${address.host}: ${error.message}`,
         {
-          hint: 'check the path in the account address; bakker init makes the folder where it may',
+          hint: address.path.startsWith('/')
+            ? 'check the path in the account address: host:/path begins at the root that SFTP shows, host:path at the folder that the login starts in; bakker init makes its last folder where it may'
+            : 'check the path in the account address; bakker init makes its last folder where it may',
           cause: error,
         },
       );

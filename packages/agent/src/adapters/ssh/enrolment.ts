@@ -11,7 +11,7 @@ import { fetchHostKey } from './host-key.ts';
 import { makeKeyPair } from './key-pair.ts';
 import { runBySsh } from './run-by-ssh.ts';
 
-/** What `init` needs, on this machine; the account is opened as every other command opens it. */
+/** What `init` needs, on this machine; the account is opened as every other command opens it, and its folder made if it is missing. */
 export function linuxEnrolment(parts: {
   openAccount: (config: Config) => Promise<StorageAccount>;
   signal: AbortSignal;
