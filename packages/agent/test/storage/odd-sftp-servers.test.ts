@@ -1,14 +1,15 @@
 import { SftpRefusal, STATUS, openSftp, serveSftp } from '@bakker/sftp';
 import type { SftpReply, SftpRequest } from '@bakker/sftp';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { duplexPair } from 'node:stream';
 import t, { type Test } from 'tap';
 import { SftpRefusal as Refusal } from '../../../sftp/src/server/errors.ts';
 import { FileService } from '../../../sftp/test/server/file-service.ts';
+import { probeAbilities } from '../../src/adapters/plain/probe.ts';
 import { removeTree } from '../../src/adapters/plain/remove-tree.ts';
 import { SftpFileStore } from '../../src/adapters/plain/sftp-file-store.ts';
 
-type Oddness = (request: SftpRequest, perform: () => SftpReply) => SftpReply;
+type Oddness = (request: SftpRequest, perform: (instead?: SftpRequest) => SftpReply) => SftpReply;
 
 /** A store whose server does as `odd` says. */
 async function storeOf(
@@ -28,7 +29,7 @@ async function storeOf(
       throw error;
     }
   };
-  const service = { handle: (request: SftpRequest) => odd(request, () => perform(request)) };
+  const service = { handle: (request: SftpRequest) => odd(request, (instead = request) => perform(instead)) };
   const session = serveSftp({ input: there, output: there }, service, {
     extensions: [['hardlink@openssh.com', '1']],
   });
@@ -162,4 +163,41 @@ t.test('a tree is removed by a server that lists names twice', async (t) => {
   writeFileSync(`${folder}/below/deeper/file`, '1');
   await removeTree(store, Buffer.from('below'), new AbortController().signal);
   t.notOk(existsSync(`${folder}/below`));
+});
+
+const nameOf = (path: Buffer): string => path.toString().split('/').at(-1) ?? '';
+
+const UNFIT: readonly (readonly [string, Oddness])[] = [
+  [
+    'takes names that differ in case for one',
+    (request, perform) => {
+      if (request.type === 'open' && nameOf(request.path) === 'CASE')
+        throw new SftpRefusal(STATUS.FAILURE, 'it is there');
+      return perform();
+    },
+  ],
+  [
+    'writes accents in another form',
+    (request, perform) => {
+      if (request.type !== 'open' && request.type !== 'remove') return perform();
+      return perform({
+        ...request,
+        path: Buffer.from(request.path.toString('latin1').replace('e\u00cc\u0081', '\u00c3\u00a9'), 'latin1'),
+      });
+    },
+  ],
+];
+for (const [words, odd] of UNFIT) {
+  t.test(`a storage that ${words} is known by a try`, async (t) => {
+    const { store, folder } = await storeOf(t, odd);
+    mkdirSync(`${folder}/.bakker`);
+    t.match(await probeAbilities(store), { hardLinks: true, anyBytesInNames: false });
+    t.strictSame(readdirSync(`${folder}/.bakker`), []);
+  });
+}
+
+t.test('a storage that keeps every name is known by a try', async (t) => {
+  const { store, folder } = await storeOf(t, (_request, perform) => perform());
+  mkdirSync(`${folder}/.bakker`);
+  t.match(await probeAbilities(store), { hardLinks: true, anyBytesInNames: true });
 });

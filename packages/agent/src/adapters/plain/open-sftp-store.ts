@@ -8,7 +8,7 @@ import type { SshAddress, SshConnection } from '../ssh/connect.ts';
 import { greetSftp } from '../ssh/greet-sftp.ts';
 import { PATIENCE } from '../ssh/patience.ts';
 import type { Patience } from '../ssh/patience.ts';
-import { SftpFileStore } from './sftp-file-store.ts';
+import { SftpFileStore, connectionLost } from './sftp-file-store.ts';
 
 /** From this round-trip time on a line is long: one channel would wait for answers, and it may be a thin one too. */
 const LONG_LINE_MS = 4;
@@ -60,7 +60,7 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
     // who says how many wants to be told where it can't be so
     if (settings.channels !== 'auto') await lanes.names;
     return new SftpFileStore({
-      address: `${address.user}@${address.host}:${address.path}`,
+      address: accountName(address),
       first,
       names: lanes.names.catch(() => [first]),
       ...(lanes.content ? { content: lanes.content } : {}),
@@ -83,7 +83,7 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
         },
       );
     }
-    if (error instanceof SftpConnectionError) throw noAnswer(address, error);
+    if (error instanceof SftpConnectionError) throw connectionLost(accountName(address), error);
     throw error;
   }
 }
@@ -151,6 +151,11 @@ function openFarLanes(
   };
 }
 
+function accountName({ user, host, path }: SshAddress): string {
+  return `${user}@${host}:${path}`;
+}
+
+/** Nothing greeted. */
 export function noAnswer(address: SshAddress, cause: SftpConnectionError): AgentError {
   // the channel knows why
   if (cause.cause instanceof AgentError) return cause.cause;

@@ -399,16 +399,7 @@ export class SftpFileStore implements FileStore {
   }
 
   async #translate(error: unknown, what: string, path: Buffer): Promise<unknown> {
-    if (error instanceof SftpConnectionError) {
-      return new AgentError(
-        'CONNECTION_LOST',
-        `the connection to ${this.address} was lost: ${error.message}`,
-        {
-          hint: 'run the command again; a backup continues where it was cut off',
-          cause: error,
-        },
-      );
-    }
+    if (error instanceof SftpConnectionError) return connectionLost(this.address, error);
     if (!(error instanceof SftpStatusError)) return error;
     const object = `${this.address}/${escapeName(path)}`;
     if (error.status === STATUS.NO_SUCH_FILE) {
@@ -440,6 +431,14 @@ export class SftpFileStore implements FileStore {
 }
 
 const SLASH = 0x2f;
+
+/** A server that had greeted was cut off, or ended. @param account - as people call it */
+export function connectionLost(account: string, cause: SftpConnectionError): AgentError {
+  return new AgentError('CONNECTION_LOST', `the connection to ${account} was lost: ${cause.message}`, {
+    hint: 'run the command again; a backup continues where it was cut off',
+    cause,
+  });
+}
 
 /** A file system that has less than this left refuses writes of common sizes. */
 const ALMOST_FULL_BYTES = 1024 * 1024;
