@@ -2,6 +2,7 @@ import type { Attributes } from './attributes.ts';
 import { attributesBytes, writeAttributes } from './attributes.ts';
 import type { Connection } from './connection.ts';
 import type { SftpConnectionError } from './errors.ts';
+import { HandleRoom } from './handle-room.ts';
 import { EXTENSION, MAX_WRITE_BYTES, PACKET } from './protocol.ts';
 import type { DirectoryItem, FileSystemStatus, Handle, ReplyKind, ServerLimits } from './replies.ts';
 import {
@@ -37,6 +38,7 @@ export class SftpClient {
   readonly extensions: ReadonlyMap<string, string>;
   readonly #connection: Connection;
   readonly #channel: RequestChannel;
+  #handles: HandleRoom | undefined;
 
   /** For `openSftp`. */
   constructor(connection: Connection, extensions: ReadonlyMap<string, string>) {
@@ -91,18 +93,31 @@ export class SftpClient {
     return this.#channel.end();
   }
 
+  /**
+   * From now on no more handles than that are open at once: OPEN and OPENDIR wait until one was closed.
+   *
+   * @param most - `ServerLimits.maxOpenHandles`; 0 bounds nothing
+   */
+  limitHandles(most: number): void {
+    this.#handles = most > 0 ? new HandleRoom(most) : undefined;
+  }
+
   /** @param flags - of `OPEN`, or-ed */
   open(path: Buffer, flags: number, attributes: Attributes = NO_ATTRIBUTES): Promise<Handle> {
     const bodyBytes = pathBytes(path) + 4 + attributesBytes(attributes);
-    const writer = this.#channel.begin(PACKET.OPEN, bodyBytes);
-    writer.string(path);
-    writer.u32(flags);
-    writeAttributes(writer, attributes);
-    return this.#channel.finish(HANDLE_REPLY, { request: 'open', path });
+    return this.#withHandle(() => {
+      const writer = this.#channel.begin(PACKET.OPEN, bodyBytes);
+      writer.string(path);
+      writer.u32(flags);
+      writeAttributes(writer, attributes);
+      return this.#channel.finish(HANDLE_REPLY, { request: 'open', path });
+    });
   }
 
   close(handle: Handle): Promise<void> {
-    return this.#onHandle(PACKET.CLOSE, 'close', handle, STATUS_REPLY);
+    const closed = this.#onHandle(PACKET.CLOSE, 'close', handle, STATUS_REPLY);
+    const handles = this.#handles;
+    return handles ? closed.finally(() => handles.give()) : closed;
   }
 
   /** Up to `length` bytes; fewer where the server gives fewer; empty at the end of the file. The Buffer is the caller's. */
@@ -154,7 +169,7 @@ export class SftpClient {
   }
 
   opendir(path: Buffer): Promise<Handle> {
-    return this.#onPath(PACKET.OPENDIR, 'opendir', path, HANDLE_REPLY);
+    return this.#withHandle(() => this.#onPath(PACKET.OPENDIR, 'opendir', path, HANDLE_REPLY));
   }
 
   /** The next names, `.` and `..` among them; undefined after the last. */
@@ -279,6 +294,16 @@ export class SftpClient {
     writer.string(nameBytes);
     writer.raw(body);
     return this.#channel.finish(HANDLE_REPLY, { request: name, path });
+  }
+
+  #withHandle(open: () => Promise<Handle>): Promise<Handle> {
+    const handles = this.#handles;
+    if (!handles) return open();
+    const opened = handles.take()?.then(open) ?? open();
+    return opened.catch((error: unknown) => {
+      handles.give();
+      throw error;
+    });
   }
 
   #onPath<T>(

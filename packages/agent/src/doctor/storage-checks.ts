@@ -1,6 +1,6 @@
 import { formatSpace } from '@bakker/command-line';
 import { missingLastRun, refuseEmptiedStorage } from '../backup/guards.ts';
-import { missingAbilities } from '../enrol/check-abilities.ts';
+import { NAMES_KEPT_BY, NAMES_NOT_KEPT, missingAbilities } from '../enrol/check-abilities.ts';
 import { AgentError } from '../errors.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StorageAccount, StorageSide } from '../ports/storage-account.ts';
@@ -21,13 +21,7 @@ export async function checkAbilitiesAndClock(account: StorageAccount): Promise<F
   );
   if (missing.length === 0) found.push(ok('storage abilities', 'write, link, rename and delete work'));
   if (!abilities.anyBytesInNames) {
-    found.push(
-      warn(
-        'storage names',
-        'some file names are refused',
-        'keep the account on a Linux file system such as ext4',
-      ),
-    );
+    found.push(warn('storage names', NAMES_NOT_KEPT, NAMES_KEPT_BY));
   }
   if (!abilities.fsync) {
     found.push(

@@ -17,6 +17,12 @@ const NEEDED = [
   { ability: 'symlinks', words: 'symbolic links', hint: 'a file system with symbolic links' },
 ] as const;
 
+/** Of a storage that is not `anyBytesInNames`. */
+export const NAMES_NOT_KEPT =
+  'some file names are refused there, changed, or taken for others that differ in case alone: a run that meets one fails';
+export const NAMES_KEPT_BY =
+  'keep the account on a Linux file system such as ext4, or hide names (bakker init --encrypt --hide-names)';
+
 /** Which needed abilities are missing, in words. */
 export function missingAbilities(abilities: Abilities): readonly (typeof NEEDED)[number][] {
   return NEEDED.filter(({ ability }) => !abilities[ability]);
@@ -35,8 +41,6 @@ export function checkAbilities(
     });
   }
   if (!abilities.anyBytesInNames) {
-    progress.warning(
-      `${account} does not take every file name; files whose names it refuses are reported by each run`,
-    );
+    progress.warning(`${account}: ${NAMES_NOT_KEPT}; ${NAMES_KEPT_BY}`);
   }
 }

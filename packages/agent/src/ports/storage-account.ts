@@ -34,7 +34,7 @@ export interface Abilities {
   readonly symlinks: boolean;
   readonly fsync: boolean;
   readonly serverSideCopy: boolean;
-  /** Whether a name of any bytes survives. */
+  /** Whether a name of any bytes survives, and is not taken for another. */
   readonly anyBytesInNames: boolean;
   /** The storage's clock less this machine's, rounded to a second by SFTP's times; undefined where it can't be seen. */
   readonly clockSkewMs?: number;

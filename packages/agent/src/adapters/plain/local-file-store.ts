@@ -223,8 +223,10 @@ export class LocalFileStore implements FileStore {
     }
   }
 
-  async space(): Promise<Space> {
+  async space(): Promise<Space | undefined> {
     const stat = this.#do('look at', Buffer.alloc(0), (full) => fs.statfsSync(full));
+    // a file system that can't say answers zeros, as many of FUSE do
+    if (stat.blocks === 0) return undefined;
     return {
       totalBytes: stat.blocks * stat.bsize,
       freeBytes: stat.bavail * stat.bsize,

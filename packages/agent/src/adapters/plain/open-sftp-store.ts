@@ -8,7 +8,7 @@ import type { SshAddress, SshConnection } from '../ssh/connect.ts';
 import { greetSftp } from '../ssh/greet-sftp.ts';
 import { PATIENCE } from '../ssh/patience.ts';
 import type { Patience } from '../ssh/patience.ts';
-import { SftpFileStore } from './sftp-file-store.ts';
+import { SftpFileStore, connectionLost } from './sftp-file-store.ts';
 
 /** From this round-trip time on a line is long: one channel would wait for answers, and it may be a thin one too. */
 const LONG_LINE_MS = 4;
@@ -16,7 +16,7 @@ const LONG_LINE_MS = 4;
 const CHANNELS = { short: 3, long: 4 };
 
 /** `limits@openssh.com` says 261,120 here; a server without that extension takes 32 KiB by the draft. */
-const WRITE_BYTES_BY_DRAFT = 32 * 1024;
+const BYTES_BY_DRAFT = 32 * 1024;
 
 interface Start {
   readonly address: SshAddress;
@@ -54,17 +54,22 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
       first.has('limits@openssh.com') ? first.limits() : undefined,
       first.stat(Buffer.from(address.path)),
     ]);
-    lanes = (await isLongLine(first)) ? openFarLanes(start, options) : openNearLanes(start, options);
+    const maxOpenHandles = limits?.maxOpenHandles ?? 0;
+    first.limitHandles(maxOpenHandles);
+    const wanted = { ...options, maxOpenHandles };
+    lanes = (await isLongLine(first)) ? openFarLanes(start, wanted) : openNearLanes(start, wanted);
     // who says how many wants to be told where it can't be so
     if (settings.channels !== 'auto') await lanes.names;
     return new SftpFileStore({
-      address: `${address.user}@${address.host}:${address.path}`,
+      address: accountName(address),
       first,
       names: lanes.names.catch(() => [first]),
       ...(lanes.content ? { content: lanes.content } : {}),
       root: relativeTo(startFolder, root),
       rootBytes: root.length,
-      maxWriteBytes: Math.min(limits?.maxWriteBytes || WRITE_BYTES_BY_DRAFT, MAX_WRITE_BYTES),
+      maxReadBytes: Math.min(limits?.maxReadBytes || BYTES_BY_DRAFT, MAX_WRITE_BYTES),
+      maxWriteBytes: Math.min(limits?.maxWriteBytes || BYTES_BY_DRAFT, MAX_WRITE_BYTES),
+      maxOpenHandles,
       close,
     });
   } catch (error) {
@@ -81,7 +86,7 @@ export async function openSftpStore(start: Start, options: StoreOptions): Promis
         },
       );
     }
-    if (error instanceof SftpConnectionError) throw noAnswer(address, error);
+    if (error instanceof SftpConnectionError) throw connectionLost(accountName(address), error);
     throw error;
   }
 }
@@ -96,6 +101,11 @@ async function isLongLine(first: SftpClient): Promise<boolean> {
   return true;
 }
 
+interface LaneOptions extends StoreOptions {
+  /** Of each channel, as the server says; 0 bounds nothing. */
+  readonly maxOpenHandles: number;
+}
+
 /** Further channels, being opened. */
 interface Lanes {
   /** For names and links. */
@@ -107,18 +117,18 @@ interface Lanes {
 
 function openNearLanes(
   { address, settings, line, first }: Start,
-  { patience = PATIENCE }: StoreOptions,
+  { patience = PATIENCE, maxOpenHandles }: LaneOptions,
 ): Lanes {
-  const how = { host: address.host, patience };
+  const how = { host: address.host, patience, maxOpenHandles };
   const more = openChannels(line, settings, { ...how, wanted: CHANNELS.short, openCount: 1 });
   return { names: more.then((clients) => [first, ...clients]), close: () => Promise.resolve() };
 }
 
 function openFarLanes(
   { address, settings, line, first }: Start,
-  { signal, bandwidth, patience = PATIENCE }: StoreOptions,
+  { signal, bandwidth, patience = PATIENCE, maxOpenHandles }: LaneOptions,
 ): Lanes {
-  const how = { host: address.host, patience };
+  const how = { host: address.host, patience, maxOpenHandles };
   const givingUp = new AbortController();
   const either = AbortSignal.any([signal, givingUp.signal]);
   const connecting = connectSsh(address, settings, { signal: either, compress: true, bandwidth, patience });
@@ -144,6 +154,11 @@ function openFarLanes(
   };
 }
 
+function accountName({ user, host, path }: SshAddress): string {
+  return `${user}@${host}:${path}`;
+}
+
+/** Nothing greeted. */
 export function noAnswer(address: SshAddress, cause: SftpConnectionError): AgentError {
   // the channel knows why
   if (cause.cause instanceof AgentError) return cause.cause;
@@ -161,11 +176,15 @@ export function noAnswer(address: SshAddress, cause: SftpConnectionError): Agent
 async function openChannels(
   connection: SshConnection,
   settings: SshSettings,
-  options: { host: string; patience: Patience; wanted: number; openCount?: number },
+  options: { host: string; patience: Patience; wanted: number; openCount?: number; maxOpenHandles: number },
 ): Promise<SftpClient[]> {
-  const { host, patience, wanted, openCount = 0 } = options;
+  const { host, patience, wanted, openCount = 0, maxOpenHandles } = options;
   const { furtherGreetingMs: greetingMs, answerMs } = patience;
-  const open = async () => greetSftp(connection, { host, greetingMs, answerMs });
+  const open = async () => {
+    const client = await greetSftp(connection, { host, greetingMs, answerMs });
+    client.limitHandles(maxOpenHandles);
+    return client;
+  };
   const several = (count: number) => Array.from({ length: count - openCount }, open);
   if (settings.channels !== 'auto') return Promise.all(several(settings.channels));
   // a storage that takes fewer (MaxSessions) is only slower; without a first one there is nothing

@@ -1,6 +1,7 @@
 import { PRIVATE_FOLDER } from '@bakker/impl-format';
 import { randomBytes } from 'node:crypto';
 import type { Abilities } from '../../ports/storage-account.ts';
+import { namesIn } from './carried.ts';
 import type { FileStore } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { removeTree } from './remove-tree.ts';
@@ -20,9 +21,7 @@ export async function probeAbilities(store: FileStore): Promise<Abilities> {
       await store.renameOver(at('other'), at('file'));
     });
     const symlinks = await succeeds(() => store.symlink(at('symlink'), Buffer.from('file')));
-    const anyBytesInNames = await succeeds(() =>
-      store.writeFile(at(Buffer.from([0xff, 0x0a, 0xfe])), Buffer.alloc(0), { mtimeS: 0, executable: false }),
-    );
+    const anyBytesInNames = await keepsNames(store, folder);
     await store.mkdir(at('clock'));
     const stamp = await store.lstat(at('clock'));
     const middleMs = (startedMs + Date.now()) / 2;
@@ -38,6 +37,25 @@ export async function probeAbilities(store: FileStore): Promise<Abilities> {
   } finally {
     await removeTree(store, folder, new AbortController().signal);
   }
+}
+
+/** Names that file systems of other systems refuse, write otherwise, or take for each other. */
+const ODD_NAMES = [
+  Buffer.from([0xff, 0x0a, 0xfe]),
+  ...['case', 'CASE', 'caf\u00e9', 'cafe\u0301', 'a:b*?"<>|\\', 'at the end. '].map((name) =>
+    Buffer.from(name),
+  ),
+];
+
+/** Whether each of them is taken for itself, and told as it was given. */
+async function keepsNames(store: FileStore, folder: Buffer): Promise<boolean> {
+  const about = { mtimeS: 0, executable: false };
+  const written = ODD_NAMES.map((name) =>
+    succeeds(() => store.writeFile(joinPath(folder, name), Buffer.alloc(0), about)),
+  );
+  if ((await Promise.all(written)).includes(false)) return false;
+  const told = new Set((await namesIn(store, folder)).map((name) => name.toString('latin1')));
+  return ODD_NAMES.every((name) => told.has(name.toString('latin1')));
 }
 
 async function succeeds(act: () => Promise<unknown>): Promise<boolean> {

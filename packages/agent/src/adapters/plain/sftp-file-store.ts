@@ -1,7 +1,7 @@
 import { escapeName } from '@bakker/command-line';
 import type { Extent } from '@bakker/impl-format';
 import { EarlyFlush } from '@bakker/linux';
-import type { Handle, SftpClient } from '@bakker/sftp';
+import type { DirectoryItem, Handle, SftpClient } from '@bakker/sftp';
 import { OPEN, STATUS, SftpConnectionError, SftpStatusError, listFolder } from '@bakker/sftp';
 import { AgentError } from '../../errors.ts';
 import { MissingFromStorage } from '../../ports/storage-account.ts';
@@ -16,7 +16,7 @@ import type {
 } from '../../ports/storage-account.ts';
 import { readAhead } from '../sftp/read-ahead.ts';
 import { startsWith } from '../sftp/starts-with.ts';
-import { toStoredItem, typeOf } from '../sftp/stored-item.ts';
+import { isTold, toStoredItem, typeOf } from '../sftp/stored-item.ts';
 import type { FileStore, StoredStat } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { flushByPath } from './flush-by-path.ts';
@@ -30,6 +30,8 @@ const MAX_PENDING_PER_CHANNEL = 512;
 /** Up to this much needs no channels of its own: to open some costs more. */
 const LITTLE_CONTENT_BYTES = 4 * 1024 * 1024;
 const PATH_MAX_BYTES = 4095;
+/** A file made from an older one needs two handles at once; with fewer than this, some could wait for each other. */
+const HANDLES_FOR_COPIES = 8;
 
 /** The channels of an account, opened by the transport. */
 export interface SftpChannels {
@@ -45,7 +47,10 @@ export interface SftpChannels {
   /** Length of its absolute path. */
   readonly rootBytes: number;
   /** By one request. */
+  readonly maxReadBytes: number;
   readonly maxWriteBytes: number;
+  /** Of each channel; 0 if the server does not say. */
+  readonly maxOpenHandles: number;
   close(): Promise<void>;
 }
 
@@ -57,13 +62,15 @@ export class SftpFileStore implements FileStore {
   readonly #channels: SftpChannels;
   readonly #lanes: SftpLanes;
   readonly #first: SftpClient;
+  readonly #maxReadBytes: number;
   readonly #maxWriteBytes: number;
   #hasContentChannels = false;
 
   constructor(channels: SftpChannels) {
-    const { first, maxWriteBytes } = channels;
+    const { first, maxReadBytes, maxWriteBytes, maxOpenHandles } = channels;
     this.#channels = channels;
     this.#first = first;
+    this.#maxReadBytes = maxReadBytes;
     this.#maxWriteBytes = maxWriteBytes;
     this.#lanes = new SftpLanes([first]);
     void channels.names.then((clients) => this.#lanes.use(clients));
@@ -71,7 +78,8 @@ export class SftpFileStore implements FileStore {
     this.maxPathBytes = PATH_MAX_BYTES - channels.rootBytes - 1;
     this.features = {
       fsync: first.has('fsync@openssh.com'),
-      serverSideCopy: first.has('copy-data'),
+      serverSideCopy:
+        first.has('copy-data') && (maxOpenHandles === 0 || maxOpenHandles >= HANDLES_FOR_COPIES),
       hardLinks: first.has('hardlink@openssh.com'),
       atomicRename: first.has('posix-rename@openssh.com'),
     };
@@ -155,30 +163,14 @@ export class SftpFileStore implements FileStore {
   }
 
   async readFile(path: Buffer, sizeBytes: number): Promise<Buffer> {
-    const client = await this.#channelFor(sizeBytes);
-    const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
-    // one byte more than expected is asked for, so that a file that is too long does not look right
-    const wantBytes = Math.min(sizeBytes + 1, this.#maxWriteBytes);
-    const first = client.read(handle, 0, wantBytes);
-    if (sizeBytes + 1 <= this.#maxWriteBytes) {
-      const [content, closed] = await Promise.allSettled([first, client.close(handle)]);
-      if (content.status === 'rejected') throw await this.#translate(content.reason, 'read', path);
-      if (closed.status === 'rejected') throw await this.#translate(closed.reason, 'read', path);
-      return content.value;
+    if (sizeBytes < this.#maxReadBytes) {
+      const content = await this.#readOnce(path, sizeBytes);
+      // a server may give fewer bytes than were asked for: only an answer without any is the end
+      if (content.length >= sizeBytes || content.length === 0) return content;
     }
-    const pieces = [await this.#translated('read', path, first)];
-    try {
-      for (let offset = pieces[0]?.length ?? 0; offset <= sizeBytes;) {
-        const piece = await client.read(handle, offset, this.#maxWriteBytes);
-        if (piece.length === 0) break;
-        pieces.push(piece);
-        offset += piece.length;
-      }
-    } catch (error) {
-      throw await this.#translate(error, 'read', path);
-    } finally {
-      client.close(handle).catch(() => undefined);
-    }
+    const pieces: Buffer[] = [];
+    const all = [{ offsetBytes: 0, lengthBytes: sizeBytes + 1 }];
+    for await (const { bytes } of this.#read(path, all, sizeBytes)) pieces.push(bytes);
     return Buffer.concat(pieces);
   }
 
@@ -200,7 +192,7 @@ export class SftpFileStore implements FileStore {
         this.#lanes.forPath(joinPath(path, Buffer.from('x'))),
         this.#full(path),
       )) {
-        yield items.map(toStoredItem);
+        yield await this.#told(path, items);
       }
     } catch (error) {
       throw await this.#translate(error, 'list', path);
@@ -247,6 +239,8 @@ export class SftpFileStore implements FileStore {
   async space(): Promise<Space | undefined> {
     if (!this.#first.has('statvfs@openssh.com')) return undefined;
     const stat = await this.#translated('look at', Buffer.alloc(0), this.#first.statvfs(this.#channels.root));
+    // a file system that can't say answers zeros
+    if (stat.blocks === 0) return undefined;
     return {
       totalBytes: stat.fragmentSizeBytes * stat.blocks,
       freeBytes: stat.fragmentSizeBytes * stat.availableBlocks,
@@ -256,6 +250,37 @@ export class SftpFileStore implements FileStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#channels.close();
+  }
+
+  /** Names of a folder with what they are; a server that leaves that out of its listing is asked for each. */
+  async #told(folder: Buffer, items: readonly DirectoryItem[]): Promise<readonly StoredItem[]> {
+    const odd = items.find(({ name }) => name.length === 0 || name.includes(SLASH) || name.includes(0));
+    if (odd) {
+      const where = folder.length === 0 ? "the account's folder" : escapeName(folder);
+      throw this.#unfit(`lists "${escapeName(odd.name)}" in ${where}, a name that no folder can hold`);
+    }
+    if (items.every(({ attributes }) => isTold(attributes))) return items.map(toStoredItem);
+    const told = await Promise.all(items.map((item) => this.#tell(joinPath(folder, item.name), item)));
+    return told.filter((item) => item !== undefined);
+  }
+
+  /** Undefined if it is gone since it was listed. */
+  async #tell(path: Buffer, item: DirectoryItem): Promise<StoredItem | undefined> {
+    if (isTold(item.attributes)) return toStoredItem(item);
+    try {
+      const attributes = await this.#lanes.forPath(path).lstat(this.#full(path));
+      if (isTold(attributes)) return toStoredItem({ ...item, attributes });
+    } catch (error) {
+      if (error instanceof SftpStatusError && error.status === STATUS.NO_SUCH_FILE) return undefined;
+      throw error;
+    }
+    throw this.#unfit(`does not tell whether ${escapeName(path)} is a file or a folder, or its size`);
+  }
+
+  #unfit(what: string): AgentError {
+    return new AgentError('STORAGE_UNFIT', `the SFTP server of ${this.address} ${what}`, {
+      hint: "use OpenSSH's internal-sftp there, or another storage",
+    });
   }
 
   /** Undefined if it is not there, or is not as long as it should be. */
@@ -284,6 +309,7 @@ export class SftpFileStore implements FileStore {
       client,
       handle,
       about,
+      object: `${this.address}/${escapeName(path)}`,
       maxWriteBytes: this.#maxWriteBytes,
       canFsync: this.features.fsync,
       early: this.features.fsync ? new EarlyFlush(() => this.#flushBeside(client, path)) : undefined,
@@ -322,6 +348,17 @@ export class SftpFileStore implements FileStore {
     return quietestOf(await content());
   }
 
+  /** What one request gives of a file; asks for a byte more than expected, so that one that is too long does not look right. */
+  async #readOnce(path: Buffer, sizeBytes: number): Promise<Buffer> {
+    const client = await this.#channelFor(sizeBytes);
+    const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
+    const answers = [client.read(handle, 0, sizeBytes + 1), client.close(handle)] as const;
+    const [content, closed] = await Promise.allSettled(answers);
+    if (content.status === 'rejected') throw await this.#translate(content.reason, 'read', path);
+    if (closed.status === 'rejected') throw await this.#translate(closed.reason, 'read', path);
+    return content.value;
+  }
+
   async *#read(
     path: Buffer,
     extents: readonly Extent[],
@@ -331,7 +368,7 @@ export class SftpFileStore implements FileStore {
     const handle = await this.#translated('read', path, client.open(this.#full(path), OPEN.READ));
     try {
       for (const extent of extents)
-        yield* readAhead(client, handle, { extent, maxReadBytes: this.#maxWriteBytes });
+        yield* readAhead(client, handle, { extent, maxReadBytes: this.#maxReadBytes });
     } catch (error) {
       throw await this.#translate(error, 'read', path);
     } finally {
@@ -362,16 +399,7 @@ export class SftpFileStore implements FileStore {
   }
 
   async #translate(error: unknown, what: string, path: Buffer): Promise<unknown> {
-    if (error instanceof SftpConnectionError) {
-      return new AgentError(
-        'CONNECTION_LOST',
-        `the connection to ${this.address} was lost: ${error.message}`,
-        {
-          hint: 'run the command again; a backup continues where it was cut off',
-          cause: error,
-        },
-      );
-    }
+    if (error instanceof SftpConnectionError) return connectionLost(this.address, error);
     if (!(error instanceof SftpStatusError)) return error;
     const object = `${this.address}/${escapeName(path)}`;
     if (error.status === STATUS.NO_SUCH_FILE) {
@@ -400,6 +428,16 @@ export class SftpFileStore implements FileStore {
       },
     );
   }
+}
+
+const SLASH = 0x2f;
+
+/** A server that had greeted was cut off, or ended. @param account - as people call it */
+export function connectionLost(account: string, cause: SftpConnectionError): AgentError {
+  return new AgentError('CONNECTION_LOST', `the connection to ${account} was lost: ${cause.message}`, {
+    hint: 'run the command again; a backup continues where it was cut off',
+    cause,
+  });
 }
 
 /** A file system that has less than this left refuses writes of common sizes. */

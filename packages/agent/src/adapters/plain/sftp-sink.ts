@@ -11,6 +11,8 @@ export interface SftpSinkOptions {
   readonly client: SftpClient;
   readonly handle: Handle;
   readonly about: NewFile;
+  /** The file as people call it. */
+  readonly object: string;
   readonly maxWriteBytes: number;
   readonly canFsync: boolean;
   /** Told of all that reaches the storage's memory; undefined where it can't flush. */
@@ -58,7 +60,10 @@ export class SftpSink implements FileSink {
       if (storedBytes !== sizeBytes) {
         throw new AgentError(
           'STORAGE_REFUSED',
-          `the storage holds ${storedBytes ?? 'no'} bytes of a file of ${sizeBytes}`,
+          `the storage holds ${storedBytes ?? 'no'} bytes of ${this.#options.object}, which has ${sizeBytes}`,
+          {
+            hint: 'see the log of the SSH server there, and its disk; then run bakker backup again: it continues',
+          },
         );
       }
     } catch (error) {

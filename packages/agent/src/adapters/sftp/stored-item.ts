@@ -1,5 +1,5 @@
 import { linkCountOf } from '@bakker/sftp';
-import type { DirectoryItem } from '@bakker/sftp';
+import type { Attributes, DirectoryItem } from '@bakker/sftp';
 import type { StoredItem } from '../../ports/storage-account.ts';
 
 /** One name of a listing, as SFTP tells it. */
@@ -13,9 +13,17 @@ export function toStoredItem(item: DirectoryItem): StoredItem {
   };
 }
 
+/** Whether a server told what something is, and a file's size: version 3 leaves it free to say neither. */
+export function isTold({ permissions, sizeBytes }: Attributes): boolean {
+  const hasType = ((permissions ?? 0) & TYPE_BITS) !== 0;
+  return hasType && (sizeBytes !== undefined || typeOf(permissions) !== 'file');
+}
+
+const TYPE_BITS = 0o170000;
+
 /** @param permissions - with the type in the upper bits, as in `st_mode` */
 export function typeOf(permissions: number | undefined): StoredItem['type'] {
-  switch ((permissions ?? 0) & 0o170000) {
+  switch ((permissions ?? 0) & TYPE_BITS) {
     case 0o100000:
       return 'file';
     case 0o040000:
