@@ -7,6 +7,8 @@ import { formatPublicKey } from './public-key-text.ts';
 import { KeyTextError } from './sealed-error.ts';
 
 const LABEL = 'bakker-private-key';
+/** More than half of what is on paper. */
+const LEAST_PAPER_CHARACTERS = 40;
 
 /** The text of a key file that is of use to everybody who can read it. */
 export function formatPrivateKey(key: PrivateKey): string {
@@ -15,6 +17,13 @@ export function formatPrivateKey(key: PrivateKey): string {
     `# ${formatPublicKey(publicKeyOf(key))}\n` +
     `${encodeChecked(LABEL, key)}\n`
   );
+}
+
+/** Whether somebody wrote a private key where its file should be named: in one line, or as it is on paper. Says nothing of files. */
+export function looksLikePrivateKey(word: string): boolean {
+  // a name of a file may be made like a group or two
+  const isTyped = word.trim().length >= LEAST_PAPER_CHARACTERS && looksLikePaperKey(word);
+  return isTyped || word.trimStart().toLowerCase().startsWith(`${LABEL}:`);
 }
 
 /**
