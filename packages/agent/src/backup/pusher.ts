@@ -261,12 +261,13 @@ export class Pusher {
 
   /** Content that the parent may not have under this path: found elsewhere, or read. */
   #placeUnknown(known: KnownContents, now: Entry, before: Entry | undefined): Promise<void> | undefined {
+    // whatever the times are to be trusted with: names of one file have one content, and are one file there
+    const group = now.sizeBytes > 0 ? known.group(now) : undefined;
+    if (group) {
+      this.#placeByGroup({ slot: this.#entries.add(), known, now, before, group });
+      return undefined;
+    }
     if (now.sizeBytes > 0 && !this.#options.checksum) {
-      const group = known.group(now);
-      if (group) {
-        this.#placeByGroup({ slot: this.#entries.add(), known, now, before, group });
-        return undefined;
-      }
       const moved = before?.inode === now.inode ? undefined : known.byInode(now);
       if (moved) {
         const slot = this.#entries.add();
