@@ -52,6 +52,7 @@ def read_key(text, ask=lambda: getpass.getpass("Passphrase: ")):
         check = hashlib.sha256(b"bakker-private-key 1\0" + data[:32]).digest()[:3]
         need(len(data) == 35 and data[32:] == check, "the checksum of the private key is wrong")
         return data[:32]
+    need(not lines or not lines[0].startswith("bakker-public-key:"), "that is a public key, and the private one is needed")
     return read_paper(" ".join(lines))
 
 
@@ -377,7 +378,7 @@ def main(words):
     keyfile, what, *rest = words
     os.umask(0o077)
     try:
-        with open(keyfile, encoding="utf-8") as file:
+        with open(keyfile, encoding="utf-8-sig") as file:
             opener = Opener(read_key(file.read()))
         if what == "file" and len(rest) == 2:
             source, to = map(os.fsencode, rest)

@@ -95,6 +95,18 @@ t.test(
       place.key('generate', '--out', place.at('no'), '--passphrase-file', place.at('nowhere')),
       /there is no passphrase file/,
     );
+    for (const bytes of [
+      'secret\n\n',
+      'two\nlines',
+      '\ufeffsecret',
+      'se\u001b[Dcret',
+      Buffer.from('s\xe9cret', 'latin1'),
+    ]) {
+      writeFileSync(place.at('phrase'), bytes);
+      const made = place.key('generate', '--out', place.at('no'), '--passphrase-file', place.at('phrase'));
+      t.equal(made.status, 2, 'nobody could type it');
+      t.match(made.stderr, /the passphrase has more than one line, or what no keyboard types/);
+    }
     t.equal(existsSync(place.at('no')), false);
   },
 );

@@ -33,9 +33,11 @@ export function looksLikePrivateKey(word: string): boolean {
  * @throws KeyTextError
  */
 export async function parsePrivateKey(
-  text: string,
+  written: string,
   askPassphrase: () => Promise<string | undefined>,
 ): Promise<PrivateKey> {
+  // some editors begin a file with the mark of its byte order
+  const text = written.replace(/^\ufeff/, '');
   if (looksProtected(text)) {
     const passphrase = await askPassphrase();
     if (passphrase === undefined) {

@@ -18,6 +18,7 @@ import t from 'tap';
 import { comparePaths } from '../../src/path-order.ts';
 import {
   formatPrivateKey,
+  formatPublicKey,
   generatePrivateKey,
   NameHider,
   newDirectoryId,
@@ -293,6 +294,21 @@ except unseal.Refused as refused: print(refused)`;
     const { stdout } = spawnSync(PYTHON, ['-c', script], { encoding: 'utf8' });
     t.match(stdout, /asks for more memory or time than any that bakker makes/);
   }
+});
+
+t.test('unseal.py reads a key file from any editor, and tells a public key from a private one', (t) => {
+  using folder = tempFolder();
+  const { keyFile, paperKey } = readVectors();
+  for (const [at, text] of [keyFile, paperKey].entries()) {
+    writeFileSync(folder.at('dos'), `\ufeff${text.replaceAll('\n', '\r\n')}`);
+    t.equal(unseal(folder.at('dos'), 'file', sealedFile('text'), folder.at(`by ${at}`)), '');
+  }
+  writeFileSync(folder.at('public'), formatPublicKey(publicKeyOf(generatePrivateKey())));
+  t.match(
+    unseal(folder.at('public'), 'file', sealedFile('text'), folder.at('none')),
+    /^unseal: that is a public key, and the private one is needed\n$/,
+  );
+  t.end();
 });
 
 t.test('unseal.py says in one sentence that nobody typed the passphrase', (t) => {
