@@ -3,6 +3,7 @@ import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import { explainKeyText } from './explain-key.ts';
+import { readCredential } from './key-at-hand.ts';
 import { passphraseIn } from './passphrase-text.ts';
 import { refuseKeyWord } from './refuse-key-word.ts';
 
@@ -96,9 +97,4 @@ async function readNamed(
 async function findPassphrase(keys: KeyFiles, source: string): Promise<string | undefined> {
   const given = keys.environment('BAKKER_PASSPHRASE') ?? (await readCredential(keys, 'bakker-passphrase'));
   return given === undefined ? keys.askSecret(`Passphrase of ${source}: `) : passphraseIn(given);
-}
-
-async function readCredential(keys: KeyFiles, name: string): Promise<string | undefined> {
-  const folder = keys.environment('CREDENTIALS_DIRECTORY');
-  return folder === undefined ? undefined : (await keys.read(`${folder}/${name}`))?.text;
 }
