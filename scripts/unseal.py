@@ -301,6 +301,8 @@ def open_run(opener, account, run, out):
             restore_entry(opener, os.path.join(account, run), os.path.join(out, path), entry, lambda: hidden(name_key, directory_ids, path))
             if entry["type"] == "directory":
                 directory_ids[path] = bytes.fromhex(entry["nameId"]) if name_key else b""
+            if "unreadable" in entry:
+                raise Refused("the backup could not read it (%s)" % shown(as_bytes(entry["unreadable"])))
         except (Refused, OSError) as error:
             problems.append("%s: %s" % (shown(path), error))
 
@@ -393,6 +395,8 @@ def main(words):
             sys.exit(__doc__)
     except (Refused, OSError) as error:
         sys.exit("unseal: %s" % error)
+    except KeyboardInterrupt:
+        sys.exit("unseal: interrupted")
     except EOFError:
         sys.exit("unseal: the key is protected by a passphrase, and none was typed")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

@@ -311,6 +311,35 @@ t.test('unseal.py reads a key file from any editor, and tells a public key from 
   t.end();
 });
 
+t.test('unseal.py names what the backup could not read, and restores the rest', (t) => {
+  using folder = tempFolder();
+  const { pathOf } = storeRun(folder, { 'srv/a.txt': Buffer.from('a\n') }, { isHidden: false });
+  t.ok(existsSync(pathOf('srv/a.txt')));
+  storeManifest(folder, [
+    { path: 'srv', type: 'directory' },
+    fileLine('srv/a.txt', Buffer.from('a\n')),
+    { path: 'srv/closed', type: 'directory', unreadable: 'EACCES' },
+    { path: 'srv/lost', type: 'file', size: 5, stored: 'manifest', unreadable: 'EIO\u001b[2J' },
+  ]);
+  t.equal(
+    unseal(folder.key, 'run', folder.account, RUN, folder.at('out')),
+    'unseal: srv/closed: the backup could not read it (EACCES)\nunseal: srv/lost: the backup could not read it (EIO\\x1b[2J)\n',
+  );
+  t.strictSame(readdirSync(folder.at('out/srv')).sort(), ['a.txt', 'closed']);
+  t.end();
+});
+
+t.test('unseal.py ends with a sentence when it is interrupted', async (t) => {
+  using folder = tempFolder();
+  writeFileSync(folder.at('protected'), readVectors().protectedKeyFile);
+  const script = `import os, signal, sys; sys.path.insert(0, ${JSON.stringify(dirname(UNSEAL))}); sys.dont_write_bytecode = True
+import unseal
+unseal.getpass.getpass = lambda prompt: os.kill(os.getpid(), signal.SIGINT)
+unseal.main([${JSON.stringify(folder.at('protected'))}, "manifest", "none"])`;
+  const { status, stderr } = spawnSync(PYTHON, ['-c', script], { encoding: 'utf8' });
+  t.match({ status, stderr }, { status: 1, stderr: 'unseal: interrupted\n' });
+});
+
 t.test('unseal.py says in one sentence that nobody typed the passphrase', (t) => {
   using folder = tempFolder();
   writeFileSync(folder.at('protected'), readVectors().protectedKeyFile);
