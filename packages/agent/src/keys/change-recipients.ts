@@ -20,6 +20,19 @@ export async function loadRecipients(file: string, keys: KeyFiles): Promise<Reci
   return parseRecipients((await keys.read(file))?.text ?? '', file);
 }
 
+/** As `loadRecipients`, where there has to be one. @throws AgentError KEY_MISSING if there is nobody to seal to, KEY_DAMAGED */
+export async function needRecipients(file: string, keys: KeyFiles): Promise<Recipient[]> {
+  const recipients = await loadRecipients(file, keys);
+  if (recipients.length > 0) return recipients;
+  throw new AgentError(
+    'KEY_MISSING',
+    `there is no key in ${file} to seal to, and the configuration says encrypt`,
+    {
+      hint: 'bakker key generate makes one, bakker key add names it to this server',
+    },
+  );
+}
+
 /** Adds a key. @param word - the key, or a file that holds it */
 export async function addKey(
   file: string,
