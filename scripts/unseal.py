@@ -52,6 +52,7 @@ def read_key(text, ask=lambda: getpass.getpass("Passphrase: ")):
         check = hashlib.sha256(b"bakker-private-key 1\0" + data[:32]).digest()[:3]
         need(len(data) == 35 and data[32:] == check, "the checksum of the private key is wrong")
         return data[:32]
+    need(not lines or not lines[0].startswith("bakker-public-key:"), "that is a public key, and the private one is needed")
     return read_paper(" ".join(lines))
 
 
@@ -300,6 +301,8 @@ def open_run(opener, account, run, out):
             restore_entry(opener, os.path.join(account, run), os.path.join(out, path), entry, lambda: hidden(name_key, directory_ids, path))
             if entry["type"] == "directory":
                 directory_ids[path] = bytes.fromhex(entry["nameId"]) if name_key else b""
+            if "unreadable" in entry:
+                raise Refused("the backup could not read it (%s)" % shown(as_bytes(entry["unreadable"])))
         except (Refused, OSError) as error:
             problems.append("%s: %s" % (shown(path), error))
 
@@ -377,7 +380,7 @@ def main(words):
     keyfile, what, *rest = words
     os.umask(0o077)
     try:
-        with open(keyfile, encoding="utf-8") as file:
+        with open(keyfile, encoding="utf-8-sig") as file:
             opener = Opener(read_key(file.read()))
         if what == "file" and len(rest) == 2:
             source, to = map(os.fsencode, rest)
@@ -392,6 +395,8 @@ def main(words):
             sys.exit(__doc__)
     except (Refused, OSError) as error:
         sys.exit("unseal: %s" % error)
+    except KeyboardInterrupt:
+        sys.exit("unseal: interrupted")
     except EOFError:
         sys.exit("unseal: the key is protected by a passphrase, and none was typed")
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

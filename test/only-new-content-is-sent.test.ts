@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  linkSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -126,4 +127,19 @@ t.test('--checksum finds what hides behind unchanged size and times', async (t) 
   const again = await world.backup(['--checksum']);
   t.equal(again.files.changed, 0);
   t.equal(again.files.unchanged, again.files.total);
+});
+
+t.test('--checksum sends a large file with two names once, and both are one file there', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  const [name, other] = [`${world.source}/a`, `${world.source}/b`];
+  const sizeBytes = 9 * MIB;
+  writeFileSync(name, pseudoRandomBytes('two names', sizeBytes));
+  linkSync(name, other);
+  t.match((await world.backup(['--checksum'])).bytes, { sent: sizeBytes });
+  t.equal((await world.verify(['--data'])).runs.length, 1);
+  writeFileSync(name, pseudoRandomBytes('other content', sizeBytes));
+  t.match((await world.backup(['--checksum'])).bytes, { sent: sizeBytes });
+  t.match(await world.backup(['--checksum']), { files: { unchanged: 2 }, bytes: { sent: 0 } });
+  t.equal((await world.verify(['--data'])).runs.length, 3);
+  t.same(await compareTrees(world.source, await world.restore()), []);
 });

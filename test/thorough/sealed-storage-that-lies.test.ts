@@ -1,4 +1,5 @@
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import t from 'tap';
 import { encodeManifest } from '@bakker/impl-format';
 import type { Entry, ManifestHeader } from '@bakker/impl-format';
@@ -286,6 +287,9 @@ t.test('a run in the middle that was exchanged, or is gone, shows by the run aft
     { run: first, damaged: [] },
     { run: second, damaged: [{ path: `${second}.impl`, reason: new RegExp(`another ${first}.impl than`) }] },
   ]);
+  const to = `${world.bakker.folder}/of-whom`;
+  const restored = await world.expect(['restore', '--from', first, '--to', to, ...world.key]);
+  t.match(restored.stderr, `restoring ${first} of ${hostname()}\n`, 'whose run it is shows');
 
   for (const name of [first, `${first}.impl`]) rmSync(`${world.storage}/${name}`, { recursive: true });
   const { stdout } = await world.expect(['verify', ...world.key]);

@@ -26,7 +26,7 @@ export function syncFilesystemLater(fd: number): Promise<void> {
  * @returns false if that has not ended by then, or could not be done
  */
 export async function syncEverything(timeoutMs: number): Promise<boolean> {
-  const sync = spawn('sync', { stdio: 'ignore', detached: true });
+  const sync = spawn('sync', { env: { PATH: process.env['PATH'] }, stdio: 'ignore', detached: true });
   const waiting = new AbortController();
   const ended = new Promise<boolean>((resolve) => {
     sync.on('error', () => resolve(false));

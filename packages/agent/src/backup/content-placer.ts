@@ -42,12 +42,13 @@ export class ContentPlacer {
   /** Undefined, or a promise to wait for before the next entry. */
   place(known: KnownContents, { now, before }: UnknownFile): Promise<void> | undefined {
     const { outgoing, linker, sender, lookup, tally, checksum } = this.#options;
+    // whatever the times are to be trusted with: names of one file have one content, and are one file there
+    const group = now.sizeBytes > 0 ? known.group(now) : undefined;
+    if (group) {
+      this.#placeByGroup({ slot: outgoing.begin(), known, now, before }, group);
+      return undefined;
+    }
     if (now.sizeBytes > 0 && !checksum) {
-      const group = known.group(now);
-      if (group) {
-        this.#placeByGroup({ slot: outgoing.begin(), known, now, before }, group);
-        return undefined;
-      }
       const moved = before?.inode === now.inode ? undefined : known.byInode(now);
       if (moved) {
         const slot = outgoing.begin();

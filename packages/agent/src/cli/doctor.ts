@@ -33,6 +33,7 @@ export const doctor: Command<DoctorArgs, readonly Finding[]> = {
       state: () => context.state(),
       source: () => context.source(),
       volumes: () => context.freezing.volumes(),
+      keys: () => context.keys(),
       pending: async () => {
         // opening the journal would make one
         if ((await machine.inspect(`${context.stateDir}/undo.sqlite`)) === undefined) return undefined;

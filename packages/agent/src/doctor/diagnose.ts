@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { EXIT_STATUS } from '../errors.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
@@ -15,6 +16,7 @@ import { checkAbilitiesAndClock, checkRuns, checkSpace } from './storage-checks.
 import { checkStorageConfig } from './storage-config-check.ts';
 import { checkLastRun } from './last-run-check.ts';
 import { checkNotify } from './notify-checks.ts';
+import { checkSealing } from './sealing-check.ts';
 import { checkServices } from './service-checks.ts';
 import { checkSnapshots } from './snapshot-checks.ts';
 import { checkPending, checkTimer } from './unattended-checks.ts';
@@ -31,6 +33,7 @@ export interface DoctorTools {
   state(): Promise<StateFolder>;
   source(): Promise<SourceTree>;
   volumes(): Promise<Volumes>;
+  keys(): Promise<KeyFiles>;
   /** What runs have recorded to be undone; undefined if none ever did. */
   pending?(): Promise<readonly PendingUndo[] | undefined>;
   /** Also asks servers that are told of runs. */
@@ -74,6 +77,8 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   });
   if (known === undefined) return findings;
 
+  if (known.encrypt !== undefined)
+    await look('sealing', async () => checkSealing(known.file, await tools.keys()));
   await look('timer', () => checkTimer(known.file, machine));
   await look('services', () => checkServices(known, machine));
   await look('notifications', () => checkNotify(known, { machine, isOnline: tools.isOnline === true }));

@@ -11,10 +11,26 @@ import {
   rotateRecipient,
 } from './recipients.ts';
 import type { Recipient } from './recipients.ts';
+import { refuseKeyWord } from './refuse-key-word.ts';
+
+const A_PUBLIC_KEY = 'a public key, or the name of a file with one';
 
 /** Whom this server seals to; none if there is no file. @throws AgentError KEY_DAMAGED, KEY_MISSING if unreadable */
 export async function loadRecipients(file: string, keys: KeyFiles): Promise<Recipient[]> {
   return parseRecipients((await keys.read(file))?.text ?? '', file);
+}
+
+/** As `loadRecipients`, where there has to be one. @throws AgentError KEY_MISSING if there is nobody to seal to, KEY_DAMAGED */
+export async function needRecipients(file: string, keys: KeyFiles): Promise<Recipient[]> {
+  const recipients = await loadRecipients(file, keys);
+  if (recipients.length > 0) return recipients;
+  throw new AgentError(
+    'KEY_MISSING',
+    `there is no key in ${file} to seal to, and the configuration says encrypt`,
+    {
+      hint: 'bakker key generate makes one, bakker key add names it to this server',
+    },
+  );
 }
 
 /** Adds a key. @param word - the key, or a file that holds it */
@@ -93,6 +109,7 @@ async function change(file: string, keys: KeyFiles, edit: (text: string) => stri
 
 /** A file with a private key does as well: its public key is written in it. */
 async function readPublicKey(word: string, keys: KeyFiles): Promise<PublicKey> {
+  refuseKeyWord(word, { place: 'the key', wanted: A_PUBLIC_KEY });
   const isKey = word.startsWith('bakker-public-key:');
   const text = isKey ? word : (await keys.read(word))?.text;
   if (text === undefined) {
@@ -100,9 +117,16 @@ async function readPublicKey(word: string, keys: KeyFiles): Promise<PublicKey> {
       hint: 'a public key begins with bakker-public-key:',
     });
   }
-  const found = /bakker-public-key:\S*/.exec(text)?.[0];
+  const found = new Set(text.match(/bakker-public-key:\S*/g));
+  if (found.size > 1) {
+    // who names the recipients of another server must not believe that all of them were taken
+    throw new AgentError('USAGE', `${word} holds ${found.size} public keys, and one is taken at a time`, {
+      hint: 'give each of them by itself',
+    });
+  }
+  const [only = text] = found;
   try {
-    return parsePublicKey(found ?? text);
+    return parsePublicKey(only);
   } catch (error) {
     throw explainKeyText(error, isKey ? 'the public key' : word);
   }

@@ -3,7 +3,9 @@ import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import { explainKeyText } from './explain-key.ts';
+import { readCredential } from './key-at-hand.ts';
 import { passphraseIn } from './passphrase-text.ts';
+import { refuseKeyWord } from './refuse-key-word.ts';
 
 /** A private key, and where it came from. */
 export interface Identity {
@@ -21,6 +23,8 @@ export interface IdentityOptions {
   readonly keptFile?: string | undefined;
 }
 
+const A_FILE = 'the name of its file';
+
 interface Found {
   readonly text: string;
   readonly source: string;
@@ -31,7 +35,7 @@ interface Found {
  * key itself), BAKKER_IDENTITY_KEY_FILE, `bakker-identity-key` among systemd's credentials, the key that the server keeps,
  * a person at the terminal. A passphrase: BAKKER_PASSPHRASE, the credential `bakker-passphrase`, the terminal.
  *
- * @throws AgentError KEY_MISSING, KEY_DAMAGED or PASSPHRASE_WRONG
+ * @throws AgentError KEY_MISSING, KEY_DAMAGED or PASSPHRASE_WRONG; USAGE if a key stands where its file should be named
  */
 export async function findIdentity(
   options: IdentityOptions,
@@ -50,11 +54,17 @@ async function findText(
   { file, keptFile }: IdentityOptions,
   { keys, warn }: { keys: KeyFiles; warn: (text: string) => void },
 ): Promise<Found> {
-  if (file !== undefined) return readNamed(file, { keys, warn });
+  if (file !== undefined) {
+    refuseKeyWord(file, { place: '--identity-key', wanted: A_FILE });
+    return readNamed(file, { keys, warn });
+  }
   const text = keys.environment('BAKKER_IDENTITY_KEY');
   if (text !== undefined) return { text, source: 'BAKKER_IDENTITY_KEY' };
   const named = keys.environment('BAKKER_IDENTITY_KEY_FILE');
-  if (named !== undefined) return readNamed(named, { keys, warn });
+  if (named !== undefined) {
+    refuseKeyWord(named, { place: 'BAKKER_IDENTITY_KEY_FILE', wanted: A_FILE });
+    return readNamed(named, { keys, warn });
+  }
   const credential = await readCredential(keys, 'bakker-identity-key');
   if (credential !== undefined) return { text: credential, source: 'the credential bakker-identity-key' };
   if (keptFile !== undefined && (await keys.read(keptFile)) !== undefined) {
@@ -87,9 +97,4 @@ async function readNamed(
 async function findPassphrase(keys: KeyFiles, source: string): Promise<string | undefined> {
   const given = keys.environment('BAKKER_PASSPHRASE') ?? (await readCredential(keys, 'bakker-passphrase'));
   return given === undefined ? keys.askSecret(`Passphrase of ${source}: `) : passphraseIn(given);
-}
-
-async function readCredential(keys: KeyFiles, name: string): Promise<string | undefined> {
-  const folder = keys.environment('CREDENTIALS_DIRECTORY');
-  return folder === undefined ? undefined : (await keys.read(`${folder}/${name}`))?.text;
 }

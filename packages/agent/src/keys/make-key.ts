@@ -9,7 +9,7 @@ import {
 } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
-import { passphraseIn } from './passphrase-text.ts';
+import { isTypeable, passphraseIn } from './passphrase-text.ts';
 
 export interface KeyRequest {
   /** Where the private key goes; undefined for paper only. */
@@ -30,7 +30,7 @@ export interface MadeKey {
 /**
  * Makes a key pair. The private key leaves here in the file and on the paper alone.
  *
- * @throws AgentError USAGE if the file exists, PASSPHRASE_WRONG if the two that were typed differ
+ * @throws AgentError USAGE if the file exists, or nobody could type the passphrase; PASSPHRASE_WRONG if the two that were typed differ
  */
 export async function makeKey(request: KeyRequest, keys: KeyFiles): Promise<MadeKey> {
   const { file, onPaper } = request;
@@ -49,6 +49,11 @@ export async function makeKey(request: KeyRequest, keys: KeyFiles): Promise<Made
     );
   }
   const passphrase = await choosePassphrase(request.passphrase, keys);
+  if (passphrase !== undefined && !isTypeable(passphrase)) {
+    throw new AgentError('USAGE', 'the passphrase has more than one line, or what no keyboard types', {
+      hint: 'give one line of UTF-8, without control characters: some day it may have to be typed',
+    });
+  }
   const privateKey = generatePrivateKey();
   const publicKey = publicKeyOf(privateKey);
   if (file !== undefined) {

@@ -7,6 +7,7 @@ import {
 } from '@bakker/impl-format/sealed';
 import type { PublicKey } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
+import { refuseKeyWord } from './refuse-key-word.ts';
 
 /** Somebody who can open what this server seals. */
 export interface Recipient {
@@ -106,6 +107,7 @@ export function chooseRecipient(recipients: readonly Recipient[], word: string):
   );
   const [only] = found;
   if (only === undefined) {
+    refuseKeyWord(word, { place: 'the key', wanted: 'a name, an id or a public key' });
     throw new AgentError('KEY_MISSING', `no key of this server is called ${word}`, {
       hint: 'bakker key list shows them; give its name, its id or the key itself',
     });

@@ -1,3 +1,4 @@
+import { escapeText } from '@bakker/command-line';
 import { checkManifestBytes, manifestName, type ManifestTrailer } from '@bakker/impl-format';
 import { manifestFailure, openManifest } from '../browse/open-manifest.ts';
 import { AgentError } from '../errors.ts';
@@ -37,7 +38,9 @@ export async function restoreRun(job: RestoreJob, ports: RestorePorts): Promise<
   const report = new RestoreReport();
   const context: RestoreContext = { job, ports, header: manifest.header, tree, report };
   const selection = selectEntries(manifest.batches(), job.patterns);
-  ports.progress.stage(`${job.isDryRun ? 'comparing with' : 'restoring'} ${job.run}`);
+  // a storage that has several accounts of one owner could show a run of another server's
+  const whose = `${job.run} of ${escapeText(manifest.header.host)}`;
+  ports.progress.stage(`${job.isDryRun ? 'comparing with' : 'restoring'} ${whose}`);
   // the receipt of a sealed run says what its objects take on the storage
   if (job.patterns.length === 0)
     ports.progress.expect({ files: counts.entries - counts.directories, bytes: counts.bytes });

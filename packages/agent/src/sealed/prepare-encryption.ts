@@ -1,6 +1,6 @@
 import { Keyring } from '@bakker/impl-format/sealed';
 import { AgentError } from '../errors.ts';
-import { loadRecipients } from '../keys/change-recipients.ts';
+import { needRecipients } from '../keys/change-recipients.ts';
 import { findIdentity } from '../keys/find-identity.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { SealingThreads } from '../ports/sealing-threads.ts';
@@ -22,16 +22,7 @@ export async function prepareEncryption(
   { hidesNames, recipientsFile, identityFile, keptFile }: EncryptionOptions,
   { keys, threads, warn }: { keys: KeyFiles; threads: SealingThreads; warn: (text: string) => void },
 ): Promise<Encryption> {
-  const recipients = await loadRecipients(recipientsFile, keys);
-  if (recipients.length === 0) {
-    throw new AgentError(
-      'KEY_MISSING',
-      `there is no key in ${recipientsFile} to seal to, and the configuration says encrypt`,
-      {
-        hint: 'bakker key generate makes one, bakker key add names it to this server',
-      },
-    );
-  }
+  const recipients = await needRecipients(recipientsFile, keys);
   const publicKeys = recipients.map(({ publicKey }) => publicKey);
   return {
     recipients: recipients.map(({ id }) => id).sort(),

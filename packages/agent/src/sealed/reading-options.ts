@@ -3,6 +3,7 @@ import type { RunName } from '@bakker/impl-format';
 import type { PrivateKey } from '@bakker/impl-format/sealed';
 import { warnOfHistory } from '../backup/warn-of-history.ts';
 import { AgentError } from '../errors.ts';
+import { isKeyAtHand } from '../keys/key-at-hand.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { SealingThreads } from '../ports/sealing-threads.ts';
 import type { SealedAccountMemory, StateFolder } from '../ports/state-folder.ts';
@@ -29,6 +30,10 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
   let remembered: Promise<Remembered | undefined> | undefined;
   const memory = () => (remembered ??= isOwnAndSealed ? remember(source) : Promise.resolve(undefined));
   let hasWarned = false;
+  let hasOpened = false;
+  // who has a key ready means to open what is sealed
+  const meansToOpen = async (): Promise<boolean> =>
+    isOwnAndSealed || hasOpened || identityFiles.length > 0 || isKeyAtHand(await source.keys(), keptFile);
   return {
     keyring: async () => {
       const [{ Keyring }, { findIdentity }] = await Promise.all([
@@ -41,6 +46,7 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
         privateKeys.push(
           (await findIdentity({ file, keptFile }, { keys: await source.keys(), warn })).privateKey,
         );
+      hasOpened = true;
       return new Keyring(privateKeys);
     },
     opening: async (keyring) => (await source.threads()).opening(keyring),
@@ -48,9 +54,7 @@ export function readingOptions(source: ReadingSource): OpeningOptions {
     checkClear: async (run) => {
       const known = await memory();
       if (known !== undefined) refuseClear(run, known.account);
-      // who names a key means to open what is sealed
-      const isWarnedOf = known === undefined && (isOwnAndSealed || identityFiles.length > 0);
-      if (!isWarnedOf || hasWarned) return;
+      if (known !== undefined || hasWarned || !(await meansToOpen())) return;
       hasWarned = true;
       warn(`${run} is not sealed: this server does not remember whether it should be`);
     },

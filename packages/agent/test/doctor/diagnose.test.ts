@@ -1,6 +1,7 @@
 import { chmod, mkdir, rm, symlink, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { formatKeyId, formatPublicKey, generatePrivateKey, publicKeyOf } from '@bakker/impl-format/sealed';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import {
   startSshd,
@@ -8,6 +9,7 @@ import {
   type SshdOptions,
   type SshServer,
 } from '../../../../test/harness/sshd.ts';
+import { linuxKeyFiles } from '../../src/adapters/keys/key-files.ts';
 import { openAccount } from '../../src/adapters/open-account.ts';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import { linuxMachine } from '../../src/adapters/ssh/machine.ts';
@@ -90,6 +92,12 @@ class Patient implements AsyncDisposable {
       state: () => openStateFolder(this.stateDir),
       source: async () => openSourceTree(),
       volumes: async () => openVolumes(),
+      keys: async () =>
+        linuxKeyFiles({
+          isInteractive: false,
+          holdTerminal: () => ({ [Symbol.dispose]: () => undefined }),
+          signal,
+        }),
     });
   }
 
@@ -187,6 +195,26 @@ t.test('a run without manifest fails, a latest that lags behind warns', async (t
   t.match(about(await patient.diagnose(), 'latest'), [{ result: 'ok' }]);
 });
 
+t.test('whom runs are sealed to is said; nobody, or a damaged key, is a failure', async (t) => {
+  await using patient = await Patient.admit(t);
+  patient.extraConfig = 'encrypt: true';
+  t.match(about(await patient.diagnose(), 'sealing'), [
+    { result: 'fail', detail: /there is no key in .*recipients to seal to/, exitStatus: 12 },
+  ]);
+  const publicKey = publicKeyOf(generatePrivateKey());
+  const line = `${formatPublicKey(publicKey)} mine\n`;
+  await writeFile(join(patient.folder, 'recipients'), line);
+  t.match(about(await patient.diagnose(), 'sealing'), [
+    { result: 'ok', detail: `new runs are sealed to 1 key: ${formatKeyId(publicKey)} (mine)` },
+  ]);
+  await writeFile(join(patient.folder, 'identity.key'), 'x', { mode: 0o644 });
+  t.match(about(await patient.diagnose(), 'sealing'), [{ result: 'warn', hint: /^chmod 600 / }]);
+  await writeFile(join(patient.folder, 'recipients'), line.replace(':', ':a'));
+  t.match(about(await patient.diagnose(), 'sealing'), [{ result: 'fail', exitStatus: 12 }]);
+  patient.extraConfig = '';
+  t.same(about(await patient.diagnose(), 'sealing'), [], 'not where runs lie open');
+});
+
 t.test('a storage that lacks an ability is unfit', async (t) => {
   await using patient = await Patient.admit(t, {
     sftpSubsystem: false,
@@ -229,6 +257,7 @@ t.test('an interrupt ends it with its reason', async (t) => {
       state: never,
       source: never,
       volumes: never,
+      keys: never,
     }),
     reason,
   );

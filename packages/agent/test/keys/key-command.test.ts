@@ -95,6 +95,18 @@ t.test(
       place.key('generate', '--out', place.at('no'), '--passphrase-file', place.at('nowhere')),
       /there is no passphrase file/,
     );
+    for (const bytes of [
+      'secret\n\n',
+      'two\nlines',
+      '\ufeffsecret',
+      'se\u001b[Dcret',
+      Buffer.from('s\xe9cret', 'latin1'),
+    ]) {
+      writeFileSync(place.at('phrase'), bytes);
+      const made = place.key('generate', '--out', place.at('no'), '--passphrase-file', place.at('phrase'));
+      t.equal(made.status, 2, 'nobody could type it');
+      t.match(made.stderr, /the passphrase has more than one line, or what no keyboard types/);
+    }
     t.equal(existsSync(place.at('no')), false);
   },
 );
@@ -176,6 +188,40 @@ t.test('missing, wrong and damaged keys end with 12 and one clear sentence', asy
   refuses(t, check('ssh'), /no private key of bakker/);
   writeFileSync(place.at('open'), text, { mode: 0o644 });
   t.match(check('open').stderr, /can be read by others/);
+});
+
+t.test('a private key in the place of a name is not repeated by any message', async (t) => {
+  using place = makePlace();
+  const { paper } = JSON.parse(place.key('generate', '--paper', '--out', place.at('a'), '--json').stdout);
+  place.key('add', place.at('a'), '--name', 'mine');
+  const line = readFileSync(place.at('a'), 'utf8').split('\n')[2] ?? '';
+  for (const key of [line, line.toUpperCase(), String(paper), String(paper).replaceAll(/\s+/g, '-')]) {
+    const said = [
+      place.key('check', '--identity-key', key),
+      place.keyWith({ BAKKER_IDENTITY_KEY_FILE: key }, 'check'),
+      place.key('add', key),
+      place.key('remove', key),
+      place.key('rotate', key, place.at('a')),
+      place.key('rotate', 'mine', key),
+    ];
+    for (const { status, stderr } of said) {
+      t.equal(status, 2);
+      t.match(stderr, /is a private key itself, and should be/);
+      t.notMatch(stderr.toLowerCase(), key.slice(-8).toLowerCase());
+    }
+  }
+  refuses(t, place.key('check', '--identity-key', 'identity'), /there is no key file identity/);
+  refuses(t, place.key('check', '--identity-key', '20260101-20260102'), /there is no key file/);
+});
+
+t.test('of a file with several public keys none is taken for all of them', async (t) => {
+  using place = makePlace();
+  const [a, b] = ['a', 'b'].map((name) => lastLine(place.key('generate', '--out', place.at(name))));
+  writeFileSync(place.at('both'), `${a} mine\n${b} theirs\n`);
+  const added = place.key('add', place.at('both'));
+  t.equal(added.status, 2);
+  t.match(added.stderr, /holds 2 public keys, and one is taken at a time/);
+  t.match(place.key('list').stdout, /No key yet/);
 });
 
 t.test('a key on paper opens; a mistyped one names the group', async (t) => {

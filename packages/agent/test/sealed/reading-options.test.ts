@@ -4,8 +4,20 @@ import { OpeningAccount } from '../../src/sealed/opening-account.ts';
 import { readingOptions } from '../../src/sealed/reading-options.ts';
 import { World } from '../restore/world.ts';
 
+const files: Readonly<Record<string, string>> = {
+  '/run/credentials/bakker-identity-key': 'bakker-private-key:…',
+};
+
 /** What is warned of when the manifest of a clear run is read, on a machine whose configuration says nothing of sealing. */
-async function warningsWith(identityFile: string | undefined): Promise<readonly string[]> {
+async function warningsWith({
+  identityFile,
+  environment = {},
+  keptText,
+}: {
+  identityFile?: string;
+  environment?: Readonly<Record<string, string>>;
+  keptText?: string | 'refused';
+}): Promise<readonly string[]> {
   await using world = new World();
   mkdirSync(world.source);
   writeFileSync(`${world.source}/file`, 'made up');
@@ -19,8 +31,18 @@ async function warningsWith(identityFile: string | undefined): Promise<readonly 
       account,
       isOwnAndSealed: false,
       identityFiles: identityFile === undefined ? [] : [identityFile],
-      keptFile: '/nowhere',
-      keys: unused,
+      keptFile: '/etc/identity.key',
+      keys: async () => ({
+        environment: (name) => environment[name],
+        read: async (file) => {
+          if (keptText === 'refused') throw new Error('EACCES');
+          const text = file === '/etc/identity.key' ? keptText : files[file];
+          return text === undefined ? undefined : { text, isExposed: false };
+        },
+        create: unused,
+        replace: unused,
+        askSecret: unused,
+      }),
       threads: unused,
       state: unused,
       warn: (text) => warnings.push(text.replace(run, 'RUN')),
@@ -32,9 +54,16 @@ async function warningsWith(identityFile: string | undefined): Promise<readonly 
   return warnings;
 }
 
-t.test('a clear run is told, once, to who names a key and has no memory of the account', async (t) => {
-  t.same(await warningsWith('/mnt/usb/private.key'), [
-    'RUN is not sealed: this server does not remember whether it should be',
-  ]);
-  t.same(await warningsWith(undefined), []);
+t.test('a clear run is told, once, to who has a key ready and has no memory of the account', async (t) => {
+  const told = ['RUN is not sealed: this server does not remember whether it should be'];
+  t.same(await warningsWith({ identityFile: '/mnt/usb/private.key' }), told);
+  for (const environment of [
+    { BAKKER_IDENTITY_KEY: 'cv3xzb4m …' },
+    { BAKKER_IDENTITY_KEY_FILE: '/mnt/usb/private.key' },
+    { CREDENTIALS_DIRECTORY: '/run/credentials' },
+  ])
+    t.same(await warningsWith({ environment }), told);
+  t.same(await warningsWith({ keptText: 'bakker-private-key:…' }), told);
+  t.same(await warningsWith({ keptText: 'refused' }), told);
+  t.same(await warningsWith({}), []);
 });

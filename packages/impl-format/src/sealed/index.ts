@@ -39,4 +39,4 @@ export { NameHider, newDirectoryId, newNameKey, ROOT_DIRECTORY_ID } from './hidd
 export { formatKeyId, formatPublicKey, parsePublicKey } from './public-key-text.ts';
 export { formatPaperKey, isPaperKeyBegun, parsePaperKey } from './paper-key.ts';
 export { protectKey } from './protected-key.ts';
-export { formatPrivateKey, parsePrivateKey } from './private-key-text.ts';
+export { formatPrivateKey, looksLikePrivateKey, parsePrivateKey } from './private-key-text.ts';

@@ -7,6 +7,8 @@ import { formatPublicKey } from './public-key-text.ts';
 import { KeyTextError } from './sealed-error.ts';
 
 const LABEL = 'bakker-private-key';
+/** More than half of what is on paper. */
+const LEAST_PAPER_CHARACTERS = 40;
 
 /** The text of a key file that is of use to everybody who can read it. */
 export function formatPrivateKey(key: PrivateKey): string {
@@ -17,6 +19,13 @@ export function formatPrivateKey(key: PrivateKey): string {
   );
 }
 
+/** Whether somebody wrote a private key where its file should be named: in one line, or as it is on paper. Says nothing of files. */
+export function looksLikePrivateKey(word: string): boolean {
+  // a name of a file may be made like a group or two
+  const isTyped = word.trim().length >= LEAST_PAPER_CHARACTERS && looksLikePaperKey(word);
+  return isTyped || word.trimStart().toLowerCase().startsWith(`${LABEL}:`);
+}
+
 /**
  * Reads a private key from any of its three forms: one line, protected, typed from paper.
  *
@@ -24,9 +33,11 @@ export function formatPrivateKey(key: PrivateKey): string {
  * @throws KeyTextError
  */
 export async function parsePrivateKey(
-  text: string,
+  written: string,
   askPassphrase: () => Promise<string | undefined>,
 ): Promise<PrivateKey> {
+  // some editors begin a file with the mark of its byte order
+  const text = written.replace(/^\ufeff/, '');
   if (looksProtected(text)) {
     const passphrase = await askPassphrase();
     if (passphrase === undefined) {

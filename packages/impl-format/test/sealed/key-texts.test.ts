@@ -47,6 +47,10 @@ t.test('a private key in a file comes back; what is altered or something else is
   const text = formatPrivateKey(key);
   t.ok((await parsePrivateKey(text, nobody)).equals(key));
   t.ok((await parsePrivateKey(text.trim().split('\n').at(-1) ?? '', nobody)).equals(key), 'the line alone');
+  for (const form of [text, formatPaperKey(key), await protectKey(key, 'secret')]) {
+    const dos = `\ufeff${form.replaceAll('\n', '\r\n')}`;
+    t.ok((await parsePrivateKey(dos, async () => 'secret')).equals(key), 'from any editor');
+  }
   const line = text.lastIndexOf(':') + 1;
   for (const at of [line, line + 20, line + 55]) {
     const wrong = text.slice(0, at) + other(text[at] ?? '') + text.slice(at + 1);

@@ -18,6 +18,7 @@ import t from 'tap';
 import { comparePaths } from '../../src/path-order.ts';
 import {
   formatPrivateKey,
+  formatPublicKey,
   generatePrivateKey,
   NameHider,
   newDirectoryId,
@@ -293,6 +294,50 @@ except unseal.Refused as refused: print(refused)`;
     const { stdout } = spawnSync(PYTHON, ['-c', script], { encoding: 'utf8' });
     t.match(stdout, /asks for more memory or time than any that bakker makes/);
   }
+});
+
+t.test('unseal.py reads a key file from any editor, and tells a public key from a private one', (t) => {
+  using folder = tempFolder();
+  const { keyFile, paperKey } = readVectors();
+  for (const [at, text] of [keyFile, paperKey].entries()) {
+    writeFileSync(folder.at('dos'), `\ufeff${text.replaceAll('\n', '\r\n')}`);
+    t.equal(unseal(folder.at('dos'), 'file', sealedFile('text'), folder.at(`by ${at}`)), '');
+  }
+  writeFileSync(folder.at('public'), formatPublicKey(publicKeyOf(generatePrivateKey())));
+  t.match(
+    unseal(folder.at('public'), 'file', sealedFile('text'), folder.at('none')),
+    /^unseal: that is a public key, and the private one is needed\n$/,
+  );
+  t.end();
+});
+
+t.test('unseal.py names what the backup could not read, and restores the rest', (t) => {
+  using folder = tempFolder();
+  const { pathOf } = storeRun(folder, { 'srv/a.txt': Buffer.from('a\n') }, { isHidden: false });
+  t.ok(existsSync(pathOf('srv/a.txt')));
+  storeManifest(folder, [
+    { path: 'srv', type: 'directory' },
+    fileLine('srv/a.txt', Buffer.from('a\n')),
+    { path: 'srv/closed', type: 'directory', unreadable: 'EACCES' },
+    { path: 'srv/lost', type: 'file', size: 5, stored: 'manifest', unreadable: 'EIO\u001b[2J' },
+  ]);
+  t.equal(
+    unseal(folder.key, 'run', folder.account, RUN, folder.at('out')),
+    'unseal: srv/closed: the backup could not read it (EACCES)\nunseal: srv/lost: the backup could not read it (EIO\\x1b[2J)\n',
+  );
+  t.strictSame(readdirSync(folder.at('out/srv')).sort(), ['a.txt', 'closed']);
+  t.end();
+});
+
+t.test('unseal.py ends with a sentence when it is interrupted', async (t) => {
+  using folder = tempFolder();
+  writeFileSync(folder.at('protected'), readVectors().protectedKeyFile);
+  const script = `import os, signal, sys; sys.path.insert(0, ${JSON.stringify(dirname(UNSEAL))}); sys.dont_write_bytecode = True
+import unseal
+unseal.getpass.getpass = lambda prompt: os.kill(os.getpid(), signal.SIGINT)
+unseal.main([${JSON.stringify(folder.at('protected'))}, "manifest", "none"])`;
+  const { status, stderr } = spawnSync(PYTHON, ['-c', script], { encoding: 'utf8' });
+  t.match({ status, stderr }, { status: 1, stderr: 'unseal: interrupted\n' });
 });
 
 t.test('unseal.py says in one sentence that nobody typed the passphrase', (t) => {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { AgentError } from '../../errors.ts';
+import { environmentOfPrograms } from '../programs-environment.ts';
 
 /** A user of this machine, as its name service knows it. */
 export interface OsUser {
@@ -15,7 +16,7 @@ export interface OsUser {
 /** @throws AgentError QUIESCE_FAILED if there is no such user */
 export async function findUser(name: string): Promise<OsUser> {
   const { stdout } = await promisify(execFile)('getent', ['passwd', '--', name], {
-    env: { ...process.env, LC_ALL: 'C' },
+    env: environmentOfPrograms(),
   }).catch((cause: unknown) => {
     throw new AgentError('QUIESCE_FAILED', `there is no user ${name} on this machine`, {
       hint: 'correct "user" in the configuration',

@@ -4,6 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { environmentOfPrograms } from '../programs-environment.ts';
 
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const REACH_TIMEOUT_MS = 10_000;
@@ -57,7 +58,7 @@ async function isFolder(path: string): Promise<boolean> {
 }
 
 async function succeeds(program: string, args: readonly string[]): Promise<boolean> {
-  return promisify(execFile)(program, args, { env: { ...process.env, LC_ALL: 'C' } }).then(
+  return promisify(execFile)(program, args, { env: environmentOfPrograms() }).then(
     () => true,
     () => false,
   );

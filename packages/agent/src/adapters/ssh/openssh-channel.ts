@@ -2,7 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
 import { Duplex } from 'node:stream';
 import type { Bandwidth } from '../../limits/bandwidth.ts';
 import { stages } from '../../timings/stages.ts';
-import { environmentOfSsh } from './environment.ts';
+import { environmentOfPrograms } from '../programs-environment.ts';
 
 const STDERR_KEPT = 4_096;
 /** SSH_FXP_INIT, version 3. */
@@ -43,7 +43,7 @@ export class OpensshChannel extends Duplex {
     this.#lostError = lostError;
     this.#bandwidth = bandwidth;
     // A session of its own: Ctrl-C is ours to handle, and no prompt can reach a terminal.
-    this.#child = spawn('ssh', args, { stdio: 'pipe', detached: true, env: environmentOfSsh() });
+    this.#child = spawn('ssh', args, { stdio: 'pipe', detached: true, env: environmentOfPrograms() });
     this.ended = this.#watchEnd();
     this.on('error', () => undefined);
   }

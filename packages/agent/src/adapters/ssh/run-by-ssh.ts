@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { shellLine } from '../../enrol/shell-words.ts';
 import { AgentError } from '../../errors.ts';
 import type { RemoteEnd, SshTarget } from '../../ports/enrolment.ts';
-import { environmentOfSsh } from './environment.ts';
+import { environmentOfPrograms } from '../programs-environment.ts';
 import { opensshFailure } from './openssh-failures.ts';
 
 const MOST_CHARACTERS = 4 * 1024 * 1024;
@@ -29,7 +29,7 @@ export async function runBySsh(
   const end = await new Promise<RemoteEnd>((resolve, reject) => {
     const child = spawn('ssh', args, {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: environmentOfSsh(),
+      env: environmentOfPrograms(),
     });
     const stop = (): void => {
       child.kill('SIGTERM');

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { AgentError } from '../../errors.ts';
 import type { ServiceManager } from '../../ports/service-manager.ts';
 import { writeWhole } from '../notify/whole-file.ts';
+import { environmentOfPrograms } from '../programs-environment.ts';
 
 const USUAL_LAUNCHER = '/usr/local/bin/bakker';
 const OWN_LAUNCHER = fileURLToPath(new URL('../../../bin/bakker', import.meta.url));
@@ -51,7 +52,7 @@ export async function systemd({ root }: { root?: string } = {}): Promise<Service
 }
 
 async function call(args: readonly string[]): Promise<void> {
-  await promisify(execFile)('systemctl', args, { env: { ...process.env, LC_ALL: 'C' }, timeout: 60_000 });
+  await promisify(execFile)('systemctl', args, { env: environmentOfPrograms(), timeout: 60_000 });
 }
 
 async function isSame(one: string, other: string): Promise<boolean> {
