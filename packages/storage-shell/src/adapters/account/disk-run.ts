@@ -7,21 +7,18 @@ import { fstatSync, fsyncSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { NewLargeFile, NewRun, PutFile, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
-import { ContentThread } from '../content/content-thread.ts';
-import { packFiles } from '../content/store-files.ts';
 import { removeTree } from '../runs/remove-tree.ts';
 import { inBlocks } from '../runs/stat-at.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
-import { CarriedContent, isShortOfSpace, removing } from './carried-content.ts';
+import { CarriedContent, removing } from './carried-content.ts';
 import { disown, dropToken } from './carried.ts';
 import type { DiskFreeze } from './disk-freeze.ts';
 import { FolderCharges } from './folder-charges.ts';
-import { LargeFile } from './large-file.ts';
 import { LinkableFolders } from './linkable-folders.ts';
 import { lockNames } from './locks.ts';
 import type { HeldRun } from './locks.ts';
 import { NewManifest } from './new-manifest.ts';
-import { openSource } from './open-source.ts';
+import { NewFiles } from './new-files.ts';
 import { RunFolders } from './run-folders.ts';
 import { LATEST_NAME, replaceFile, temporaryName } from './steps.ts';
 import type { AccountFolders } from './steps.ts';
@@ -52,16 +49,10 @@ export class DiskRun implements NewRun, AsyncDisposable {
   readonly #folders: RunFolders;
   readonly #cloner: TreeCloner;
   readonly #manifest: NewManifest;
-  readonly #copier = new ContentThread();
-  readonly #hasher = new ContentThread();
-  readonly #storer = new ContentThread();
+  readonly #files: NewFiles;
   readonly #linkable: LinkableFolders;
   readonly #carried: CarriedContent;
   readonly #flush: FilesystemFlush;
-  /** Of files that are being stored. */
-  readonly #growing = new Set<readonly Buffer[]>();
-  #files = 0;
-  #bytes = 0;
   #isOpen = true;
   #isPublishing = false;
 
@@ -87,6 +78,11 @@ export class DiskRun implements NewRun, AsyncDisposable {
       before: () => space.checkEnding(folderBytes),
       after: () => space.used(folderBytes),
       measured: (folder) => charges.measured(folder),
+    });
+    this.#files = new NewFiles({
+      ...{ root: options.root, folders: this.#folders, linkable: this.#linkable, carried: this.#carried },
+      ...{ flush: this.#flush, space, hurtInodes: options.hurtInodes, signal: options.signal },
+      check: () => this.#checkOpen(),
     });
     const { run, parent } = options.begun;
     const storing = (bytes: number, inodes: number): void => {
@@ -119,63 +115,16 @@ export class DiskRun implements NewRun, AsyncDisposable {
     options.signal.addEventListener('abort', this.#stop);
   }
 
-  async put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer> {
-    this.#checkOpen();
-    const { root, space } = this.#options;
-    const contentBytes = files.reduce((sum, { content }) => sum + content.length, 0);
-    const folders = foldersOf(files);
-    this.#growing.add(folders);
-    try {
-      const taken = await this.#makingRoom(contentBytes, () => this.#take(files));
-      try {
-        this.#checkOpen();
-        const digests = await this.#storer.store({ root: root.fd, memory, table: packFiles(files) });
-        this.#files += taken.files;
-        this.#bytes += taken.contentBytes;
-        this.#flush.wrote(taken.blockBytes);
-        return digests;
-      } catch (error) {
-        // A script may have given second names to those that were stored before one failed: of what a client can bring about
-        // at will, nothing is given back.
-        if (isShortOfSpace(error)) space.released(taken.blockBytes, taken.files);
-        // Its bytes are gone: only who sends them again finds the room.
-        await this.#carried.makeRoom(error, contentBytes);
-        throw error;
-      }
-    } finally {
-      this.#measure(folders);
-    }
+  put(files: readonly PutFile[], memory: ArrayBuffer): Promise<Buffer> {
+    return this.#files.put(files, memory);
   }
 
   create(path: Buffer, expectedBytes: number): Promise<NewLargeFile> {
-    return this.#makingRoom(expectedBytes, () => {
-      this.#options.space.check(Math.max(expectedBytes, BLOCK_BYTES));
-      return this.#largeFile(path);
-    });
+    return this.#files.create(path, expectedBytes);
   }
 
   cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
-    return this.#makingRoom(0, () => this.#cloneFile(from, path, mostBytes));
-  }
-
-  async #cloneFile(from: StoredFile, path: Buffer, mostBytes: number): Promise<NewLargeFile> {
-    const { hurtInodes, signal, space } = this.#options;
-    const folder = this.#linkable.resolve(from.folder);
-    if (folder === undefined) throw new StorageError('NOT_FOUND', 'there is no such folder to copy from');
-    const trust = this.#linkable.trust(from.folder);
-    using opened = new DisposableStack();
-    const source = opened.use(
-      await openSource(folder, from.path, {
-        trust,
-        hurtInodes,
-        check: () => signal.throwIfAborted(),
-      }),
-    );
-    space.check(BLOCK_BYTES);
-    const file = this.#largeFile(path);
-    opened.move();
-    await file.fill({ ...source, takenBytes: Math.min(mostBytes, source.sizeBytes) }, this.#copier);
-    return file;
+    return this.#files.cloneFile(from, path, mostBytes);
   }
 
   async tree(script: Buffer): Promise<Buffer> {
@@ -353,118 +302,35 @@ export class DiskRun implements NewRun, AsyncDisposable {
     this.#isOpen = false;
     this.#options.signal.removeEventListener('abort', this.#stop);
     await this.#cloner[Symbol.asyncDispose]();
-    await this.#copier[Symbol.asyncDispose]();
-    await this.#hasher[Symbol.asyncDispose]();
-    await this.#storer[Symbol.asyncDispose]();
+    await this.#files[Symbol.asyncDispose]();
     await this.#flush[Symbol.asyncDispose]();
     await this.#carried.idle();
-    for (const folders of this.#growing) this.#measure(folders);
     this.#folders[Symbol.dispose]();
     this.#linkable[Symbol.dispose]();
     this.#options.root[Symbol.dispose]();
   }
 
-  /** Does it at once, and again as long as what was carried over can make room for it. `work` leaves nothing if it fails. */
-  async #makingRoom<Result>(bytes: number, work: () => Result | Promise<Result>): Promise<Result> {
-    for (;;) {
-      this.#checkOpen();
-      try {
-        return await work();
-      } catch (error) {
-        await this.#carried.makeRoom(error, bytes);
-      }
-    }
-  }
-
-  #take(files: readonly PutFile[]): Taken {
-    const { space } = this.#options;
-    const taken = { contentBytes: 0, blockBytes: 0, files: 0 };
-    try {
-      for (const { path, content } of files) {
-        // Counted before it is stored: what comes meanwhile must not take the same room.
-        space.check(content.length);
-        const blockBytes = inBlocks(content.length);
-        space.used(blockBytes);
-        taken.contentBytes += content.length;
-        taken.blockBytes += blockBytes;
-        taken.files++;
-        this.#place(path);
-      }
-      return taken;
-    } catch (error) {
-      space.released(taken.blockBytes, taken.files);
-      throw error;
-    }
-  }
-
-  /** What folders grew to, once the names are in them. Once; the last are looked at when the run is closed. */
-  #measure(folders: readonly Buffer[]): void {
-    if (this.#growing.delete(folders)) for (const path of folders) this.#folders.measure(path);
-  }
-
-  #place(path: Buffer): { folder: FolderHandle; name: Buffer } {
-    const slash = path.lastIndexOf(SLASH);
-    if (slash < 0) return { folder: this.#folders.root, name: path };
-    return { folder: this.#folders.ensure(path.subarray(0, slash)), name: path.subarray(slash + 1) };
-  }
-
-  #largeFile(path: Buffer): LargeFile {
-    const { space, signal } = this.#options;
-    return new LargeFile({
-      place: () => this.#place(path),
-      space,
-      hasher: this.#hasher,
-      signal,
-      wrote: (bytes) => this.#flush.wrote(bytes),
-      // Nobody waits: this write was refused, and who tries again finds the room.
-      refused: (error) => void this.#carried.makeRoom(error, 0).catch(() => undefined),
-      finished: (sizeBytes) => this.#count(sizeBytes),
-    });
-  }
-
-  #count(sizeBytes: number): void {
-    this.#files++;
-    this.#bytes += sizeBytes;
-  }
-
   #checkCounts(said: ObjectCounts): void {
     const { files, directories, symlinks, bytes } = this.#cloner.counts;
-    const stored: ObjectCounts = {
-      files: this.#files + files,
+    const stored = this.#files.counts;
+    const found: ObjectCounts = {
+      files: stored.files + files,
       directories: this.#folders.directories + directories,
       symlinks,
-      bytes: this.#bytes + bytes,
+      bytes: stored.bytes + bytes,
     };
-    const wrong = COUNTED.filter((key) => said[key] !== stored[key]);
+    const wrong = COUNTED.filter((key) => said[key] !== found[key]);
     if (wrong.length === 0) return;
-    const list = wrong.map((key) => `${stored[key]} ${key} where ${said[key]} were counted`).join(', ');
+    const list = wrong.map((key) => `${found[key]} ${key} where ${said[key]} were counted`).join(', ');
     throw new StorageError('COUNTS_DIFFER', `the run holds ${list}`);
   }
 }
 
-interface Taken {
-  readonly contentBytes: number;
-  readonly blockBytes: number;
-  readonly files: number;
-}
-
-const SLASH = 0x2f;
 const BLOCK_BYTES = 4096;
 /** Of `st_blocks`, on every file system. */
 const BLOCK_UNIT_BYTES = 512;
 const TRASH_NAME = Buffer.from('trash');
 const COUNTED = ['files', 'directories', 'symlinks', 'bytes'] as const;
-
-/** The folders that they lie in, each once where they follow one another. */
-function foldersOf(files: readonly PutFile[]): Buffer[] {
-  const folders: Buffer[] = [];
-  for (const { path } of files) {
-    const folder = path.subarray(0, Math.max(path.lastIndexOf(SLASH), 0));
-    // Copied: the memory of the paths goes to another thread.
-    if (folders.at(-1)?.equals(folder) !== true) folders.push(Buffer.from(folder));
-  }
-  return folders;
-}
 
 /** One JSON object, readable by people and `jq`; the same as on plain storage, and what only the storage knows. */
 function receiptText(receipt: object): Buffer {
