@@ -133,6 +133,11 @@ export class Pusher {
     return this.#takeUntil((waitingCount) => waitingCount < WINDOW_ENTRIES);
   }
 
+  /** Whether the run has a folder for files whose own path is too long. */
+  get hasLongPathsFolder(): boolean {
+    return this.#transfer.hasLongPathsFolder;
+  }
+
   /** Waits for everything in flight. @returns the remaining entries */
   finish(): Promise<readonly WrittenEntry[]> {
     this.#keeping?.rest();

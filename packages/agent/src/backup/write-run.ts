@@ -227,7 +227,7 @@ export async function writeRun(
     ...(reason === undefined ? {} : { frozen: reason }),
   } as const;
   const reopen = ports.openAccount;
-  const counted = objects.counts();
+  const counted = objects.counts(pusher.hasLongPathsFolder);
   let published: Published | undefined;
   draft.flush();
   if (sealed === null) {
