@@ -1,11 +1,13 @@
 import {
   closeSync,
   cpSync,
+  linkSync,
   openSync,
   readFileSync,
   renameSync,
   rmSync,
   utimesSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import t from 'tap';
@@ -90,4 +92,25 @@ t.test('nor where the run that read it last is gone', async (t) => {
   for (const command of ['backup', 'backup', 'retention']) await world.expect([command], 0, later);
   t.equal((await world.list()).length, 2, 'the first and the last run are left');
   t.same(await renamed(world, ['file']), ['new']);
+});
+
+t.test('nor where nothing was renamed: it was left out for a while', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  const names = ['file', 'linked'];
+  for (const name of names) write(`${world.source}/${name}`, 'old');
+  writeFileSync(`${world.source}/not left out`, '');
+  await settle();
+  await world.backup();
+  await world.configure({ exclude: names });
+  await world.backup();
+  for (const name of names) write(`${world.source}/${name}`, 'new');
+  linkSync(`${world.source}/linked`, `${world.source}/another name`);
+  await settle();
+  await world.configure({ exclude: [] });
+  await world.backup();
+  const restored = await world.restore();
+  t.same(
+    ['another name', ...names].map((name) => readFileSync(`${restored}/${name}`, 'utf8')),
+    ['new', 'new', 'new'],
+  );
 });

@@ -60,6 +60,27 @@ t.test(
   },
 );
 
+t.test('nor is it where it also got the name, and its owner or mode are others', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 16 * MIB });
+  await using world = await makeWorld({ config: { sources: [disk.folder] } });
+  const file = `${disk.folder}/file`;
+  // As an archive is unpacked whose files all carry one date.
+  const unpack = (content: string, mode: number): number => {
+    rmSync(file, { force: true });
+    writeFileSync(file, content);
+    chmodSync(file, mode);
+    utimesSync(file, 1, 1);
+    return statSync(file).ino;
+  };
+  const given = unpack('version 1', 0o640);
+  await delay(2100);
+  await world.backup();
+  t.equal(unpack('version 2', 0o644), given, 'the number is given again, or this shows nothing');
+  t.match((await world.backup()).files, { changed: 1, metadata: 0 });
+  await world.expect(['restore', '--to', `${world.bakker.folder}/out`]);
+  t.equal(readFileSync(`${world.bakker.folder}/out${file}`, 'utf8'), 'version 2');
+});
+
 t.test('content that the account holds is not sent again, wherever and however it comes back', async (t) => {
   await using world = await makeWorld({ proxied: true });
   const content = pseudoRandomBytes('once', 3 * MIB);

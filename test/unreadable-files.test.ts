@@ -42,6 +42,31 @@ t.test('files that may not be read are named, the rest is published, and the run
   t.same(await compareTrees(world.source, await world.restore()), []);
 });
 
+for (const kind of ['local', 'shell'] as const) {
+  t.test(
+    `a large file with a long path that may not be read leaves a sound run on ${kind} storage`,
+    async (t) => {
+      await using world = await makeWorld({ kind });
+      const dig = [
+        'import os',
+        "for _ in range(16): os.mkdir('f' * 240); os.chdir('f' * 240)",
+        "open('l' * 190, 'wb').write(bytes(range(256)) * 2000)",
+        "os.chmod('l' * 190, 0o600)",
+      ];
+      execFileSync('python3', ['-c', dig.join('\n')], { cwd: world.source });
+      mkdirSync(world.bakker.stateDir);
+      const { identityFile } = world.account ?? {};
+      for (const own of [world.bakker.stateDir, identityFile ?? world.storage])
+        chownSync(own, NOBODY, NOBODY);
+      const through = { through: AS_NOBODY };
+      const result = await world.expect(['backup', '--json'], 3, through);
+      t.match(result.json(), { status: 'partial', files: { unreadable: 1 } });
+      const verified = await world.expect(['verify', '--data', '--json'], 0, through);
+      t.match(verified.json(), { runs: [{ damaged: [] }] });
+    },
+  );
+}
+
 t.test('what a run can hold nothing of is named and counted: it is no complete run', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 512 << 20 });
   await using world = await makeWorld({ kind: 'local', config: { sources: [disk.folder] } });

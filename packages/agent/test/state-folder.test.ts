@@ -12,6 +12,8 @@ const RUN = parseRunName('2024_04_18_01');
 const NEXT = parseRunName('2024_04_19_01');
 if (!RUN || !NEXT) throw new Error('run names');
 
+const ELSEWHERE = Buffer.from('another path');
+
 async function withState(act: (dir: string) => Promise<void>): Promise<void> {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'bakker-state-'));
   try {
@@ -55,10 +57,10 @@ t.test(
       }
       using catalogue = await state.catalogue('account');
       for (const known of [largest, early]) {
-        t.same(catalogue.byInode(known), { folder: RUN, path: known.path, sha256: known.sha256 });
-        t.equal(catalogue.byInode({ ...known, mtimeNs: 1n }), undefined);
-        t.equal(catalogue.byInode({ ...known, sizeBytes: 1 }), undefined);
-        t.equal(catalogue.byInode({ ...known, filesystem: Buffer.from('/other') }), undefined);
+        t.same(catalogue.byInode(known, ELSEWHERE), { folder: RUN, path: known.path, sha256: known.sha256 });
+        t.equal(catalogue.byInode({ ...known, mtimeNs: 1n }, ELSEWHERE), undefined);
+        t.equal(catalogue.byInode({ ...known, sizeBytes: 1 }, ELSEWHERE), undefined);
+        t.equal(catalogue.byInode({ ...known, filesystem: Buffer.from('/other') }, ELSEWHERE), undefined);
       }
       t.ok(catalogue.hasSize(300_000));
       t.notOk(catalogue.hasSize(300_001));
@@ -79,9 +81,11 @@ t.test('an inode whose number was given again is another one, whatever its size 
       catalogue.add(ofNoBirth);
     }
     using catalogue = await (await openStateFolder(dir)).catalogue('account');
-    const isFound = (key: InodeKey): boolean => catalogue.byInode(key) !== undefined;
+    const isFound = (key: InodeKey): boolean => catalogue.byInode(key, ELSEWHERE) !== undefined;
     const later = known.ctimeNs + 1n;
     t.ok(isFound({ ...known, ctimeNs: later }), 'renamed: its ctime moved, its birth did not');
+    t.equal(catalogue.byInode({ ...known, ctimeNs: later }, known.path), undefined, 'not renamed: written');
+    t.ok(catalogue.byInode(known, known.path), 'left out for a while');
     t.notOk(isFound({ ...known, ctimeNs: later, bornNs: later }), 'another file');
     t.notOk(isFound({ ...known, ctimeNs: later, bornNs: undefined }), 'nobody knows');
     t.ok(isFound({ ...known, bornNs: undefined }), 'below a folder that was renamed');
@@ -103,19 +107,20 @@ t.test('an inode holds what was read from it last, as long as that is known', as
     }
     const renamedNs = last.ctimeNs + 1n;
     using catalogue = await state.catalogue('account');
-    const found = (ctimeNs: bigint): Buffer | undefined => catalogue.byInode({ ...first, ctimeNs })?.sha256;
+    const found = (ctimeNs: bigint): Buffer | undefined =>
+      catalogue.byInode({ ...first, ctimeNs }, ELSEWHERE)?.sha256;
     t.same(catalogue.lastReadFrom(first), last.sha256);
     t.same(found(renamedNs), last.sha256);
     t.equal(found(first.ctimeNs)?.equals(first.sha256), false, 'whatever the times say');
     t.equal(
-      catalogue.byInode({ ...other, ctimeNs: renamedNs }),
+      catalogue.byInode({ ...other, ctimeNs: renamedNs }, ELSEWHERE),
       undefined,
       'it could change with its times unchanged',
     );
     catalogue.forget(300_000, last.sha256);
     t.equal(found(renamedNs), undefined, 'what was read last is not known any more');
     catalogue.forgetFolder(NEXT);
-    t.equal(catalogue.byInode({ ...other, ctimeNs: renamedNs }), undefined);
+    t.equal(catalogue.byInode({ ...other, ctimeNs: renamedNs }, ELSEWHERE), undefined);
     t.same(
       catalogue.byContent(300_000, first.sha256)?.path,
       first.path,

@@ -12,7 +12,7 @@ export type Difference = 'same' | 'metadata' | 'content' | 'look';
  *
  * A file is the same if size, mtime, ctime and inode are, and it had been at rest when it was read. A ctime that moved alone
  * is trusted when some metadata explains it (chmod, chown, a new link); if nothing does, somebody may have written and
- * set the mtime back, and the content is read.
+ * set the mtime back, and the content is read. So it is if the inode was made since: it is another file that got the number.
  */
 export function compareEntries(now: Entry, before: Entry): Difference {
   if (now.type !== before.type) return 'content';
@@ -21,7 +21,8 @@ export function compareEntries(now: Entry, before: Entry): Difference {
   if (before.sha256 === undefined || before.unreadable !== undefined) return 'content';
   if (now.mtimeNs !== before.mtimeNs || now.inode !== before.inode || before.unsettled) return 'look';
   if (now.ctimeNs === before.ctimeNs) return 'same';
-  return isMetadataEqual(now, before) ? 'look' : 'metadata';
+  const isAnother = now.bornNs !== undefined && now.bornNs > before.ctimeNs;
+  return isAnother || isMetadataEqual(now, before) ? 'look' : 'metadata';
 }
 
 /** Whether everything that the manifest says beside content, ctime and inode is equal. */

@@ -3,6 +3,7 @@ import type { Catalogue, KnownContent } from '../ports/state-folder.ts';
 import type { StoredPlace } from '../ports/storage-account.ts';
 import { inodeKeyOf, NO_INODE } from './lasting-inode.ts';
 import type { Arrived, HashedEntry } from './read-entry.ts';
+import { storedPath } from './stored-place.ts';
 
 /** Hard-link groups and full inodes that are remembered at once; what is forgotten is found again by its content. */
 const MAX_REMEMBERED = 65_536;
@@ -36,8 +37,12 @@ export class KnownContents {
 
   /** The same file under another name: it was moved. */
   byInode(entry: Entry): Located | undefined {
+    const path = storedPath(entry);
     const key = this.#keyOf(entry);
-    const known = key.inode === NO_INODE ? undefined : this.#catalogue.byInode(key);
+    if (path === undefined || key.inode === NO_INODE) return undefined;
+    // one with several names may have had this one all along: no rename explains another ctime
+    const asked = entry.linkCount === 1 ? key : { ...key, bornNs: undefined };
+    const known = this.#catalogue.byInode(asked, path);
     return known && located(known, entry.sizeBytes);
   }
 

@@ -7,7 +7,6 @@ export class ObjectCounter {
   #directories = 0;
   #symlinks = 0;
   #bytes = 0;
-  #hasLongPaths = false;
 
   add(entries: readonly WrittenEntry[]): void {
     for (const entry of entries) {
@@ -18,7 +17,6 @@ export class ObjectCounter {
       }
       const { type, sizeBytes, sealedBytes, stored } = entry;
       if (stored.kind === 'manifest') continue;
-      if (stored.kind === 'elsewhere') this.#hasLongPaths = true;
       if (type === 'directory') this.#directories++;
       else if (type === 'symlink') this.#symlinks++;
       else {
@@ -28,11 +26,11 @@ export class ObjectCounter {
     }
   }
 
-  counts(): ObjectCounts {
+  /** @param hasLongPathsFolder - it is in no manifest, and is there even if what it was made for could not be read */
+  counts(hasLongPathsFolder: boolean): ObjectCounts {
     return {
       files: this.#files,
-      // the folder for long paths is in no manifest
-      directories: this.#directories + (this.#hasLongPaths ? 1 : 0),
+      directories: this.#directories + (hasLongPathsFolder ? 1 : 0),
       symlinks: this.#symlinks,
       bytes: this.#bytes,
     };

@@ -61,6 +61,7 @@ export interface PusherOptions {
  */
 export class Pusher {
   readonly #options: PusherOptions;
+  readonly #transfer: Transfer;
   readonly #outgoing: OutgoingEntries;
   readonly #lookup: ContentLookup;
   readonly #linker: ContentLinker;
@@ -70,9 +71,10 @@ export class Pusher {
   constructor(options: PusherOptions) {
     this.#options = options;
     const { writer, parent, knownContents: openKnown } = options;
+    this.#transfer = new Transfer(options);
     const outgoing = new OutgoingEntries(options);
     const lookup = new ContentLookup({ writer, parent, openKnown });
-    const sender = new ContentSender({ ...options, transfer: new Transfer(options), outgoing });
+    const sender = new ContentSender({ ...options, transfer: this.#transfer, outgoing });
     const linker = new ContentLinker({ ...options, outgoing, lookup, sender });
     const changedBlocks = new ChangedBlocks({ ...options, lookup, sender });
     this.#contents = new ContentPlacer({ ...options, outgoing, lookup, sender, linker, changedBlocks });
@@ -118,6 +120,11 @@ export class Pusher {
       if (waiting) await waiting;
     }
     return this.#outgoing.takeUntil((waitingCount) => waitingCount < WINDOW_ENTRIES);
+  }
+
+  /** Whether the run has a folder for files whose own path is too long. */
+  get hasLongPathsFolder(): boolean {
+    return this.#transfer.hasLongPathsFolder;
   }
 
   /** Waits for everything in flight. @returns the remaining entries */

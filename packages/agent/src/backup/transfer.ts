@@ -38,6 +38,10 @@ export class Transfer {
     this.#sealedAtS = Math.floor(Date.now() / 1000);
   }
 
+  get hasLongPathsFolder(): boolean {
+    return this.#longPathsFolder !== undefined;
+  }
+
   /** Reads a small file. @throws the errno error of the source */
   async readSmall(now: Entry): Promise<{ entry: HashedEntry; content: Buffer }> {
     const { entry: read, content, sha256, isChanging } = await this.#reader.read(now);

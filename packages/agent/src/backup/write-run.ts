@@ -252,7 +252,7 @@ async function putEntries(
   const rest = await pusher.finish();
   objects.add(rest);
   await manifest.write(await encoder.encode(rest));
-  return { objects: objects.counts(), counts };
+  return { objects: objects.counts(pusher.hasLongPathsFolder), counts };
 }
 
 function standsStill(

@@ -53,8 +53,11 @@ export interface Catalogue extends Disposable {
   /** Whether any content of this size is known: if not, hashing before sending gains nothing. */
   hasSize(sizeBytes: number): boolean;
   byContent(sizeBytes: number, sha256: Buffer): KnownContent | undefined;
-  /** Content that was last read from this very inode, and is there still if only names and metadata have changed. */
-  byInode(key: InodeKey): KnownContent | undefined;
+  /**
+   * Content that was last read from this very inode, and is there still if only names and metadata have changed.
+   * @param at - where it would be stored: another ctime is only trusted where that is another place, so that a rename explains it
+   */
+  byInode(key: InodeKey, at: Buffer): KnownContent | undefined;
   /** Hash of what was last read from an inode of this number, as far as that is known. */
   lastReadFrom(key: Pick<InodeKey, 'filesystem' | 'inode'>): Buffer | undefined;
   /** Content that was read just now: what was read from the inode before is not there any more. */

@@ -1,5 +1,5 @@
 import { baseName, parentPath, type Entry, type RunName } from '@bakker/impl-format';
-import { storedPath } from '../backup/stored-place.ts';
+import { LONG_PATHS_FOLDER_PATH, storedPath } from '../backup/stored-place.ts';
 import { openManifest } from '../browse/open-manifest.ts';
 import { AgentError } from '../errors.ts';
 import type { Progress } from '../ports/progress.ts';
@@ -137,6 +137,7 @@ class RunCheck {
   async end(): Promise<void> {
     while (this.#stack.length > 0) this.#pop();
     for (const { path, reason } of this.#links.rest()) this.damaged.add(path, reason);
+    await this.#lookIntoLongPaths();
     this.#tellUnknown();
     await this.#contents.finish();
   }
@@ -205,6 +206,16 @@ class RunCheck {
     const frame = this.#stack.pop();
     if (frame?.listing === undefined || typeof frame.listing === 'string') return;
     for (const { name } of frame.listing.values()) this.#unknown.push(joined(frame.path, name));
+  }
+
+  /** A run has the folder for long paths even if what it was made for could not be read. */
+  async #lookIntoLongPaths(): Promise<void> {
+    const key = LONG_PATHS_FOLDER_PATH.toString('latin1');
+    if (this.#elsewhere.has(key) || !this.#unknown.some((path) => path.equals(LONG_PATHS_FOLDER_PATH)))
+      return;
+    const { account } = this.#ports;
+    const listing = await listFolder(account, this.#options.run, LONG_PATHS_FOLDER_PATH);
+    if (typeof listing !== 'string') this.#elsewhere.set(key, listing);
   }
 
   #tellUnknown(): void {

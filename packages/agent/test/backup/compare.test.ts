@@ -37,6 +37,18 @@ const CASES: readonly (readonly [string, Entry, Entry, ReturnType<typeof compare
     FILE,
     'look',
   ],
+  [
+    'a ctime that a chmod explains, of an inode that is old enough',
+    { ...SCANNED, ctimeNs: 3_000n, mode: 0o600, bornNs: 2_000n },
+    FILE,
+    'metadata',
+  ],
+  [
+    'another mode, and an inode that was made since: a new file that got the number',
+    { ...SCANNED, ctimeNs: 3_000n, mode: 0o600, bornNs: 2_001n },
+    FILE,
+    'look',
+  ],
   ['read in the clock tick of its last change', SCANNED, { ...FILE, unsettled: true }, 'look'],
   ['a parent that could not read it', SCANNED, { ...SCANNED, unreadable: 'EACCES' }, 'content'],
   ['the same symlink', LINK, LINK, 'same'],

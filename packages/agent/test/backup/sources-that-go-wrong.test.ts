@@ -84,7 +84,9 @@ t.test('a file is not known by its inode where numbers do not last', (t) => {
     types.map((type) => ({ mountPoint: Buffer.from(`/${type}`), type })),
   );
   for (const filesystem of types.keys()) {
-    const entry = { inode: 100n + BigInt(filesystem), filesystem, sizeBytes: 1 } as unknown as Entry;
+    const inode = 100n + BigInt(filesystem);
+    const stored = { kind: 'own' };
+    const entry = { path: Buffer.from('p'), inode, filesystem, sizeBytes: 1, stored } as unknown as Entry;
     known.byInode(entry);
     known.add({
       entry: { ...entry, sha256: Buffer.alloc(32) },

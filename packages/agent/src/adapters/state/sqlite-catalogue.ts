@@ -77,7 +77,7 @@ export class SqliteCatalogue implements Catalogue {
     };
   }
 
-  byInode(key: InodeKey): KnownContent | undefined {
+  byInode(key: InodeKey, at: Buffer): KnownContent | undefined {
     // what this run sent is found by its hard-link group
     if (this.#beganEmpty) return undefined;
     const filesystem = this.#filesystems.id(key.filesystem.toString('latin1'));
@@ -89,6 +89,7 @@ export class SqliteCatalogue implements Catalogue {
       asSigned(key.mtimeNs),
       asSigned(key.ctimeNs ?? UNKNOWN),
       asSigned(key.bornNs ?? UNKNOWN),
+      at,
     );
     if (row === undefined) return undefined;
     const { folder, path, sha256, sealed } = row;
@@ -318,6 +319,7 @@ interface Place {
 }
 
 type NewRow = [number, Buffer, number, number, Buffer, number, bigint, bigint, bigint, bigint, number | null];
+type AskedInode = [bigint, number, number, bigint, bigint, bigint, Buffer];
 type Statements = ReturnType<typeof prepare>;
 /** No file system is as old as 1970, and no change of an inode. */
 const UNKNOWN = 0n;
@@ -350,11 +352,11 @@ function prepare(database: Database.Database) {
       'SELECT folder, path, sealed, size FROM content WHERE key = ? AND sha256 = ? ORDER BY id DESC LIMIT 1',
     ),
     // the newest row alone: what was read from the inode before it is gone, though times say that it is as it was then
-    byInode: database.prepare<[bigint, number, number, bigint, bigint, bigint], Place & { sha256: Buffer }>(
+    byInode: database.prepare<AskedInode, Place & { sha256: Buffer }>(
       `SELECT folder, path, sealed, sha256
         FROM (SELECT * FROM content WHERE inode = ? AND filesystem = ? ORDER BY id DESC LIMIT 1)
         WHERE size = ? AND mtimeNs = ?
-          AND (ctimeNs = ? AND ctimeNs <> ${UNKNOWN} OR bornNs = ? AND bornNs <> ${UNKNOWN})`,
+          AND (ctimeNs = ? AND ctimeNs <> ${UNKNOWN} OR bornNs = ? AND bornNs <> ${UNKNOWN} AND path <> ?)`,
     ),
     lastReadFrom: database.prepare<[bigint, number], { sha256: Buffer }>(
       'SELECT sha256 FROM content WHERE inode = ? AND filesystem = ? ORDER BY id DESC LIMIT 1',
