@@ -77,8 +77,21 @@ export class OpeningAccount implements StorageAccount {
     return this.#inner.manifest(run);
   }
 
+  /** If the manifest is sealed, so is every file. */
+  async holdsSealed(run: RunName): Promise<boolean> {
+    const known = this.#isSealed.get(run);
+    if (known !== undefined) return known;
+    let isSealed = false;
+    for await (const piece of this.#inner.manifest(run)) {
+      isSealed = looksSealed(piece);
+      break;
+    }
+    this.#isSealed.set(run, isSealed);
+    return isSealed;
+  }
+
   async readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer> {
-    if (!(await this.#holdsSealed(run))) return this.#inner.readFile(run, path, sizeBytes);
+    if (!(await this.holdsSealed(run))) return this.#inner.readFile(run, path, sizeBytes);
     const { mostStoredBytes } = await import('./open-content.ts');
     const bytes = await this.#inner.readFile(run, path, mostStoredBytes(sizeBytes));
     return this.#openAlone(run, path, { bytes, sizeBytes });
@@ -100,7 +113,7 @@ export class OpeningAccount implements StorageAccount {
     run: RunName,
     files: readonly SmallFile[],
   ): Promise<readonly (Buffer | Error)[]> {
-    if (!(await this.#holdsSealed(run))) return readStored(run, files);
+    if (!(await this.holdsSealed(run))) return readStored(run, files);
     const { mostStoredBytes } = await import('./open-content.ts');
     const opening = await (this.#opening ??= this.#keys().then(this.#options.opening));
     const wanted = files.map(({ path, sizeBytes }) => ({ path, sizeBytes: mostStoredBytes(sizeBytes) }));
@@ -137,7 +150,7 @@ export class OpeningAccount implements StorageAccount {
     path: Buffer,
     wanted: WantedContent,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
-    if (wanted.extents.length === 0 || !(await this.#holdsSealed(run))) {
+    if (wanted.extents.length === 0 || !(await this.holdsSealed(run))) {
       yield* this.#inner.readExtents(run, path, wanted);
       return;
     }
@@ -200,19 +213,6 @@ export class OpeningAccount implements StorageAccount {
 
   #keys(): Promise<Keyring> {
     return (this.#keyring ??= this.#options.keyring());
-  }
-
-  /** If the manifest is sealed, so is every file. */
-  async #holdsSealed(run: RunName): Promise<boolean> {
-    const known = this.#isSealed.get(run);
-    if (known !== undefined) return known;
-    let isSealed = false;
-    for await (const piece of this.#inner.manifest(run)) {
-      isSealed = looksSealed(piece);
-      break;
-    }
-    this.#isSealed.set(run, isSealed);
-    return isSealed;
   }
 
   /** The bytes, of which the last is given out only if all are what this server had stored. */
