@@ -318,6 +318,9 @@ t.test('a time that the storage wrote beside a run does not make an older one of
   tamper(`${world.storage}/${runs[1]}.impl`, (bytes) => bytes.subarray(0, -1));
   const refused = await world.expect(['cat', now, `${world.source}/file`, ...world.key], MANIFEST_DAMAGED);
   t.match(refused.stderr, `${runs[1]}.impl`, 'nor is it passed over');
+  tamper(`${world.storage}/${runs[0]}.impl`, (bytes) => bytes.subarray(0, -1));
+  const history = await world.expect(['history', `${world.source}/file`, ...world.key]);
+  t.equal(history.stdout.match(/manifest damaged/g)?.length, 2, 'nobody says that no run has it');
 });
 
 /** A true manifest, which says that the run holds one link. */
