@@ -300,6 +300,29 @@ t.test('a run in the middle that was exchanged, or is gone, shows by the run aft
   );
 });
 
+t.test('a time that the storage wrote beside a run does not make an older one of it', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local' });
+  const runs: string[] = [];
+  for (const text of ['first', 'second']) {
+    writeFileSync(`${world.source}/file`, text);
+    runs.push((await world.backup()).run ?? '');
+  }
+  const now = new Date().toISOString();
+  const shown = async () => (await world.expect(['cat', now, `${world.source}/file`, ...world.key])).stdout;
+  t.equal(await shown(), 'second');
+  tamper(`${world.storage}/.bakker/receipts/${runs[1]}.json`, (bytes) => {
+    const receipt = JSON.parse(bytes.toString());
+    return Buffer.from(JSON.stringify({ ...receipt, startedAtMs: receipt.startedAtMs + 86_400_000 }));
+  });
+  t.equal(await shown(), 'second');
+  tamper(`${world.storage}/${runs[1]}.impl`, (bytes) => bytes.subarray(0, -1));
+  const refused = await world.expect(['cat', now, `${world.source}/file`, ...world.key], MANIFEST_DAMAGED);
+  t.match(refused.stderr, `${runs[1]}.impl`, 'nor is it passed over');
+  tamper(`${world.storage}/${runs[0]}.impl`, (bytes) => bytes.subarray(0, -1));
+  const history = await world.expect(['history', `${world.source}/file`, ...world.key]);
+  t.equal(history.stdout.match(/manifest damaged/g)?.length, 2, 'nobody says that no run has it');
+});
+
 /** A true manifest, which says that the run holds one link. */
 async function manifestThatLies(run: string): Promise<Buffer> {
   const header: ManifestHeader = {

@@ -8,7 +8,8 @@ import { openManifest } from './open-manifest.ts';
  * unless it says otherwise): the newest run that had started by then. A date alone means the end of that day, a time without
  * seconds the end of that minute.
  *
- * @throws AgentError RUN_NOT_FOUND, MANIFEST_DAMAGED if that run has no manifest, USAGE if `from` is none of these
+ * @throws AgentError RUN_NOT_FOUND, MANIFEST_DAMAGED if that run has no manifest, USAGE if `from` is none of these; for a time, what
+ * opening sealed runs of that day throws
  */
 export async function chooseRun(account: StorageAccount, from: string): Promise<RunName> {
   const chosen = await findRun(account, from);
@@ -82,17 +83,29 @@ async function newestAt(
   return notFound(runs, from);
 }
 
-/** Undefined where neither receipt nor manifest tells. */
-async function startOf(account: StorageAccount, { run }: StoredRun): Promise<number | undefined> {
+/**
+ * Undefined where neither receipt nor manifest tells. The receipt of a sealed run lies open: a storage could write another time into
+ * it, and an older run would be taken for the wanted one. So none that does not open is passed over.
+ */
+async function startOf(
+  account: StorageAccount,
+  { run, manifestSizeBytes }: StoredRun,
+): Promise<number | undefined> {
+  if (manifestSizeBytes !== undefined && (await account.holdsSealed?.(run)) === true)
+    return startInManifest(account, run);
   const receipt = await account.receipt(run);
   if (receipt !== undefined) return receipt.startedAtMs;
   try {
-    await using manifest = await openManifest(account, run);
-    return manifest.header.startedAtMs;
+    return await startInManifest(account, run);
   } catch (error) {
     if (error instanceof AgentError && error.code === 'MANIFEST_DAMAGED') return undefined;
     throw error;
   }
+}
+
+async function startInManifest(account: StorageAccount, run: RunName): Promise<number> {
+  await using manifest = await openManifest(account, run);
+  return manifest.header.startedAtMs;
 }
 
 function newest(candidates: readonly StoredRun[], from: string, runs = candidates): StoredRun {

@@ -23,7 +23,8 @@ export const history: Command<HistoryArgs, readonly HistoryStep[]> = {
     const account = await accountOf(context, args);
     const runs = await chooseRuns(account, 'all');
     const steps = await historyOf(account, { runs, path, signal: context.signal });
-    if (steps.some(({ entry }) => entry !== undefined)) return steps;
+    // a run that can't be looked into may have it
+    if (steps.some(({ change }) => change !== 'absent')) return steps;
     throw new AgentError('PATH_NOT_FOUND', `no run has anything at ${path}`, {
       hint: 'look for it with: bakker find NAME',
     });

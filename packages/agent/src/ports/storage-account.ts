@@ -294,6 +294,8 @@ export interface StorageAccount extends AsyncDisposable {
   manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer>;
   /** There where `manifest` and the contents are opened on the way: the bytes of `RUN.impl` as they lie there. */
   storedManifest?(run: RunName): AsyncGenerator<Buffer>;
+  /** There, too: whether the run is sealed. What lies open beside it, like its receipt, is the storage's word alone. */
+  holdsSealed?(run: RunName): Promise<boolean>;
   /** A small file whole. Rejects with MissingFromStorage if it is not there or not a file. */
   readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer>;
   /**

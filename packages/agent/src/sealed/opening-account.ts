@@ -1,9 +1,9 @@
 import { looksSealed, manifestName } from '@bakker/impl-format';
 import type { Extent, RunName } from '@bakker/impl-format';
 import type { Keyring } from '@bakker/impl-format/sealed';
-import { createHash } from 'node:crypto';
 import { AgentError } from '../errors.ts';
 import { unlessLineLost } from '../reconnecting.ts';
+import { knownBytes, OtherBytes } from './known-bytes.ts';
 import type { SmallOpening } from '../ports/sealing-threads.ts';
 import type {
   Abilities,
@@ -54,7 +54,7 @@ export class OpeningAccount implements StorageAccount {
   }
 
   async *manifest(run: RunName, expectedBytes?: number): AsyncGenerator<Buffer> {
-    const stored = this.#inner.manifest(run, expectedBytes);
+    const stored = this.#stored(run, expectedBytes);
     try {
       const first = await stored.next();
       const isSealed = first.done !== true && looksSealed(first.value);
@@ -62,12 +62,12 @@ export class OpeningAccount implements StorageAccount {
       const all = from(first, stored);
       if (!isSealed) {
         await this.#options.checkClear(run);
-        yield* this.#checked(run, all);
+        yield* all;
         return;
       }
       const { openManifestBytes } = await import('./open-manifest-bytes.ts');
       const keyring = await this.#keys();
-      yield* openManifestBytes(this.#checked(run, all), { keyring, what: manifestName(run) });
+      yield* openManifestBytes(all, { keyring, what: manifestName(run) });
     } finally {
       await stored.return(undefined);
     }
@@ -77,8 +77,21 @@ export class OpeningAccount implements StorageAccount {
     return this.#inner.manifest(run);
   }
 
+  /** If the manifest is sealed, so is every file. */
+  async holdsSealed(run: RunName): Promise<boolean> {
+    const known = this.#isSealed.get(run);
+    if (known !== undefined) return known;
+    let isSealed = false;
+    for await (const piece of this.#inner.manifest(run)) {
+      isSealed = looksSealed(piece);
+      break;
+    }
+    this.#isSealed.set(run, isSealed);
+    return isSealed;
+  }
+
   async readFile(run: RunName, path: Buffer, sizeBytes: number): Promise<Buffer> {
-    if (!(await this.#holdsSealed(run))) return this.#inner.readFile(run, path, sizeBytes);
+    if (!(await this.holdsSealed(run))) return this.#inner.readFile(run, path, sizeBytes);
     const { mostStoredBytes } = await import('./open-content.ts');
     const bytes = await this.#inner.readFile(run, path, mostStoredBytes(sizeBytes));
     return this.#openAlone(run, path, { bytes, sizeBytes });
@@ -100,7 +113,7 @@ export class OpeningAccount implements StorageAccount {
     run: RunName,
     files: readonly SmallFile[],
   ): Promise<readonly (Buffer | Error)[]> {
-    if (!(await this.#holdsSealed(run))) return readStored(run, files);
+    if (!(await this.holdsSealed(run))) return readStored(run, files);
     const { mostStoredBytes } = await import('./open-content.ts');
     const opening = await (this.#opening ??= this.#keys().then(this.#options.opening));
     const wanted = files.map(({ path, sizeBytes }) => ({ path, sizeBytes: mostStoredBytes(sizeBytes) }));
@@ -137,7 +150,7 @@ export class OpeningAccount implements StorageAccount {
     path: Buffer,
     wanted: WantedContent,
   ): AsyncGenerator<{ offsetBytes: number; bytes: Buffer }> {
-    if (wanted.extents.length === 0 || !(await this.#holdsSealed(run))) {
+    if (wanted.extents.length === 0 || !(await this.holdsSealed(run))) {
       yield* this.#inner.readExtents(run, path, wanted);
       return;
     }
@@ -202,39 +215,23 @@ export class OpeningAccount implements StorageAccount {
     return (this.#keyring ??= this.#options.keyring());
   }
 
-  /** If the manifest is sealed, so is every file. */
-  async #holdsSealed(run: RunName): Promise<boolean> {
-    const known = this.#isSealed.get(run);
-    if (known !== undefined) return known;
-    let isSealed = false;
-    for await (const piece of this.#inner.manifest(run)) {
-      isSealed = looksSealed(piece);
-      break;
-    }
-    this.#isSealed.set(run, isSealed);
-    return isSealed;
-  }
-
-  /** The bytes, of which the last is given out only if all are what this server had stored. */
-  async *#checked(run: RunName, stored: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  /** The manifest as it lies there; none but what this server had stored, where it remembers that. */
+  async *#stored(run: RunName, expectedBytes: number | undefined): AsyncGenerator<Buffer> {
+    const read = () => this.#inner.manifest(run, expectedBytes);
     const known = await this.#options.knownSha256(run);
     if (known === undefined) {
-      yield* stored;
+      yield* read();
       return;
     }
-    const hash = createHash('sha256');
-    let last: Buffer | undefined;
-    for await (const piece of stored) {
-      hash.update(piece);
-      if (last !== undefined) yield last;
-      last = piece;
-    }
-    if (hash.digest('hex') !== known) {
+    try {
+      yield* knownBytes(read, known);
+    } catch (cause) {
+      if (!(cause instanceof OtherBytes)) throw cause;
       throw new AgentError('MANIFEST_DAMAGED', `${manifestName(run)} is not what this server had stored`, {
         hint: 'it was damaged or exchanged on the storage; choose another run: bakker list',
+        cause,
       });
     }
-    if (last !== undefined) yield last;
   }
 }
 

@@ -233,6 +233,17 @@ t.test('a key on paper opens; a mistyped one names the group', async (t) => {
   refuses(t, place.keyWith({ BAKKER_IDENTITY_KEY: wrong }, 'check'), /group 5 is mistyped/);
 });
 
+t.test('a key that another program writes piece by piece is read to its end', async (t) => {
+  using place = makePlace();
+  const { paper, id } = JSON.parse(place.key('generate', '--paper', '--json').stdout);
+  const [first = '', ...others] = String(paper).split('\n');
+  const script = 'echo "$1"; sleep 1; echo "$2"';
+  const check = `( ${script} ) | exec "$3" key check --json --identity-key /dev/stdin --config "$4"`;
+  const words = ['sh', first, others.join('\n'), BAKKER, place.at('bakker.yaml')];
+  const { stdout, stderr } = spawnSync('sh', ['-c', check, ...words], { encoding: 'utf8' });
+  t.equal(JSON.parse(stdout).id, id, stderr);
+});
+
 t.test('keys are added, listed, rotated and removed', async (t) => {
   using place = makePlace();
   const [a, b, c] = ['a', 'b', 'c'].map((name) => lastLine(place.key('generate', '--out', place.at(name))));

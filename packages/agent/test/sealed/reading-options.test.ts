@@ -16,7 +16,8 @@ async function warningsWith({
 }: {
   identityFile?: string;
   environment?: Readonly<Record<string, string>>;
-  keptText?: string | 'refused';
+  /** `refused`: it is there, and can't be read. */
+  keptText?: string;
 }): Promise<readonly string[]> {
   await using world = new World();
   mkdirSync(world.source);

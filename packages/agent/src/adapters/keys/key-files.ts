@@ -37,8 +37,15 @@ async function readKeyFile(file: string): Promise<KeyFile | undefined> {
   try {
     await using handle = await open(file, 'r');
     const { mode } = await handle.stat();
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(MOST_BYTES), 0, MOST_BYTES, null);
-    return { text: buffer.toString('utf8', 0, bytesRead), isExposed: (mode & OTHERS_MAY_READ) !== 0 };
+    const buffer = Buffer.alloc(MOST_BYTES);
+    let filledBytes = 0;
+    // a pipe gives what a program wrote so far
+    for (;;) {
+      const { bytesRead } = await handle.read(buffer, filledBytes, MOST_BYTES - filledBytes, null);
+      filledBytes += bytesRead;
+      if (bytesRead === 0 || filledBytes === MOST_BYTES) break;
+    }
+    return { text: buffer.toString('utf8', 0, filledBytes), isExposed: (mode & OTHERS_MAY_READ) !== 0 };
   } catch (cause) {
     const code = codeOf(cause);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
