@@ -33,7 +33,7 @@ export const list: Command<ReadingArgs, readonly RunSummary[]> = {
     })),
   render(runs, screen) {
     if (runs.length === 0) {
-      screen.line('There is no run; bakker backup makes one.');
+      screen.line(screen.typedHere('There is no run; bakker backup makes one.'));
       return;
     }
     const rows = runs.map((run) => [
