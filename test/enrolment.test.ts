@@ -81,7 +81,7 @@ t.test(
     t.equal(nowhere.status, 13, nowhere.stderr);
     t.match(
       nowhere.stderr,
-      /host:path at the folder that the login starts in; bakker init makes its last folder/,
+      /host:path at the folder that the login starts in; bakker .*init makes its last folder/,
     );
     t.notOk(existsSync(`${account.folder}/no`));
 

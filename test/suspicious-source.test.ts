@@ -99,6 +99,9 @@ t.test('a storage whose disk is not mounted gets no run beside it', async (t) =>
   t.same(completeRuns(disk.folder), []);
   t.match((await world.expect(['doctor'], 1)).stdout, /FAIL +runs: .*holds no run any more/);
   t.match((await world.expect(['verify'], 1)).stderr, /holds no run any more, and .* went there/);
+  const listed = await world.expect(['list']);
+  t.match(listed.stderr, /holds no run any more, and .* went there: look whether its disk is mounted/);
+  t.match(listed.stdout, /^There is no run; bakker --config \S+ --state \S+ backup makes one\.\n$/);
   await disk.mount();
   t.match((await world.backup()).files, { unchanged: 20 });
 });

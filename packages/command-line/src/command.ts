@@ -1,9 +1,13 @@
 import type { Options, PositionalOptions } from 'yargs';
+import type { TypedHere } from './typed-here.ts';
 
-/** Lines for people; `name()` makes bytes safe for a terminal. */
+/** Lines for people. */
 export interface Screen {
   line(text: string): void;
+  /** Makes bytes safe for a terminal. */
   name(bytes: Uint8Array): string;
+  /** Words of the program's own, the commands in them as they have to be typed here: `bakker list` becomes `bakker --config … list`. */
+  readonly typedHere: TypedHere;
 }
 
 /** Values by name, kebab and camel case alike. A flag not given is its default, else false or undefined. */

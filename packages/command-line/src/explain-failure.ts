@@ -1,5 +1,6 @@
 import { CodedError } from './coded-error.ts';
 import { escapeText } from './escape-name.ts';
+import type { TypedHere } from './typed-here.ts';
 
 /** A failure as people and scripts see it. */
 export interface Failure {
@@ -13,13 +14,14 @@ export interface Failure {
  *
  * @param program - its name
  * @param signal - once it is aborted, whatever failed after it failed because of it
+ * @param typedHere - for the commands that the hint names
  * @param isDebugging - show where unexpected errors (and causes) come from
  */
 export function explainFailure(
   thrown: unknown,
-  options: { program: string; signal: AbortSignal; isDebugging: boolean },
+  options: { program: string; signal: AbortSignal; isDebugging: boolean; typedHere?: TypedHere },
 ): Failure {
-  const { program, signal, isDebugging } = options;
+  const { program, signal, isDebugging, typedHere = (text) => text } = options;
   const error = whatFailed(thrown, signal);
   const stack = isDebugging ? `\n${stackOf(thrown)}` : '';
   if (error instanceof CodedError) {
@@ -28,7 +30,7 @@ export function explainFailure(
       error.code === 'CONFIG_INVALID'
         ? error.message.split('\n').map(escapeText).join('\n')
         : escapeText(error.message);
-    const hint = error.hint === undefined ? '' : `\n  ${escapeText(error.hint)}`;
+    const hint = error.hint === undefined ? '' : `\n  ${escapeText(typedHere(error.hint))}`;
     return { exitStatus: error.exitStatus, text: `${program}: ${message}${hint}${stack}` };
   }
   const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);

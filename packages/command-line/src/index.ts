@@ -22,4 +22,5 @@ export type { RunAsked } from './read-command-line.ts';
 export { runProgram } from './run-program.ts';
 export type { Running, Start } from './run-program.ts';
 export { OutputClosed } from './standard-output.ts';
+export type { TypedHere } from './typed-here.ts';
 export { tableLines } from './table.ts';

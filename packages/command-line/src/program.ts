@@ -22,6 +22,8 @@ export interface Program<Values extends Globals = Globals> {
   /** Taken by every command, COMMON_FLAGS among them. A description has the name of the value in capitals: `DIR that …`. */
   readonly globalFlags: Readonly<Record<string, Options>>;
   globals(values: ParsedArgs): Values;
+  /** The flags, between spaces, by which a printed command finds the same places; empty for the usual ones. */
+  placeFlags?(values: Values): string;
   /** Commands by the names that like ones have elsewhere: what a hand types that knows another program. */
   readonly namesElsewhere?: Readonly<Record<string, string>>;
   /** The next move after SIGINT or SIGTERM. */

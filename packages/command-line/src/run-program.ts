@@ -4,6 +4,8 @@ import type { Globals, Program } from './program.ts';
 import { readCommandLine } from './read-command-line.ts';
 import type { RunAsked } from './read-command-line.ts';
 import { OutputClosed, writeOutput } from './standard-output.ts';
+import { typedHere } from './typed-here.ts';
+import type { TypedHere } from './typed-here.ts';
 import { writeResult } from './write-result.ts';
 
 /** How a program starts. */
@@ -35,6 +37,8 @@ export async function runProgram<Context, Values extends Globals>(
   const { program } = start;
   const stop = new AbortController();
   let hasEnded = false;
+  // until the flags are read, no place is known
+  let asTypedHere: TypedHere = (text) => text;
   const end = (status: number): never => {
     hasEnded = true;
     process.exit(status);
@@ -42,7 +46,12 @@ export async function runProgram<Context, Values extends Globals>(
   const report = (error: unknown): number => {
     const isDebugging = process.env['BAKKER_DEBUG'] === '1';
     const { signal } = stop;
-    const { exitStatus, text } = explainFailure(error, { program: program.name, signal, isDebugging });
+    const { exitStatus, text } = explainFailure(error, {
+      program: program.name,
+      signal,
+      isDebugging,
+      typedHere: (text) => asTypedHere(text),
+    });
     process.stderr.write(`${text}\n`);
     return exitStatus;
   };
@@ -73,14 +82,25 @@ export async function runProgram<Context, Values extends Globals>(
     if (hasEnded) return;
     process.stderr.write(`${program.name}: unexpected end: it waited for something that never comes\n`);
   });
-  return end(await answer(process.argv.slice(2), start, stop.signal).catch(report));
+  const under: Under = {
+    signal: stop.signal,
+    tellPlaces: (places) => {
+      asTypedHere = places;
+    },
+  };
+  return end(await answer(process.argv.slice(2), start, under).catch(report));
+}
+
+interface Under {
+  readonly signal: AbortSignal;
+  readonly tellPlaces: (places: TypedHere) => void;
 }
 
 /** @returns the exit status */
 async function answer<Context, Values extends Globals>(
   words: readonly string[],
   { program, commands: load, perform }: Start<Context, Values>,
-  signal: AbortSignal,
+  { signal, tellPlaces }: Under,
 ): Promise<number> {
   const write = (content: Uint8Array | string): Promise<void> => writeOutput(program, content);
   const commands = await load(words);
@@ -100,10 +120,14 @@ async function answer<Context, Values extends Globals>(
       return 0;
     }
     case 'run': {
+      const places = typedHere(program, commands, asked.globals);
+      tellPlaces(places);
       const isInteractive = process.stdin.isTTY && process.stderr.isTTY;
       const performed = await perform(asked, { signal, isInteractive, writeOut: write });
       if (performed === undefined) return 0;
-      await writeResult(performed, { json: asked.globals.json, write }).catch(ignoreClosed);
+      await writeResult(performed, { json: asked.globals.json, write, typedHere: places }).catch(
+        ignoreClosed,
+      );
       return performed.exitStatus;
     }
   }

@@ -1,14 +1,15 @@
 import type { Performed, Screen } from './command.ts';
 import { escapeName } from './escape-name.ts';
+import type { TypedHere } from './typed-here.ts';
 
 const PIECE_CHARACTERS = 65_536;
 
 /** Prints what a command did: for people, or as one JSON value. */
 export async function writeResult(
   performed: Performed,
-  options: { json: boolean; write: (text: string) => Promise<void> },
+  options: { json: boolean; write: (text: string) => Promise<void>; typedHere: TypedHere },
 ): Promise<void> {
-  const { json, write } = options;
+  const { json, write, typedHere } = options;
   if (json) {
     const value = performed.json();
     // the content itself was the output
@@ -21,6 +22,7 @@ export async function writeResult(
       lines.push(`${text}\n`);
     },
     name: escapeName,
+    typedHere,
   };
   performed.render(screen);
   let piece = '';

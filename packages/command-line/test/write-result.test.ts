@@ -8,7 +8,11 @@ async function written(
 ): Promise<string[]> {
   const pieces: string[] = [];
   const performed = { exitStatus: 0, json: () => value, render: render ?? (() => undefined) };
-  await writeResult(performed, { json, write: async (text) => void pieces.push(text) });
+  await writeResult(performed, {
+    json,
+    write: async (text) => void pieces.push(text),
+    typedHere: (text) => text,
+  });
   return pieces;
 }
 

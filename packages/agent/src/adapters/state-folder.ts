@@ -32,8 +32,11 @@ export async function openStateFolder(dir: string): Promise<StateFolder> {
     fs.mkdirSync(path.join(dir, 'kept'), { recursive: true, mode: 0o700 });
     fs.accessSync(dir, fs.constants.W_OK);
   } catch (cause) {
-    throw new AgentError('STATE_UNUSABLE', `the state folder ${dir} can't be written`, {
-      hint: 'run as root, or name a folder of your own with --state DIR',
+    const explained = explainState(cause, dir);
+    if (explained instanceof AgentError) throw explained;
+    // Node says ENOENT of a folder that can't be made where all is read-only
+    throw new AgentError('STATE_UNUSABLE', `the state folder ${dir} can't be made`, {
+      hint: 'see that what is above it is a folder and can be written, or name another with --state DIR',
       cause,
     });
   }

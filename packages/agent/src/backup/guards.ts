@@ -130,7 +130,7 @@ export class SourceCounts {
       const name = `/${escapeName(source)}`;
       throw new AgentError(
         'SOURCE_SUSPICIOUS',
-        `${name} is empty, but held ${before} names in run ${parentRun}; nothing was published`,
+        `${name} is empty, but held ${before === 1 ? 'one name' : `${before} names`} in run ${parentRun}; nothing was published`,
         { hint: `look whether ${name} is mounted and whole; ${ALLOW}` },
       );
     }

@@ -25,8 +25,8 @@ export async function chooseRun(account: StorageAccount, from: string): Promise<
 export async function findRun(account: StorageAccount, from: string): Promise<StoredRun> {
   const runs = (await account.listRuns()).filter(({ state }) => state === 'complete');
   if (runs.length === 0) {
-    throw new AgentError('RUN_NOT_FOUND', `${account.address} holds no complete run yet`, {
-      hint: 'make one with: bakker backup',
+    throw new AgentError('RUN_NOT_FOUND', `${account.address} holds no complete run`, {
+      hint: 'bakker backup makes the first; if runs went there, bakker list says so',
     });
   }
   return find(account, { runs, from });

@@ -46,7 +46,7 @@ export const doctor: Command<DoctorArgs, readonly Finding[]> = {
   render: (findings, screen) => {
     for (const { check, result, detail, hint } of findings) {
       screen.line(`${WORDS[result]}  ${check}: ${detail}`);
-      if (hint !== undefined) screen.line(`      ${hint}`);
+      if (hint !== undefined) screen.line(screen.typedHere(`      ${hint}`));
     }
   },
   exitStatus: (findings) => findings.find(({ result }) => result === 'fail')?.exitStatus ?? 0,

@@ -1,6 +1,7 @@
 import { formatBytes, formatCount, formatDate, formatDuration, tableLines } from '@bakker/command-line';
 import type { RunSummary } from '../browse/list-runs.ts';
 import type { Command } from './command.ts';
+import { EMPTIED_HINT, explainEmptied } from './emptied-account.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 
@@ -12,7 +13,13 @@ export const list: Command<ReadingArgs, readonly RunSummary[]> = {
   flags: { ...ACCOUNT_FLAG },
   async run(context, args) {
     const { listRuns } = await import('../browse/list-runs.ts');
-    return listRuns(await accountOf(context, args));
+    const account = await accountOf(context, args);
+    const runs = await listRuns(account);
+    if (runs.length === 0) {
+      const reason = await explainEmptied(context, account.address);
+      if (reason !== undefined) context.progress.warning(`${reason}: ${EMPTIED_HINT}`);
+    }
+    return runs;
   },
   json: (runs) =>
     runs.map(({ run, status, startedAtMs, finishedAtMs, files, sourceBytes, addedBytes, verdict }) => ({
@@ -26,7 +33,7 @@ export const list: Command<ReadingArgs, readonly RunSummary[]> = {
     })),
   render(runs, screen) {
     if (runs.length === 0) {
-      screen.line('There is no run yet: bakker backup');
+      screen.line(screen.typedHere('There is no run; bakker backup makes one.'));
       return;
     }
     const rows = runs.map((run) => [

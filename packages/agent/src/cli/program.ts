@@ -1,4 +1,6 @@
+import { resolve } from 'node:path';
 import type { Program } from '@bakker/command-line';
+import { placeFlags } from '../enrol/place-flags.ts';
 import { AgentError } from '../errors.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
 import type { GlobalValues } from './global-flags.ts';
@@ -34,6 +36,8 @@ export const BAKKER: Program<GlobalValues> = {
     json: values['json'] === true,
     quiet: values['quiet'] === true,
   }),
+  placeFlags: ({ configFile, stateDir }) =>
+    placeFlags({ configFile: resolve(configFile), stateDir: resolve(stateDir) }).trim(),
   afterInterruption: 'run the command again: it goes on where it stopped',
   failure: (failure, message, extra) =>
     new AgentError(failure === 'OUTPUT_BROKEN' ? 'RUN_FAILED' : failure, message, extra),

@@ -30,12 +30,14 @@ export const recover: Command<Record<string, never>, Recovered> = {
     for (const pending of undone) screen.line(`Undone: ${words(pending, describe)}.`);
     for (const { pending, message, hint } of failed) {
       screen.line(`NOT undone: ${words(pending, describe)}: ${escapeText(message)}`);
-      if (hint !== undefined) screen.line(`  ${escapeText(hint)}`);
+      if (hint !== undefined) screen.line(`  ${escapeText(screen.typedHere(hint))}`);
     }
     if (undone.length + failed.length === 0) screen.line('Nothing to undo: no run has left anything.');
     if (failed.length > 0) {
       screen.line(
-        `${formatCounted(failed.length, 'step')} stayed; run bakker recover again once the cause is gone.`,
+        screen.typedHere(
+          `${formatCounted(failed.length, 'step')} stayed; run bakker recover again once the cause is gone.`,
+        ),
       );
     }
   },

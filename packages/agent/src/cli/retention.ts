@@ -57,7 +57,7 @@ export const retention: Command<RetentionArgs, Retention> = {
     }
     if (frozen !== undefined) {
       screen.line(`Retention is frozen: ${escapeText(frozen)}. Every run stays.`);
-      screen.line('Look at that run; if it is right, bakker retention --thaw goes on.');
+      screen.line(screen.typedHere('Look at that run; if it is right, bakker retention --thaw goes on.'));
       return;
     }
     if (isHeld)

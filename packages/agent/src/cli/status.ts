@@ -151,7 +151,7 @@ export const status: Command<StatusArgs, Status> = {
       screen.line(
         frozen.isAtStorage === true
           ? "The storage's administrator has to look at that run and thaw the account."
-          : 'Look at that run; bakker retention --thaw goes on.',
+          : screen.typedHere('Look at that run; bakker retention --thaw goes on.'),
       );
     }
     if (requested !== undefined) screen.line(grantText(requested));

@@ -4,6 +4,7 @@ import { AgentError, EXIT_STATUS } from '../errors.ts';
 import type { RunVerdict } from '../verify/verify-run.ts';
 import { holdRuns } from '../retain/hold-runs.ts';
 import type { Command, CommandContext } from './command.ts';
+import { EMPTIED_HINT, explainEmptied } from './emptied-account.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 
@@ -107,13 +108,8 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
 
 /** No run is there: that is well only if none ever was. @throws AgentError STORAGE_SUSPICIOUS */
 async function refuseEmptied(context: CommandContext, address: string): Promise<void> {
-  const { missingLastRun } = await import('../backup/guards.ts');
-  const last = await (await context.state()).lastRuns();
-  const missing = missingLastRun({ runs: [], address, last });
-  if (missing === undefined) return;
-  throw new AgentError('STORAGE_SUSPICIOUS', `${address} holds no run any more, and ${missing} went there`, {
-    hint: 'look whether its disk is mounted there, and whether it was put back to an earlier state',
-  });
+  const reason = await explainEmptied(context, address);
+  if (reason !== undefined) throw new AgentError('STORAGE_SUSPICIOUS', reason, { hint: EMPTIED_HINT });
 }
 
 function isDamaged({ damaged, manifestProblem }: RunVerdict): boolean {

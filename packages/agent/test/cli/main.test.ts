@@ -112,7 +112,11 @@ t.test('all mistakes in a configuration are listed at once, exit 2', (t) => {
 t.test('a missing configuration points to init', (t) => {
   const { status, stderr } = runBakker(['backup', '--config', '/nowhere/bakker.yaml']);
   t.equal(status, 2);
-  t.match(stderr, /there is no configuration file \/nowhere\/bakker\.yaml\n {2}bakker init ACCOUNT/);
+  t.match(
+    stderr,
+    /there is no configuration file \/nowhere\/bakker\.yaml\n {2}bakker --config \/nowhere\/bakker\.yaml init ACCOUNT/,
+    'the command that it names would write that file',
+  );
   t.end();
 });
 

@@ -25,7 +25,7 @@ export const accounts: Command<Args, readonly AccountOverview[]> = {
     })),
   render(found, screen) {
     if (found.length === 0) {
-      screen.line('There is no account yet: bakker-storage provision NAME');
+      screen.line(screen.typedHere('There is no account yet: bakker-storage provision NAME'));
       return;
     }
     const bytes = (count: number | null): string => (count === null ? '-' : formatSpace(count));

@@ -60,7 +60,9 @@ export const deprovision: Command<Args, Deprovisioned> = {
     if (deletesData) screen.line(`The account ${name} is gone, with its data.`);
     else
       screen.line(
-        `The account ${name} is closed; its data stays in ${folder}. bakker-storage provision ${name} opens it again.`,
+        screen.typedHere(
+          `The account ${name} is closed; its data stays in ${folder}. bakker-storage provision ${name} opens it again.`,
+        ),
       );
   },
 };

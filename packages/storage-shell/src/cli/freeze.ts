@@ -40,7 +40,9 @@ export const freeze: Command<Args, Outcomes<Frozen>> = {
   json: ({ results }) => results,
   render({ results }, screen) {
     for (const { account } of results)
-      screen.line(`${account} is frozen: every run stays until bakker-storage thaw ${account}.`);
+      screen.line(
+        screen.typedHere(`${account} is frozen: every run stays until bakker-storage thaw ${account}.`),
+      );
   },
   exitStatus: (outcomes) => statusOf(outcomes),
 };

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Program } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
 import { GLOBAL_FLAGS } from './global-flags.ts';
@@ -12,6 +13,8 @@ export const BAKKER_STORAGE: Program<GlobalValues> = {
   examples: [],
   globalFlags: GLOBAL_FLAGS,
   globals: (values) => ({ rootDir: String(values['root']), json: values['json'] === true }),
+  placeFlags: ({ rootDir }) =>
+    resolve(rootDir) === GLOBAL_FLAGS.root.default ? '' : `--root ${resolve(rootDir)}`,
   failure: (failure, message, extra) =>
     new StorageError(failure === 'OUTPUT_BROKEN' ? 'FAILED' : failure, message, extra),
 };

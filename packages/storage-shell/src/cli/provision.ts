@@ -114,13 +114,17 @@ export const provision: Command<Args, Provisioned> = {
         : `The account ${record.name} was ready: nothing was changed.`,
     );
     if (record.keys.length === 0) {
-      screen.line(`No key opens it yet: bakker-storage provision ${record.name} --key FILE`);
+      screen.line(
+        screen.typedHere(`No key opens it yet: bakker-storage provision ${record.name} --key FILE`),
+      );
       return;
     }
     const pin = hostKeys[0] === undefined ? '' : ` --host-key ${hostKeys[0]}`;
     screen.line(`On the server: bakker init ${record.name}@STORAGE:/${pin}`);
     screen.line(
-      'Once for this storage: bakker-storage timers --enable retires runs and checks files by itself.',
+      screen.typedHere(
+        'Once for this storage: bakker-storage timers --enable retires runs and checks files by itself.',
+      ),
     );
   },
 };

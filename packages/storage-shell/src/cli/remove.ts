@@ -59,8 +59,12 @@ export const remove: Command<Args, Outcomes<Removed>> = {
   render({ results }, screen) {
     for (const { account, removed } of results) {
       screen.line(`${removed} of ${account} is in the trash.`);
-      screen.line(`  bakker-storage undelete ${account} ${removed} brings it back.`);
-      screen.line(`  bakker-storage retention --account ${account} --empty-trash frees its space now.`);
+      screen.line(screen.typedHere(`  bakker-storage undelete ${account} ${removed} brings it back.`));
+      screen.line(
+        screen.typedHere(
+          `  bakker-storage retention --account ${account} --empty-trash frees its space now.`,
+        ),
+      );
     }
   },
   exitStatus: (outcomes) => statusOf(outcomes),

@@ -104,7 +104,9 @@ function summarise(
 ): void {
   if (frozen !== null) {
     screen.line(`${account}: retention is frozen: ${escapeText(frozen)}. Every run stays.`);
-    screen.line(`  Look at that run; if it is right, bakker-storage thaw ${account} goes on.`);
+    screen.line(
+      screen.typedHere(`  Look at that run; if it is right, bakker-storage thaw ${account} goes on.`),
+    );
     return;
   }
   const stay = verdicts.length - removed.length;

@@ -54,6 +54,6 @@ export const timers: Command<Args, Timers> = {
     for (const { timer, isEnabled } of timers)
       screen.line(`${timer}  ${isEnabled ? 'enabled' : 'not enabled'}`);
     if (steps.length === 0 && timers.some(({ isEnabled }) => !isEnabled))
-      screen.line('bakker-storage timers --enable installs and starts them.');
+      screen.line(screen.typedHere('bakker-storage timers --enable installs and starts them.'));
   },
 };

@@ -58,7 +58,9 @@ export const undelete: Command<Args, Outcomes<Undeleted>> = {
     for (const { account, broughtBack, trash } of results) {
       if (broughtBack !== null) {
         screen.line(`${broughtBack} is back in ${account}.`);
-        screen.line('  The next retention judges it again: bakker-storage freeze keeps it.');
+        screen.line(
+          screen.typedHere('  The next retention judges it again: bakker-storage freeze keeps it.'),
+        );
         continue;
       }
       if (trash.length === 0) screen.line(`There is nothing in the trash of ${account}.`);
