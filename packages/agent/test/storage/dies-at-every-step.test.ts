@@ -138,6 +138,8 @@ t.test('a removal that dies at any step leaves no half run under a good name', a
       checkInvariants(t, folder, whole);
       await healthy.emptyTrash({ signal });
       t.same(fs.readdirSync(path.join(folder, '.bakker/trash')), []);
+      const runs = (await healthy.listRuns()).map(({ run }) => `${run}.json`);
+      t.same(fs.readdirSync(path.join(folder, '.bakker/receipts')).sort(), runs, 'no receipt is left over');
     });
   }
 });

@@ -136,20 +136,22 @@ export class PlainAccount implements StorageAccount {
     if (survivor && (await this.latest()) !== survivor.run) await pointLatestAt(this.#store, survivor.run);
     const trash = Buffer.from(`${TRASH}/${run}.${randomBytes(4).toString('hex')}`);
     await this.#store.renameNew(Buffer.from(run), trash);
-    const beside = [manifestName(run), receiptName(run)].map((name) =>
-      this.#store.remove(Buffer.from(name)).catch(unlessMissing),
-    );
-    await Promise.all(beside);
-    if (await this.#store.lstat(Buffer.from(diffName(run))))
-      await removeTree(this.#store, Buffer.from(diffName(run)), signal);
+    await this.#removeBeside(run, signal);
     await removeTree(this.#store, trash, signal);
   }
 
   async emptyTrash({ signal }: { signal: AbortSignal }): Promise<void> {
     const trash = Buffer.from(TRASH);
     if (!(await this.#store.lstat(trash))) return;
+    let taken: ReadonlySet<string> | undefined;
     for await (const items of this.#store.list(trash)) {
-      for (const item of items) await removeTree(this.#store, joinPath(trash, item.name), signal);
+      for (const item of items) {
+        taken ??= await this.#takenNames();
+        const run = trashedRun(item.name);
+        // whoever put it there may have died before the rest of it went
+        if (run !== undefined && !taken.has(run)) await this.#removeBeside(run, signal);
+        await removeTree(this.#store, joinPath(trash, item.name), signal);
+      }
     }
   }
 
@@ -159,6 +161,22 @@ export class PlainAccount implements StorageAccount {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]();
+  }
+
+  /** Removes what belongs to a run but is not in its folder, which has gone. */
+  async #removeBeside(run: RunName, signal: AbortSignal): Promise<void> {
+    const files = [manifestName(run), receiptName(run)].map((name) =>
+      this.#store.remove(Buffer.from(name)).catch(unlessMissing),
+    );
+    await Promise.all(files);
+    const diff = Buffer.from(diffName(run));
+    if (await this.#store.lstat(diff)) await removeTree(this.#store, diff, signal);
+  }
+
+  /** Of runs in any state, and of what else is called like one. */
+  async #takenNames(): Promise<ReadonlySet<string>> {
+    const { runs, others } = await this.#look();
+    return new Set([...runs.map(({ run }) => run), ...others]);
   }
 
   /** What `latest` says, whether it is true or not. */
@@ -207,4 +225,10 @@ export class PlainAccount implements StorageAccount {
     );
     return { runs, others, stray: stray.map(manifestName) };
   }
+}
+
+/** Which run something in the trash was, by its name: that of the run, a dot and something random. */
+function trashedRun(name: Buffer): RunName | undefined {
+  const [run = ''] = name.toString('latin1').split('.');
+  return parseRunName(run);
 }

@@ -43,15 +43,27 @@ export const accountOwners: AccountOwners = {
     child.stdout.on('data', (piece: Buffer) => pieces.push(piece));
     return new Promise((resolve, reject) => {
       child.on('error', reject);
-      child.on('close', (status) => {
+      child.on('close', (status, killedBy) => {
         signal.removeEventListener('abort', stop);
-        resolve({ exitStatus: status ?? KILLED, value: parse(Buffer.concat(pieces).toString()) });
+        if (status === null && !signal.aborted) reject(wasKilled(account, killedBy));
+        else resolve({ exitStatus: status ?? KILLED, value: parse(Buffer.concat(pieces).toString()) });
       });
     });
   },
 };
 
 const KILLED = 1;
+
+/** It could not say so itself. */
+function wasKilled(account: string, signal: string | null): StorageError {
+  return new StorageError(
+    'FAILED',
+    `the process that worked in ${account} was ended by ${signal ?? 'a signal'}`,
+    {
+      hint: 'look whether the memory ran out (dmesg), then run the command again: it completes what was begun',
+    },
+  );
+}
 
 function isAccount(rootDir: string, name: string): boolean {
   return lstatSync(join(rootDir, name, '.bakker'), { throwIfNoEntry: false })?.isDirectory() === true;
