@@ -81,6 +81,22 @@ t.test('nor is it where it also got the name, and its owner or mode are others',
   t.equal(readFileSync(`${world.bakker.folder}/out${file}`, 'utf8'), 'version 2');
 });
 
+t.test('a capability that writing took is no reason to leave what was written unread', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 16 * MIB });
+  await using world = await makeWorld({ config: { sources: [disk.folder] } });
+  const file = `${disk.folder}/file`;
+  writeFileSync(file, 'version 1');
+  execFileSync('setcap', ['cap_net_raw+ep', file]);
+  utimesSync(file, 1, 1);
+  await delay(2100);
+  await world.backup();
+  writeFileSync(file, 'version 2', { flag: 'r+' });
+  utimesSync(file, 1, 1);
+  t.match((await world.backup()).files, { changed: 1, metadata: 0 });
+  await world.expect(['restore', '--to', `${world.bakker.folder}/out`]);
+  t.equal(readFileSync(`${world.bakker.folder}/out${file}`, 'utf8'), 'version 2');
+});
+
 t.test('content that the account holds is not sent again, wherever and however it comes back', async (t) => {
   await using world = await makeWorld({ proxied: true });
   const content = pseudoRandomBytes('once', 3 * MIB);

@@ -1,5 +1,8 @@
 import type { Acl, AclEntry, Entry, Xattr } from '@bakker/impl-format';
 
+const SETUID_SETGID = 0o6000;
+const CAPABILITY = Buffer.from('security.capability');
+
 /**
  * How a path differs from the parent run:
  * `same` nothing does · `metadata` only what the manifest says · `content` its content surely does, or its type ·
@@ -12,7 +15,8 @@ export type Difference = 'same' | 'metadata' | 'content' | 'look';
  *
  * A file is the same if size, mtime, ctime and inode are, and it had been at rest when it was read. A ctime that moved alone
  * is trusted when some metadata explains it (chmod, chown, a new link); if nothing does, somebody may have written and
- * set the mtime back, and the content is read. So it is if the inode was made since: it is another file that got the number.
+ * set the mtime back, and the content is read. So it is if the inode was made since: it is another file that got the number. And if it lost privileges: the kernel takes them from
+ * what is written to.
  */
 export function compareEntries(now: Entry, before: Entry): Difference {
   if (now.type !== before.type) return 'content';
@@ -22,7 +26,15 @@ export function compareEntries(now: Entry, before: Entry): Difference {
   if (now.mtimeNs !== before.mtimeNs || now.inode !== before.inode || before.unsettled) return 'look';
   if (now.ctimeNs === before.ctimeNs) return 'same';
   const isAnother = now.bornNs !== undefined && now.bornNs > before.ctimeNs;
-  return isAnother || isMetadataEqual(now, before) ? 'look' : 'metadata';
+  return isAnother || hasLostPrivileges(now, before) || isMetadataEqual(now, before) ? 'look' : 'metadata';
+}
+
+function hasLostPrivileges(now: Entry, before: Entry): boolean {
+  return (before.mode & ~now.mode & SETUID_SETGID) !== 0 || (hasCapability(before) && !hasCapability(now));
+}
+
+function hasCapability({ xattrs = [] }: Entry): boolean {
+  return xattrs.some(({ name }) => name.equals(CAPABILITY));
 }
 
 /** Whether everything that the manifest says beside content, ctime and inode is equal. */

@@ -147,9 +147,9 @@ function remember<T>(map: Map<string, Promise<T>>, key: string, value: Promise<T
   }
 }
 
-/** With all that tells another file, which may have got the number of one that was deleted during the run. */
-function groupKey({ filesystem, inode, sizeBytes, mtimeNs, bornNs = 0n }: Entry): string {
-  return `${filesystem}:${inode}:${sizeBytes}:${mtimeNs}:${bornNs}`;
+/** With all that tells another file, which may have got the number of one that was deleted during the run, or one that was written since. */
+function groupKey({ filesystem, inode, sizeBytes, mtimeNs, ctimeNs, bornNs = 0n }: Entry): string {
+  return `${filesystem}:${inode}:${sizeBytes}:${mtimeNs}:${ctimeNs}:${bornNs}`;
 }
 
 function contentKey(sizeBytes: number, sha256: Buffer): string {

@@ -23,6 +23,8 @@ const { sha256: _, ...SCANNED } = FILE;
 const LINK: Entry = { ...SCANNED, type: 'symlink', sizeBytes: 0, target: Buffer.from('x') };
 const DEVICE: Entry = { ...SCANNED, type: 'char', sizeBytes: 0, device: { major: 1, minor: 3 } };
 
+const CAPABILITY = { name: Buffer.from('security.capability'), value: Buffer.from('cap') };
+
 const CASES: readonly (readonly [string, Entry, Entry, ReturnType<typeof compareEntries>])[] = [
   ['nothing changed', SCANNED, FILE, 'same'],
   ['another size', { ...SCANNED, sizeBytes: 11 }, FILE, 'content'],
@@ -49,6 +51,14 @@ const CASES: readonly (readonly [string, Entry, Entry, ReturnType<typeof compare
     FILE,
     'look',
   ],
+  [
+    'a lost setuid bit: writing takes it',
+    { ...SCANNED, ctimeNs: 3_000n, mode: 0o755 },
+    { ...FILE, mode: 0o4755 },
+    'look',
+  ],
+  ['a lost capability', { ...SCANNED, ctimeNs: 3_000n }, { ...FILE, xattrs: [CAPABILITY] }, 'look'],
+  ['a new capability', { ...SCANNED, ctimeNs: 3_000n, xattrs: [CAPABILITY] }, FILE, 'metadata'],
   ['read in the clock tick of its last change', SCANNED, { ...FILE, unsettled: true }, 'look'],
   ['a parent that could not read it', SCANNED, { ...SCANNED, unreadable: 'EACCES' }, 'content'],
   ['the same symlink', LINK, LINK, 'same'],

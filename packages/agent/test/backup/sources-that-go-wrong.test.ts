@@ -6,7 +6,7 @@ import type { Entry } from '@bakker/impl-format';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import type { Catalogue } from '../../src/ports/state-folder.ts';
-import { KnownContents } from '../../src/backup/known-content.ts';
+import { KnownContents, type Located } from '../../src/backup/known-content.ts';
 import { World } from '../restore/world.ts';
 
 t.test(
@@ -95,5 +95,14 @@ t.test('a file is not known by its inode where numbers do not last', (t) => {
   }
   t.same(asked, [100n, 107n]);
   t.same(added, [100n, 0n, 0n, 0n, 0n, 0n, 0n, 107n]);
+  t.end();
+});
+
+t.test('another name of a file is not taken for one that was read before the file was written again', (t) => {
+  const known = new KnownContents({} as unknown as Catalogue, []);
+  const first = { inode: 7n, filesystem: 0, sizeBytes: 1, mtimeNs: 1n, ctimeNs: 2n, linkCount: 2 };
+  known.startGroup(first as unknown as Entry, Promise.withResolvers<Located>().promise);
+  t.ok(known.group({ ...first } as unknown as Entry));
+  t.notOk(known.group({ ...first, ctimeNs: 3n } as unknown as Entry), 'its mtime was set back');
   t.end();
 });
