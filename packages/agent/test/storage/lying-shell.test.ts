@@ -1,4 +1,11 @@
-import { GET_MANY_VERSION, VERB, encodeBeginReply, encodeBody, parseRunName } from '@bakker/impl-format';
+import {
+  GET_MANY_VERSION,
+  REFUSAL,
+  VERB,
+  encodeBeginReply,
+  encodeBody,
+  parseRunName,
+} from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import { SftpRefusal, openSftp, serveSftp } from '@bakker/sftp';
 import type { SftpReply, SftpRequest } from '@bakker/sftp';
@@ -219,3 +226,22 @@ function string(bytes: Buffer): Buffer {
   length.writeUInt32BE(bytes.length);
   return Buffer.concat([length, bytes]);
 }
+
+t.test('a storage that waited long for a lock before it refused is not asked again and again', async (t) => {
+  let askedCount = 0;
+  let waitedMs = 0;
+  const now = performance.now.bind(performance);
+  t.capture(performance, 'now', () => now() + waitedMs);
+  await using account = await session({
+    [VERB.begin]: () => {
+      askedCount++;
+      waitedMs += 30_000;
+      throw new SftpRefusal(REFUSAL.LOCKED, 'another process has been renaming in this account for 30 s');
+    },
+  });
+  await t.rejects(account.begin({ nowMs: 0, parent: undefined }), {
+    code: 'LOCKED',
+    message: /is locked: another process has been renaming/,
+  });
+  t.equal(askedCount, 1);
+});

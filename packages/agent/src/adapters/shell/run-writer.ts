@@ -36,7 +36,7 @@ import type { VerbClient } from './verb-client.ts';
 /** Requests that wait for their answer; beyond it more only cost memory. */
 const MAX_PENDING = 512;
 /** The session of a process that has just ended lets go of the account within this time. */
-const LOCK_RETRIES = { count: 12, waitMs: 250 };
+const LOCK_RETRIES = { forMs: 3_000, waitMs: 250 };
 const ABANDON_WITHIN_MS = 2_000;
 
 /** Writes a run by the verbs of the account's shell. */
@@ -89,13 +89,15 @@ export class ShellRunWriter implements RunWriter {
     verbs: VerbClient,
     { parent, maxPathBytes }: Pick<BeginOptions, 'parent'> & { maxPathBytes: number },
   ): Promise<ShellRunWriter> {
-    for (let attempt = 1; ; attempt++) {
+    // by the clock: a storage waits for half a minute before it says that somebody keeps its names
+    const untilMs = performance.now() + LOCK_RETRIES.forMs;
+    for (;;) {
       try {
         const begun = await verbs.json(VERB.begin, { parent: parent ?? null }, parseBeginReply);
         return new ShellRunWriter(verbs, begun, maxPathBytes);
       } catch (error) {
         const isLocked = error instanceof AgentError && error.code === 'LOCKED';
-        if (!isLocked || attempt === LOCK_RETRIES.count) throw error;
+        if (!isLocked || performance.now() >= untilMs) throw error;
         await new Promise((resolve) => setTimeout(resolve, LOCK_RETRIES.waitMs));
       }
     }

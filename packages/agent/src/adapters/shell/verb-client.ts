@@ -76,7 +76,7 @@ export class VerbClient {
           cause: error,
         });
       case REFUSAL.LOCKED:
-        return new AgentError('LOCKED', `another session writes to ${this.#address}`, {
+        return new AgentError('LOCKED', `${this.#address} is locked: ${error.serverMessage}`, {
           hint: 'wait until it ends; a server that lost its line is let go of after a while',
           cause: error,
         });

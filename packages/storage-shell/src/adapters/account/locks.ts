@@ -67,11 +67,8 @@ export function tryStandingRoom(account: FolderHandle): HeldLock | undefined {
  * @throws StorageError LOCKED after 30 s, LibcError
  */
 export async function lockNames(account: FolderHandle): Promise<HeldLock> {
-  for (
-    let waitMs = 1, waitedMs = 0;
-    waitedMs < MAX_WAIT_MS;
-    waitedMs += waitMs, waitMs = Math.min(waitMs * 2, 50)
-  ) {
+  const untilMs = performance.now() + MAX_WAIT_MS;
+  for (let waitMs = 1; performance.now() < untilMs; waitMs = Math.min(waitMs * 2, 50)) {
     const held = lock(openFolderBeneath(account, PRIVATE), LOCK_EX | LOCK_NB);
     if (held !== undefined) return held;
     await sleep(waitMs);
