@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import t from 'tap';
 import { installBakker } from './harness/bakker.ts';
 import { compareTrees } from './harness/compare-trees.ts';
@@ -66,6 +66,18 @@ t.test('init makes a key that nobody else can read, and says where its public ha
   t.equal(statSync(identity.replaceAll('"', '')).mode & 0o777, 0o600);
   t.match(readFileSync(`${identity.replaceAll('"', '')}.pub`, 'utf8'), publicKey);
   t.equal((await bakker.run(['backup'])).status, 0);
+
+  rmSync(identity.replaceAll('"', ''));
+  const lost = await bakker.run(['backup', '--force']);
+  t.equal(lost.status, 10, lost.stderr);
+  t.match(lost.stderr, /is not there\n {2}bring it back, run `bakker .*init ACCOUNT` to make a key/);
+  const anew = await bakker.run(['init', account.address]);
+  t.equal(anew.status, 10, 'the storage does not know the new key');
+  const newKey = /ssh-ed25519 AAAA[A-Za-z0-9+/=]+/.exec(anew.stderr)?.[0] ?? '';
+  t.not(newKey, publicKey, 'the key whose private half is lost is not shown again');
+  await account.authorise([newKey]);
+  t.equal((await bakker.run(['init', account.address])).status, 0);
+  t.equal((await bakker.run(['backup', '--force'])).status, 0);
 });
 
 t.test(
@@ -89,6 +101,12 @@ t.test(
     t.equal(made.status, 0, made.stderr);
     t.equal(statSync(`${account.folder}/runs`).mode & 0o777, 0o700);
     t.equal((await bakker.run(['backup'])).status, 0);
+
+    chmodSync(`${account.folder}/runs`, 0o500);
+    const closed = await bakker.run(['doctor']);
+    t.equal(closed.status, 13, 'doctor tries a folder where runs get theirs');
+    t.match(closed.stdout, /FAIL +storage.*Permission denied/);
+    chmodSync(`${account.folder}/runs`, 0o700);
 
     rmSync(`${account.folder}/runs`, { recursive: true });
     const lost = await bakker.run(['backup', '--force']);

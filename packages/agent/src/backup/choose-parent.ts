@@ -50,13 +50,13 @@ export async function chooseParent(options: {
   for (const { run, manifestSizeBytes } of complete.toReversed()) {
     if (manifestSizeBytes === undefined) {
       onWarning(
-        `run ${run} is damaged: its manifest ${manifestName(run)} is missing; an older run is the parent`,
+        `run ${run} is damaged: its manifest ${manifestName(run)} is missing; it is not compared with`,
       );
       continue;
     }
     if (options.damaged.has(run)) {
       onWarning(
-        `run ${run} is damaged: ${manifestName(run)} was changed on the storage; an older run is the parent`,
+        `run ${run} is damaged: ${manifestName(run)} was changed on the storage; it is not compared with`,
       );
       continue;
     }
@@ -77,7 +77,7 @@ export async function chooseParent(options: {
         !(error instanceof AgentError && error.code === 'MANIFEST_DAMAGED')
       )
         throw error;
-      onWarning(`run ${run} is damaged: ${error.message}; an older run is the parent`);
+      onWarning(`run ${run} is damaged: ${error.message}; it is not compared with`);
     }
   }
   return undefined;

@@ -136,7 +136,9 @@ export async function writeRun(
     onWarning,
   });
   const manifest = new ManifestOutput(draft);
-  progress.stage(parent ? `comparing with ${parent.run}` : 'first run: everything is sent');
+  const alone =
+    complete.length === 0 ? 'first run: everything is sent' : 'no run to compare with: everything is read';
+  progress.stage(parent ? `comparing with ${parent.run}` : alone);
   if (options.expected) progress.expect(options.expected);
   const scan = options.ahead?.batches() ?? source.scan(plan, survey, { signal, earlier });
   const { objects, counts } = await putEntries(joinParent(scan, earlier), {

@@ -73,10 +73,14 @@ export async function enrol(request: EnrolRequest, tools: EnrolTools): Promise<E
   const existing = await enrolment.readConfig(request.configFile);
   if (existing !== undefined) {
     refuseOtherSettings(existing, request);
+    const keys = await replaceLostKey(existing, request, tools);
     await provisionAccount(request, { tools, identityFile: existing.ssh.identityFile });
     const folders = await makeLocalFolder(existing.account, enrolment);
     await tryAccount(existing, request, tools);
-    return outcome(existing, { request, created: [...folders, ...(await nameRecipients(request, tools))] });
+    return outcome(existing, {
+      request,
+      created: [...keys, ...folders, ...(await nameRecipients(request, tools))],
+    });
   }
   const created: string[] = [];
   const { account } = request;
@@ -152,12 +156,30 @@ async function prepareKey(
   }
   // With the system's ssh, its own configuration or an agent chooses the key.
   if (transport === 'openssh') return undefined;
-  const file = join(dirname(request.configFile), 'id_ed25519');
-  if (await tools.enrolment.makeKeyPair(file)) {
-    tools.progress.message(`made the key ${file}`);
-    created.push(file, `${file}.pub`);
-  }
+  const file = ownKeyFile(request);
+  created.push(...(await makeKey(file, tools)));
   return file;
+}
+
+function ownKeyFile({ configFile }: EnrolRequest): string {
+  return join(dirname(configFile), 'id_ed25519');
+}
+
+/** @returns the files, if there were none */
+async function makeKey(file: string, { enrolment, progress }: EnrolTools): Promise<readonly string[]> {
+  if (!(await enrolment.makeKeyPair(file))) return [];
+  progress.message(`made the key ${file}`);
+  return [file, `${file}.pub`];
+}
+
+/** A key that init made is made anew if it is gone; one that somebody brought is his to bring back. */
+async function replaceLostKey(
+  { ssh }: Config,
+  request: EnrolRequest,
+  tools: EnrolTools,
+): Promise<readonly string[]> {
+  const file = ownKeyFile(request);
+  return ssh.identityFile === file && request.identityFile === undefined ? makeKey(file, tools) : [];
 }
 
 async function pinHostKey(

@@ -6,9 +6,10 @@ import type { FileStore } from './file-store.ts';
 import { joinPath } from './file-store.ts';
 import { removeTree } from './remove-tree.ts';
 
-/** Tries in a folder of its own what a run needs: write, link, rename, symlink, odd names, delete. */
+/** Tries in folders of its own what a run needs: write, link, rename, symlink, odd names, delete, and a folder beside the runs. */
 export async function probeAbilities(store: FileStore): Promise<Abilities> {
-  const folder = Buffer.from(`${PRIVATE_FOLDER}/probe-${randomBytes(6).toString('hex')}`);
+  const name = `probe-${randomBytes(6).toString('hex')}`;
+  const folder = Buffer.from(`${PRIVATE_FOLDER}/${name}`);
   await store.mkdir(folder);
   const at = (name: string | Buffer) => joinPath(folder, Buffer.from(name));
   const content = randomBytes(1024);
@@ -22,9 +23,11 @@ export async function probeAbilities(store: FileStore): Promise<Abilities> {
     });
     const symlinks = await succeeds(() => store.symlink(at('symlink'), Buffer.from('file')));
     const anyBytesInNames = await keepsNames(store, folder);
-    await store.mkdir(at('clock'));
-    const stamp = await store.lstat(at('clock'));
+    const besideRuns = Buffer.from(`.${name}`);
+    await store.mkdir(besideRuns);
+    const stamp = await store.lstat(besideRuns);
     const middleMs = (startedMs + Date.now()) / 2;
+    await store.rmdir(besideRuns);
     return {
       hardLinks,
       atomicRename,

@@ -40,7 +40,7 @@ async function readKeyFile(file: string): Promise<Buffer> {
     const reason = isMissing ? 'is not there' : "can't be read";
     throw new AgentError('AUTHENTICATION_FAILED', `the key file ${file} ${reason}`, {
       hint: isMissing
-        ? 'run `bakker init` to make a key, or correct `identity:`'
+        ? 'bring it back, run `bakker init ACCOUNT` to make a key, or correct `identity:`'
         : 'run as its owner, or as root',
       cause,
     });
