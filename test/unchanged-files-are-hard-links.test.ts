@@ -1,4 +1,12 @@
-import { appendFileSync, lstatSync, mkdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
 import { runTool } from './harness/processes.ts';
@@ -49,4 +57,22 @@ t.test('a first run on local storage never shares an inode with the live data', 
   const { run } = await world.backup();
   t.not(statSync(`${world.storage}/${run}${world.source}/live`).ino, statSync(`${world.source}/live`).ino);
   t.equal(statSync(`${world.source}/live`).nlink, 1);
+});
+
+t.test('a storage that makes no hard links is warned of, and its runs are whole', async (t) => {
+  await using world = await makeWorld({ kind: 'plain' });
+  const { account } = world;
+  if (account === undefined) throw new Error('a plain account');
+  const publicKey = readFileSync(`${account.identityFile}.pub`, 'utf8').trim();
+  await account.authorise([`restrict,command="internal-sftp -P hardlink" ${publicKey}`]);
+  writeSampleTree(world.source, { files: 30 });
+  const first = await world.backup();
+  t.strictSame(first.warnings, [], 'a first run has nothing to link');
+  const second = await world.backup();
+  t.match(second, { status: 'complete', files: { unchanged: second.files.total } });
+  t.equal(second.warnings.length, 1);
+  t.match(second.warnings[0], /made no hard link.*bakker doctor/);
+  const doctor = await world.bakker.run(['doctor']);
+  t.match(doctor.stdout + doctor.stderr, /hard links/);
+  await world.expect(['verify', '--data']);
 });

@@ -14,6 +14,8 @@ export class ContentLinker {
   readonly #lookup: ContentLookup;
   readonly #sender: ContentSender;
   readonly #onWarning: (text: string) => void;
+  #linkedCount = 0;
+  #refusedCount = 0;
 
   constructor(options: {
     writer: RunWriter;
@@ -39,7 +41,9 @@ export class ContentLinker {
     const outcome = fromCopy ?? this.#link(now, found);
     this.#outgoing.settle(
       outcome.then((answer) => {
+        if (answer === 'refused') this.#refusedCount++;
         if (answer !== 'linked') return this.#sendInstead({ slot, now, found, usedCopy: copy, answer });
+        this.#linkedCount++;
         this.#noteNewName(now, found);
         const isWhole =
           now.sha256 !== undefined &&
@@ -50,6 +54,14 @@ export class ContentLinker {
           isWhole ? now : { ...now, sha256: found.sha256, ...sealedAs(found.sealedBytes) },
         );
       }),
+    );
+  }
+
+  /** Warns of a storage without hard links, where each run takes all of its room anew. To be called at the end. */
+  warnIfNoneWasMade(): void {
+    if (this.#refusedCount === 0 || this.#linkedCount > 0) return;
+    this.#onWarning(
+      'the storage made no hard link: what it has already was sent again, and takes its room again; bakker doctor tells what it can',
     );
   }
 

@@ -128,9 +128,11 @@ export class Pusher {
   }
 
   /** Waits for everything in flight. @returns the remaining entries */
-  finish(): Promise<readonly WrittenEntry[]> {
+  async finish(): Promise<readonly WrittenEntry[]> {
     this.#keeping?.rest();
-    return this.#outgoing.takeUntil((waitingCount) => waitingCount === 0);
+    const rest = await this.#outgoing.takeUntil((waitingCount) => waitingCount === 0);
+    this.#linker.warnIfNoneWasMade();
+    return rest;
   }
 
   /** Whether the storage takes over what stands in all of these lines, and they go into the manifest as they are. */
