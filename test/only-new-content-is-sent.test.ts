@@ -180,3 +180,20 @@ t.test('--checksum sends a large file with two names once, and both are one file
   t.equal((await world.verify(['--data'])).runs.length, 3);
   t.same(await compareTrees(world.source, await world.restore()), []);
 });
+
+for (const kind of ['plain', 'shell', 'local'] as const) {
+  t.test(`large files alike that begin at the same time are sent once, to ${kind} storage`, async (t) => {
+    await using world = await makeWorld({ kind, config: { 'block-change': '1M' } });
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const [content, other] = [pseudoRandomBytes('one', 2 * MIB), pseudoRandomBytes('other', 2 * MIB)];
+    for (const name of names) {
+      writeFileSync(`${world.source}/${name}`, content);
+      writeFileSync(`${world.source}/other ${name}`, other);
+    }
+    const { run, bytes } = await world.backup();
+    t.equal(bytes.sent, content.length + other.length);
+    const inodes = names.map((name) => statSync(`${world.storage}/${run}${world.source}/${name}`).ino);
+    t.equal(new Set(inodes).size, 1);
+    t.same(await compareTrees(world.source, await world.restore()), []);
+  });
+}

@@ -25,6 +25,8 @@ export interface LargeReading {
   readonly now: Entry;
   readonly before: Entry | undefined;
   readonly onRead: OnRead;
+  /** Others of this size that are being sent, without this one. */
+  readonly sameSize: Promise<unknown> | undefined;
   /** Links content that was read and turns out to be in the account; undefined if it is not. */
   readonly placeFound: (entry: HashedEntry) => Located | Promise<Located> | undefined;
 }
@@ -74,11 +76,10 @@ export class ChangedBlocks {
 
   async #patch(
     large: LargeFiles,
-    { slot, known, now, before, onRead, placeFound }: LargeReading,
+    { slot, known, now, before, onRead, placeFound, sameSize }: LargeReading,
     older: WithBlocks,
   ): Promise<Located | undefined> {
     const { lookup, sender, tally } = this.#options;
-    const sameSize = known.largeInFlight(now.sizeBytes);
     let isSought = sameSize !== undefined || known.mayHaveSize(now.sizeBytes);
     for (let blocks: BlockPrints | undefined = older.blocks; blocks; blocks = large.blocksOf(older)) {
       const sending = sender.transfer.sendPatched(now, {

@@ -81,15 +81,23 @@ export class ContentPlacer {
     outgoing.settle(
       group.then(
         (first) => {
-          if (first.sizeBytes !== now.sizeBytes) return this.#read(file);
+          if (first.sizeBytes !== now.sizeBytes) return this.#readUnlessAnother(file, group);
           const isSame = before?.sha256?.equals(first.sha256) === true && before.type === 'file';
           if (isSame) tally.count(now, isMetadataEqual(now, before) ? 'unchanged' : 'metadata');
           else tally.count(now, before ? 'changed' : 'new');
           return linker.linkOrSend(slot, now, first);
         },
-        () => this.#read(file),
+        () => this.#readUnlessAnother(file, group),
       ),
     );
+  }
+
+  /** After `group` turned out not to hold what this name has: one of those who waited for it reads, the others wait for that one. */
+  #readUnlessAnother(file: FileUnderWay, group: Promise<Located>): undefined {
+    const another = file.known.group(file.now);
+    if (another === undefined || another === group) return this.#read(file);
+    this.#placeByGroup(file, another);
+    return undefined;
   }
 
   /** Reads a file, and links or sends what it holds. */
@@ -128,45 +136,57 @@ export class ContentPlacer {
     }
   }
 
-  /** Sends changed blocks alone where it can. Hashes a large file before it is sent where the account may have it already. */
   async #placeLarge(file: FileUnderWay): Promise<Located | undefined> {
-    const { slot, known, now, before } = file;
-    const { outgoing, sender, changedBlocks, tally } = this.#options;
-    const { transfer } = sender;
+    const { slot, now } = file;
+    const { outgoing, sender } = this.#options;
+    // resolved when it is over, however it ended
+    const ended = Promise.withResolvers<undefined>();
     sender.take(now);
     try {
-      const large = await changedBlocks.open(now);
-      const onRead = outgoing.showing(slot, now);
-      const placeFound = (entry: HashedEntry) => this.#placeFound(file, entry);
-      const reading: LargeReading = { ...file, onRead, placeFound };
-      const patched = large && (await changedBlocks.sendFromKept(large, reading));
-      if (patched) return patched;
-      const sameSize = known.largeInFlight(now.sizeBytes);
-      if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
-        const [hashed] = await Promise.all([transfer.hashLarge(now, large, onRead), sameSize]);
-        const found = hashed && placeFound(hashed.entry);
-        if (hashed && found) {
-          noteFound(large, hashed);
-          return await found;
-        }
-      }
-      const patchedAfterAll = large && (await changedBlocks.sendFromParent(large, reading));
-      if (patchedAfterAll) return patchedAfterAll;
-      const upload = transfer.sendLarge(now, large, onRead);
-      known.sendingLarge(
-        now,
-        upload.then((arrived) => known.add(arrived)),
-      );
-      const arrived = await upload;
-      noteBlocks(large, arrived, before?.sha256);
-      tally.count(arrived.entry, before ? 'changed' : 'new');
-      return sender.sent(slot, arrived);
+      return await this.#findOrSendLarge(file, ended.promise);
     } catch (error) {
       outgoing.unreadable(slot, now, error);
       return undefined;
     } finally {
       sender.give(now);
+      ended.resolve(undefined);
     }
+  }
+
+  /**
+   * Sends changed blocks alone where it can. Hashes a large file before it is sent where the account may have it already. What is sent
+   * is told in the turn in which nothing was found: of two that begin at once, one knows of the other.
+   */
+  async #findOrSendLarge(file: FileUnderWay, ended: Promise<undefined>): Promise<Located> {
+    const { slot, known, now, before } = file;
+    const { outgoing, sender, changedBlocks, tally } = this.#options;
+    const { transfer } = sender;
+    const large = await changedBlocks.open(now);
+    const onRead = outgoing.showing(slot, now);
+    const placeFound = (entry: HashedEntry) => this.#placeFound(file, entry);
+    const reading = (sameSize: LargeReading['sameSize']) => ({ ...file, onRead, placeFound, sameSize });
+    const patched =
+      large && (await changedBlocks.sendFromKept(large, reading(known.largeInFlight(now.sizeBytes))));
+    if (patched) return patched;
+    const sameSize = known.largeInFlight(now.sizeBytes);
+    if (sameSize || before?.sizeBytes === now.sizeBytes || known.mayHaveSize(now.sizeBytes)) {
+      const [hashed] = await Promise.all([transfer.hashLarge(now, large, onRead), sameSize]);
+      if (hashed) await untilNone(() => known.sameInFlight(hashed.entry));
+      const found = hashed && placeFound(hashed.entry);
+      if (hashed && found) {
+        noteFound(large, hashed);
+        return await found;
+      }
+      if (hashed) known.sendingSame(hashed.entry, ended);
+      else known.sendingLarge(now, ended);
+    } else known.sendingLarge(now, ended);
+    const patchedAfterAll = large && (await changedBlocks.sendFromParent(large, reading(sameSize)));
+    if (patchedAfterAll) return patchedAfterAll;
+    const arrived = await transfer.sendLarge(now, large, onRead);
+    known.add(arrived);
+    noteBlocks(large, arrived, before?.sha256);
+    tally.count(arrived.entry, before ? 'changed' : 'new');
+    return sender.sent(slot, arrived);
   }
 
   /** Links content that was read and turns out to be in the account: to what is told. Undefined if it is not. */
@@ -208,4 +228,9 @@ interface FileUnderWay extends UnknownFile {
 function mustBeThere(found: Located | undefined): Located {
   if (found) return found;
   throw new Error('it is not in this run');
+}
+
+/** Waits as long as something is under way; what comes of it is for others to see. */
+async function untilNone(underWay: () => Promise<unknown> | undefined): Promise<void> {
+  for (let work = underWay(); work !== undefined; work = underWay()) await work;
 }

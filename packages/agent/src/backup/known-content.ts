@@ -26,6 +26,7 @@ export class KnownContents {
   readonly #filesystems: readonly SourceFilesystem[];
   readonly #inFlight = new Map<string, Promise<Located>>();
   readonly #largeInFlight = new Map<number, Promise<unknown>>();
+  readonly #sameInFlight = new Map<string, Promise<undefined>>();
   readonly #groups = new Map<string, Promise<Located>>();
   readonly #copies = new Map<string, Promise<Located>>();
 
@@ -61,6 +62,18 @@ export class KnownContents {
     void all.then(() => {
       if (this.#largeInFlight.get(sizeBytes) === all) this.#largeInFlight.delete(sizeBytes);
     });
+  }
+
+  /** A large file that was hashed, and is being sent: what it turns out to be is known when it has arrived. Never rejects. */
+  sameInFlight({ sizeBytes, sha256 }: HashedEntry): Promise<undefined> | undefined {
+    return this.#sameInFlight.get(contentKey(sizeBytes, sha256));
+  }
+
+  /** @param ended - resolves when it has arrived, or will not; while nothing else of this content is told here */
+  sendingSame({ sizeBytes, sha256 }: HashedEntry, ended: Promise<undefined>): void {
+    const key = contentKey(sizeBytes, sha256);
+    this.#sameInFlight.set(key, ended);
+    void ended.then(() => this.#sameInFlight.delete(key));
   }
 
   byContent({

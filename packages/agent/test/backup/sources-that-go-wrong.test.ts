@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { Entry } from '@bakker/impl-format';
@@ -41,8 +41,39 @@ t.test(
   },
 );
 
+t.test(
+  'names of one file are one file in the run, though the first of them went before it was read',
+  async (t) => {
+    await using world = new World();
+  world.blockChangeBytes = 256 * 1024;
+    mkdirSync(world.source);
+    const names = Array.from(
+      { length: 20 },
+      (_, index) => `${world.source}/${String(index).padStart(2, '0')}`,
+    );
+    const [first = '', ...others] = names;
+    writeFileSync(first, Buffer.alloc(300 * 1024, 'content'));
+    for (const name of others) linkSync(first, name);
+    const tree = openSourceTree();
+    let isGone = false;
+    const source = {
+      ...tree,
+      openFile(entry: Entry) {
+        if (!isGone) unlinkSync(first);
+        isGone = true;
+        return tree.openFile(entry);
+      },
+    };
+    const { run, files } = await world.report([world.source], source);
+    t.equal(files.total, others.length);
+    const inodes = others.map((name) => statSync(`${world.storage}/${run}${name}`).ino);
+    t.equal(new Set(inodes).size, 1);
+  },
+);
+
 t.test('attributes that can not be read are tried in each run, and said each time', async (t) => {
   await using world = new World();
+  world.blockChangeBytes = 256 * 1024;
   world.nowMs = Date.now() + 86_400_000; // what changed long before a run is trusted
   await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 << 20 });
   const path = `${disk.folder}/file`;

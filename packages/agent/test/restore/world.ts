@@ -41,6 +41,7 @@ export class World implements AsyncDisposable {
   readonly storage = join(this.folder, 'storage');
   readonly back = join(this.folder, 'back');
   nowMs = Date.UTC(2024, 3, 18, 12);
+  blockChangeBytes: number | undefined;
   #signal = new AbortController().signal;
 
   /** Where `source` comes to below `back`. */
@@ -141,7 +142,7 @@ export class World implements AsyncDisposable {
       snapshot: { provider: 'auto', lvmSize: { share: 0.1 } },
       notify: NOBODY_TOLD,
       limits: NO_LIMITS,
-      blockChangeBytes: undefined,
+      blockChangeBytes: this.blockChangeBytes,
       encrypt: undefined,
       stated: ['account', 'sources'],
     };
