@@ -45,7 +45,7 @@ t.test(
   'names of one file are one file in the run, though the first of them went before it was read',
   async (t) => {
     await using world = new World();
-  world.blockChangeBytes = 256 * 1024;
+    world.blockChangeBytes = 256 * 1024;
     mkdirSync(world.source);
     const names = Array.from(
       { length: 20 },
