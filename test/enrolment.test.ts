@@ -125,8 +125,19 @@ t.test('init takes a local folder too', async (t) => {
   const onFile = await bakker.run(['init', `${source}/folder 0/file 1`, '--source', '/etc', '--yes']);
   t.equal(onFile.status, 13);
   t.match(onFile.stderr, /file 1 can't be made: something else is there$/m);
-  const made = await bakker.run(['init', storage, '--source', source, '--yes']);
-  if (made.status !== 0) t.match(made.stderr, storage);
+  const made = await bakker.run(['init', storage, '--source', source, '--source', `${source}/*`, '--yes']);
   t.equal(made.status, 0, made.stderr);
+  t.notMatch(made.stderr, /is not there/);
   t.equal((await bakker.run(['backup'])).status, 0);
+});
+
+t.test('init says at once that a source is not there', async (t) => {
+  await using bakker = await installBakker();
+  const source = `${bakker.folder}/data`;
+  const storage = `${bakker.folder}/storage`;
+  const made = await bakker.run(['init', storage, '--source', '/etc', '--source', source, '--yes']);
+  t.equal(made.status, 0, made.stderr);
+  t.match(made.stderr, `--source ${source} is not there: bakker backup refuses to run until it is`);
+  t.notMatch(made.stderr, '--source /etc');
+  t.equal((await bakker.run(['backup'])).status, 1);
 });

@@ -121,7 +121,15 @@ t.test(
       [],
       'the past is as it was',
     );
-    await world.expect(['verify', '--data', ...withNext], KEY);
+    const some = await world.expect(['verify', '--data', '--json', ...withNext], KEY);
+    t.match(
+      JSON.parse(some.stdout),
+      { runs: [{ run: fourth.run, damaged: [] }], unopened: [first.run, second.run, third.run] },
+      'what a key opens is looked at',
+    );
+    const { stdout } = await world.expect(['verify', '--from', 'latest', ...withNext]);
+    t.match(stdout, `${fourth.run}: sound`);
+    await world.expect(['verify', '--from', first.run ?? '', ...withNext], KEY);
     const all = await world.verify(['--data', ...withNext, ...world.key]);
     t.same([all.runs.length, all.runs.flatMap(({ damaged }) => damaged)], [4, []], 'a key for each run');
   },

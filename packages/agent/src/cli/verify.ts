@@ -17,6 +17,8 @@ interface VerifyArgs extends ReadingArgs {
 
 interface Verified {
   readonly runs: readonly RunVerdict[];
+  /** Sealed to keys that were not given. */
+  readonly unopened: readonly { readonly run: string; readonly error: AgentError }[];
   /** Undefined unless a sample was read. */
   readonly seed: string | undefined;
 }
@@ -46,7 +48,7 @@ export const verify: Command<VerifyArgs, Verified> = {
     using _held = args.account === undefined ? await holdRuns(await context.readingLock(), context) : null;
     return await compareRuns(context, args);
   },
-  json: ({ runs, seed }) => ({
+  json: ({ runs, unopened, seed }) => ({
     runs: runs.map((verdict) => ({
       run: verdict.run,
       checked: verdict.checked,
@@ -57,9 +59,10 @@ export const verify: Command<VerifyArgs, Verified> = {
         ...verdict.damaged.items.map(({ path, reason }) => ({ ...pathJson(path), reason })),
       ],
     })),
+    ...(unopened.length === 0 ? {} : { unopened: unopened.map(({ run }) => run) }),
     ...(seed === undefined ? {} : { seed }),
   }),
-  render({ runs, seed }, screen) {
+  render({ runs, unopened, seed }, screen) {
     for (const verdict of runs) {
       if (verdict.manifestProblem !== undefined) screen.line(`${verdict.run}: ${verdict.manifestProblem}`);
       for (const { path, reason } of verdict.damaged.items)
@@ -73,10 +76,18 @@ export const verify: Command<VerifyArgs, Verified> = {
         `${verdict.run}: ${state}; ${formatCounted(verdict.checked, 'path')} compared${read}${gone}.`,
       );
     }
+    for (const { error } of unopened) screen.line(`${error.message}: it was not compared.`);
+    if (unopened.length > 0)
+      screen.line(
+        'Give the keys of all runs (--identity-key several times), or name a run that yours opens (--from).',
+      );
     if (runs.length === 0) screen.line('There is no complete run yet.');
     if (seed !== undefined) screen.line(`The same files again: --seed ${seed}`);
   },
-  exitStatus: ({ runs }) => (runs.some(isDamaged) ? EXIT_STATUS.VERIFY_DAMAGED : 0),
+  exitStatus({ runs, unopened }) {
+    if (runs.some(isDamaged)) return EXIT_STATUS.VERIFY_DAMAGED;
+    return unopened.length > 0 ? EXIT_STATUS.KEY_WRONG : 0;
+  },
 };
 
 /** Apart from `run`: beside a `using`, TypeScript leaves the names of modules that are imported here as they stand. */
@@ -93,6 +104,7 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
   const account = await accountOf(context, args);
   const readInodes = new ReadInodes();
   const runs: RunVerdict[] = [];
+  const unopened: { run: string; error: AgentError }[] = [];
   const all = await chooseRuns(account, 'all');
   if (all.length === 0) await refuseEmptied(context, account.address);
   const chain = new ParentChain(all);
@@ -101,9 +113,17 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
     const receipt = await account.receipt(run);
     if (receipt)
       progress.expect({ files: receipt.files, ...(share === 1 ? { bytes: receipt.sourceBytes } : {}) });
-    runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
+    try {
+      runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
+    } catch (error) {
+      // keys change over the years: those of the oldest run may be in a safe
+      if (!(error instanceof AgentError) || error.code !== 'KEY_WRONG') throw error;
+      unopened.push({ run, error });
+    }
   }
-  return { runs, seed: sample !== undefined && share < 1 ? seed : undefined };
+  const [first] = unopened;
+  if (first && runs.length === 0) throw first.error;
+  return { runs, unopened, seed: sample !== undefined && share < 1 ? seed : undefined };
 }
 
 /** No run is there: that is well only if none ever was. @throws AgentError STORAGE_SUSPICIOUS */

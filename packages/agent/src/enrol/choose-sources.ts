@@ -6,6 +6,8 @@ import type { EnrolRequest } from './enrol.ts';
 /** Where a Linux server keeps what its packages do not bring back. */
 const USUAL_SOURCES = ['/etc', '/home', '/opt', '/root', '/srv', '/usr/local', '/var'];
 
+const GLOB = /[*?[{(!]/;
+
 /**
  * The sources asked for, or else the usual ones that are there.
  *
@@ -28,6 +30,9 @@ export async function chooseSources(
         throw new AgentError('USAGE', `${source} holds ${folder}, where the runs go`, {
           hint: 'keep the runs outside of what is backed up, best on another disk',
         });
+      }
+      if (!GLOB.test(source) && !(await enrolment.isThere(source))) {
+        progress.warning(`--source ${source} is not there: bakker backup refuses to run until it is`);
       }
     }
     return [...new Set(request.sources.map(withoutEnd))];

@@ -46,4 +46,6 @@ export interface Enrolment {
   probe(config: Config): Promise<Abilities>;
   /** Those of the absolute paths that are folders with something in them. */
   existingFolders(paths: readonly string[]): Promise<string[]>;
+  /** Whether an absolute path leads to anything. */
+  isThere(path: string): Promise<boolean>;
 }

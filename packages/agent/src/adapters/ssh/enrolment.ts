@@ -1,4 +1,4 @@
-import { link, mkdir, mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
+import { link, mkdir, mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
@@ -35,6 +35,11 @@ export function linuxEnrolment(parts: {
       for (const path of paths) if (await holdsSomething(path)) found.push(path);
       return found;
     },
+    isThere: async (path) =>
+      stat(path).then(
+        () => true,
+        (error: unknown) => !hasCode(error, 'ENOENT', 'ENOTDIR'),
+      ),
   };
 }
 

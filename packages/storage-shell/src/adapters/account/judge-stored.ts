@@ -49,8 +49,8 @@ export function judgeStored(account: FolderHandle, { rules, nowMs, after }: Judg
   };
 }
 
-/** All of them in a packet. */
-const MAX_REASONS = 4;
+/** As many as a run can have; all of them in a packet. */
+const MAX_REASONS = 8;
 const MAX_REASON_LENGTH = 120;
 
 /** None where retention itself would stop: a clock that can't be right, a policy that makes no sense. */
