@@ -59,7 +59,7 @@ Codes are names inside the program; they are never reused for something else.
 - Six commands answer a question by their exit status and print their result nevertheless, as JSON too:
   \`backup\` exits 3 when the run is published without some files, \`restore\` exits 1, 3 or 15 when it did not bring everything back
   ([restore.md](restore.md#exit-status-of-restore)), \`status\` exits 1 when the last success is too old or a run on the storage is damaged,
-  \`verify\` exits 15 when it found damage, \`recover\` exits 14 when something could not be undone, and \`notify\` exits 1
+  \`verify\` exits 15 when it found damage and 12 when there were runs that no given key opens, \`recover\` exits 14 when something could not be undone, and \`notify\` exits 1
   when somebody could not be told. So does \`bakker-storage scrub\`, which exits 15 while damage is known.
   \`doctor\` ends with the status of the first check that failed.
 - A reader that goes away (\`bakker ls … | head\`) is no failure: the command ends quietly.
