@@ -13,7 +13,7 @@ import type { Transfer } from './transfer.ts';
 /** Small files in flight: more only cost memory (docs/performance.md). */
 const SMALL_FILES = 192;
 
-export interface SentBytes {
+interface SentBytes {
   readonly sentBytes: number;
   /** What it takes on the storage that was not there. */
   readonly storedBytes: number;

@@ -1,19 +1,13 @@
 import { escapeText } from '@bakker/command-line';
 import type { ManifestHeader, RunName } from '@bakker/impl-format';
-import type { ScanPlan, SourceSurvey } from '../ports/source-tree.ts';
 import type { Naming } from '../sealed/sealing.ts';
 import type { WriteRunOptions } from './write-run.ts';
 
 /** The first line of a run's manifest. */
-export function makeHeader(from: {
-  options: WriteRunOptions;
-  survey: SourceSurvey;
-  run: RunName;
-  startedAtMs: number;
-  plan: ScanPlan;
-  naming: Naming | undefined;
-}): ManifestHeader {
-  const { options, survey, run, startedAtMs, plan, naming } = from;
+export function makeHeader(
+  options: WriteRunOptions,
+  { run, startedAtMs, naming }: { run: RunName; startedAtMs: number; naming: Naming | undefined },
+): ManifestHeader {
   const recipients = options.encryption?.recipients;
   return {
     run,
@@ -22,8 +16,8 @@ export function makeHeader(from: {
     host: options.host,
     agent: `bakker ${options.version}`,
     startedAtMs,
-    sources: plan.sources.map(({ path }) => path),
-    filesystems: survey.filesystems,
+    sources: options.plan.sources.map(({ path }) => path),
+    filesystems: options.survey.filesystems,
     ...(recipients === undefined ? {} : { recipients }),
     ...(naming?.nameKey === undefined ? {} : { nameKey: naming.nameKey }),
   };

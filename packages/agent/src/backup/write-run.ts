@@ -99,7 +99,7 @@ export async function writeRun(
       parent: linked && before && { header: before.header, manifest: () => linked.manifest() },
       dryRun: options.dryRun,
     })) ?? null;
-  const header = makeHeader({ options, survey, run: writer.run, startedAtMs, plan, naming: sealed?.naming });
+  const header = makeHeader(options, { run: writer.run, startedAtMs, naming: sealed?.naming });
   using encoder = createManifestEncoder(header, sealed === null ? writer.manifestFollower : undefined);
   const contents = async () => linkableName(await accountId(), encryption?.recipients);
   const carried = options.mayCarry ? writer.carriedFolders : [];

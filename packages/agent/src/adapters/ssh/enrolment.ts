@@ -35,17 +35,13 @@ export function linuxEnrolment(parts: {
       for (const path of paths) if (await holdsSomething(path)) found.push(path);
       return found;
     },
-    isThere: async (path) =>
-      stat(path).then(
-        () => true,
-        (error: unknown) => !hasCode(error, 'ENOENT', 'ENOTDIR'),
-      ),
+    isThere,
   };
 }
 
-async function isThere(file: string): Promise<boolean> {
+async function isThere(path: string): Promise<boolean> {
   try {
-    await (await open(file, 'r')).close();
+    await stat(path);
     return true;
   } catch (error) {
     // Any other trouble is told when it is read.

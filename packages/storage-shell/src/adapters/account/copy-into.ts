@@ -2,6 +2,7 @@ import { ftruncateSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { ContentThread } from '../content/content-thread.ts';
 import { SLICE_BYTES } from '../content/content-job.ts';
+import { inBlocks } from '../runs/stat-at.ts';
 import type { FileCharge } from './file-charge.ts';
 
 /** A file that is to be copied, open for reading. Whoever copies it closes it. */
@@ -27,7 +28,7 @@ export async function copyInto(
 ): Promise<{ sizeBytes: number; isShared: boolean }> {
   if (takenBytes === 0) return { sizeBytes: 0, isShared: false };
   const { fd: to, charge } = target;
-  const blockBytes = Math.min(allocatedBytes, Math.ceil(takenBytes / BLOCK_BYTES) * BLOCK_BYTES);
+  const blockBytes = Math.min(allocatedBytes, inBlocks(takenBytes));
   charge.checkShared(blockBytes);
   if ((await copier.count({ kind: 'share', from, to })) === 1) {
     charge.shared(blockBytes);
@@ -46,8 +47,6 @@ export async function copyInto(
   charge.settle(takenBytes);
   return { sizeBytes: takenBytes, isShared: false };
 }
-
-const BLOCK_BYTES = 4096;
 
 function gone(): StorageError {
   return new StorageError('INTERRUPTED', 'the client has gone');

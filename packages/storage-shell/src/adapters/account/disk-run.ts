@@ -8,7 +8,7 @@ import { StorageError } from '../../errors.ts';
 import type { NewLargeFile, NewRun, PutFile, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { removeTree } from '../runs/remove-tree.ts';
-import { inBlocks } from '../runs/stat-at.ts';
+import { BLOCK_BYTES, BLOCK_UNIT_BYTES, inBlocks } from '../runs/stat-at.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { CarriedContent, removing } from './carried-content.ts';
 import { disown, dropToken } from './carried.ts';
@@ -326,9 +326,6 @@ export class DiskRun implements NewRun, AsyncDisposable {
   }
 }
 
-const BLOCK_BYTES = 4096;
-/** Of `st_blocks`, on every file system. */
-const BLOCK_UNIT_BYTES = 512;
 const TRASH_NAME = Buffer.from('trash');
 const COUNTED = ['files', 'directories', 'symlinks', 'bytes'] as const;
 

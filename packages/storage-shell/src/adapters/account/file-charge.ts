@@ -1,6 +1,7 @@
 import { fstatSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
+import { BLOCK_BYTES, BLOCK_UNIT_BYTES } from '../runs/stat-at.ts';
 
 /** What one file under construction is charged for: its inode, and what is written; in the end what it really takes. */
 export class FileCharge {
@@ -69,9 +70,6 @@ export class FileCharge {
   }
 }
 
-/** Of `st_blocks`, on every file system. */
-const BLOCK_UNIT_BYTES = 512;
-const BLOCK_BYTES = 4096;
 /** Four parts of a block each are noted in the inode of ext4; in a block beside it, at least 170 (half of what fits). */
 const UNNOTED_BYTES = 4 * BLOCK_BYTES;
 const NOTED_BYTES_A_BLOCK = 170 * BLOCK_BYTES;

@@ -13,6 +13,7 @@ import type { CopySource } from './copy-into.ts';
 import { FileCharge } from './file-charge.ts';
 import { NEW_FILE, writeAll } from './steps.ts';
 import { seal } from '../content/store-file.ts';
+import { BLOCK_BYTES } from '../runs/stat-at.ts';
 
 /** What a large file asks of the run that it is for. */
 export interface LargeFileOptions {
@@ -255,7 +256,6 @@ export class LargeFile implements NewLargeFile {
   }
 }
 
-const BLOCK_BYTES = 4096;
 const ZEROS = Buffer.alloc(64 * 1024);
 /** About 10 ms of hashing. */
 const MAX_ZERO_BYTES = 16 * 1024 * 1024;

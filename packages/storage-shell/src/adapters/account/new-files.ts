@@ -4,7 +4,7 @@ import type { NewLargeFile, PutFile, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { packFiles } from '../content/store-files.ts';
-import { inBlocks } from '../runs/stat-at.ts';
+import { BLOCK_BYTES, inBlocks } from '../runs/stat-at.ts';
 import { isShortOfSpace } from './carried-content.ts';
 import type { CarriedContent } from './carried-content.ts';
 import { LargeFile } from './large-file.ts';
@@ -185,7 +185,6 @@ interface Taken {
 }
 
 const SLASH = 0x2f;
-const BLOCK_BYTES = 4096;
 
 /** The folders that they lie in, each once where they follow one another. */
 function foldersOf(files: readonly PutFile[]): Buffer[] {

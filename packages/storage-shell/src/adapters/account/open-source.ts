@@ -5,6 +5,7 @@ import { closeSync, constants, fstatSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { Trust } from '../tree/link-maker.ts';
 import { isStoredWhole } from '../tree/stored-whole.ts';
+import { BLOCK_UNIT_BYTES } from '../runs/stat-at.ts';
 
 export interface SourceRules {
   /** How far the files of the folder can be trusted. */
@@ -56,8 +57,6 @@ export async function openSource(
 }
 
 const WRITABLE = 0o222n;
-/** Of `st_blocks`, on every file system. */
-const BLOCK_UNIT_BYTES = 512;
 
 function open(folder: FolderHandle, path: Buffer): number {
   try {

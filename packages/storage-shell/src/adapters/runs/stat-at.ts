@@ -51,9 +51,10 @@ export const ITSELF = Buffer.from([0]);
 
 const ENOENT = 2;
 const AT_EMPTY_PATH = 0x1000;
-const BLOCK_BYTES = 4096;
+/** What file systems give space in. */
+export const BLOCK_BYTES = 4096;
 /** Of `st_blocks`, on every file system. */
-const BLOCK_UNIT_BYTES = 512;
+export const BLOCK_UNIT_BYTES = 512;
 const S_IFMT = 0o170000;
 const S_IFREG = 0o100000;
 /** STATX_TYPE, STATX_NLINK, STATX_INO, STATX_SIZE, STATX_BLOCKS. */
