@@ -5,6 +5,7 @@ import {
   asArray,
   asDigest,
   asObject,
+  asRun,
   asText,
   asTimeMs,
   parseObject,
@@ -106,12 +107,6 @@ function checkParent({ run, parent, parentDigest }: ManifestHeader): void {
   if (runName !== undefined && parentName !== undefined && compareRunNames(parentName, runName) >= 0) {
     throw new FormatProblem('MALFORMED', 'the parent is not older than the run');
   }
-}
-
-function asRun(value: unknown, name: string): string {
-  const text = asText(value, name);
-  if (parseRunName(text) === undefined) throw new FormatProblem('MALFORMED', `${name} is no run name`);
-  return text;
 }
 
 function asRecipients(value: unknown): readonly string[] {

@@ -1,4 +1,5 @@
 import { FormatProblem } from './errors.ts';
+import { parseRunName, type RunName } from './run-name.ts';
 
 /** The largest uid, gid, link count or device number. */
 export const MAX_UINT32 = 0xffff_ffff;
@@ -51,8 +52,14 @@ export function asCount(value: unknown, name: string, max: number = Number.MAX_S
 }
 
 /** Whether `value` is a whole number from 0 to `max`. Minus zero is none. */
-export function isCount(value: number, max: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0 && value <= max && !Object.is(value, -0);
+export function isCount(value: unknown, max: number = Number.MAX_SAFE_INTEGER): value is number {
+  return (
+    typeof value === 'number' &&
+    Number.isSafeInteger(value) &&
+    value >= 0 &&
+    value <= max &&
+    !Object.is(value, -0)
+  );
 }
 
 /** @throws FormatProblem MALFORMED unless it is 64 lower-case hexadecimal digits */
@@ -60,6 +67,13 @@ export function asDigest(value: unknown, name: string): string {
   const text = asText(value, name);
   if (!/^[0-9a-f]{64}$/.test(text)) throw new FormatProblem('MALFORMED', `${name} is not 64 hex digits`);
   return text;
+}
+
+/** @throws FormatProblem MALFORMED unless it is the name of a run */
+export function asRun(value: unknown, name: string): RunName {
+  const run = parseRunName(asText(value, name));
+  if (run === undefined) throw new FormatProblem('MALFORMED', `${name} is no run name`);
+  return run;
 }
 
 /** @throws FormatProblem MALFORMED unless it is `YYYY-MM-DDTHH:MM:SS.mmmZ` from 1970 to 9999 */

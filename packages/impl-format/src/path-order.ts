@@ -53,6 +53,12 @@ export function isBelow(path: Buffer, folder: Buffer): boolean {
   );
 }
 
+/** Whether `path` is `folder` or lies below it. All lies below the root, which is empty or a slash alone. */
+export function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
+  if (folder.length === 0 || (folder.length === 1 && folder[0] === SLASH)) return true;
+  return path.equals(folder) || isBelow(path, folder);
+}
+
 /** The folder that `path` lies in; empty at the top. Shares the bytes of `path`. */
 export function parentPath(path: Buffer): Buffer {
   const slash = path.lastIndexOf(SLASH);

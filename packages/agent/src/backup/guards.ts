@@ -1,5 +1,5 @@
 import { escapeName } from '@bakker/command-line';
-import { compareRunNames } from '@bakker/impl-format';
+import { compareRunNames, isAtOrBelow } from '@bakker/impl-format';
 import type { ManifestHeader, RunName, SourceFilesystem } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
@@ -116,7 +116,7 @@ export class SourceCounts {
   count(path: Buffer, isNow: boolean, isBefore: boolean): void {
     for (const [index, source] of this.#sources.entries()) {
       // once a source has a name it is not empty, and nothing more has to be known
-      if ((this.#now[index] ?? 0) > 0 || !isRelativeBelow(path, source)) continue;
+      if ((this.#now[index] ?? 0) > 0 || path.equals(source) || !isAtOrBelow(path, source)) continue;
       if (isNow) this.#now[index] = (this.#now[index] ?? 0) + 1;
       if (isBefore) this.#before[index] = (this.#before[index] ?? 0) + 1;
     }
@@ -150,17 +150,4 @@ export function freezeReason(
   if (before < MIN_FILES_FOR_SHARE) return undefined;
   if (gone > before * freezeGoneShare) return `${gone} of ${before} files were gone`;
   return changed > before * freezeChangedShare ? `${changed} of ${before} files were rewritten` : undefined;
-}
-
-function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
-  return folder.equals(path) || isRelativeBelow(path, folder);
-}
-
-function isRelativeBelow(path: Buffer, folder: Buffer): boolean {
-  if (folder.length === 0 || (folder.length === 1 && folder[0] === SLASH)) return path.length > folder.length;
-  return (
-    path.length > folder.length &&
-    path[folder.length] === SLASH &&
-    folder.compare(path, 0, folder.length, 0, folder.length) === 0
-  );
 }

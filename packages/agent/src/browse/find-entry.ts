@@ -1,7 +1,6 @@
-import { parentPath, type Entry, type ManifestReader, type RunName } from '@bakker/impl-format';
+import { isAtOrBelow, parentPath, type Entry, type ManifestReader, type RunName } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
 import { literalPaths } from '../restore/path-pattern.ts';
-import { isWithin } from '../restore/select-entries.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import { openManifest } from './open-manifest.ts';
 
@@ -53,7 +52,7 @@ async function search(
       if (folder === undefined) {
         folder = candidates.find((candidate) => candidate.equals(entry.path));
         if (folder !== undefined) found = entry;
-      } else if (!isWithin(entry.path, folder)) {
+      } else if (!isAtOrBelow(entry.path, folder)) {
         return { entry: found, children };
       } else if (parentPath(entry.path).equals(folder)) children.push(entry);
     }

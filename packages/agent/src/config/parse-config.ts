@@ -6,6 +6,7 @@ import {
   deepFreeze,
   listing,
   readAbsolute,
+  readChoice,
   readCount,
   readFlag,
   readInterval,
@@ -170,14 +171,4 @@ function readShare(value: YamlValue | undefined, unlessStated: string): number {
   if (share >= 0 && share <= 1) return share;
   value?.complain('must be a share such as 50%, from 0% to 100%');
   return 0;
-}
-
-function readChoice<Choice extends string>(
-  value: YamlValue | undefined,
-  choices: readonly Choice[],
-): Choice | undefined {
-  if (value === undefined) return undefined;
-  const choice = choices.find((candidate) => candidate === value.scalar);
-  if (choice === undefined) value.complain(`must be ${choices.join(' or ')}`);
-  return choice;
 }

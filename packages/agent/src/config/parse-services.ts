@@ -1,5 +1,5 @@
 import { parseDurationMs } from './durations.ts';
-import { readAbsolute, readOptional, readString, readStrings } from './read-values.ts';
+import { readAbsolute, readChoice, readOptional, readString, readStrings } from './read-values.ts';
 import { readLogin } from './read-login.ts';
 import type { CommandSettings, KindSettings, ServiceSettings } from './service-settings.ts';
 import { parseSizeBytes } from './sizes.ts';
@@ -239,16 +239,6 @@ function readTime(value: YamlValue | undefined, standard: string): number {
   if (timeMs !== undefined && timeMs > 0 && timeMs < 2 ** 31) return timeMs;
   value?.complain('must be a time such as 30s, 5m or 2h');
   return 1;
-}
-
-function readChoice<Choice extends string>(
-  value: YamlValue | undefined,
-  choices: readonly Choice[],
-): Choice | undefined {
-  if (value === undefined) return undefined;
-  const choice = choices.find((candidate) => candidate === value.scalar);
-  if (choice === undefined) value.complain(`must be ${choices.join(' or ')}`);
-  return choice;
 }
 
 function required<Value>(

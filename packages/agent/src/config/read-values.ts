@@ -127,3 +127,14 @@ export function deepFreeze<Value>(value: Value): Value {
   if (typeof value === 'object' && value !== null) for (const part of Object.values(value)) deepFreeze(part);
   return Object.freeze(value);
 }
+
+/** One of `choices`; undefined where none is given, or after a complaint. */
+export function readChoice<Choice extends string>(
+  value: YamlValue | undefined,
+  choices: readonly Choice[],
+): Choice | undefined {
+  if (value === undefined) return undefined;
+  const choice = choices.find((candidate) => candidate === value.scalar);
+  if (choice === undefined) value.complain(`must be ${choices.join(' or ')}`);
+  return choice;
+}

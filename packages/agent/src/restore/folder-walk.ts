@@ -1,6 +1,5 @@
-import { baseName, parentPath, type Entry } from '@bakker/impl-format';
+import { baseName, isAtOrBelow, parentPath, type Entry } from '@bakker/impl-format';
 import type { TargetFolder } from '../ports/restore-target.ts';
-import { isWithin } from './select-entries.ts';
 
 /** A folder of the target on the way to the current entry, or behind it with files still in flight. */
 export interface FolderNode {
@@ -53,7 +52,7 @@ export class FolderWalk implements Disposable {
   /** Goes to the folder that `path` lies in. */
   parentOf(path: Buffer): FolderNode {
     const parent = parentPath(path);
-    while (!isWithin(parent, this.#top.path)) this.#leave();
+    while (!isAtOrBelow(parent, this.#top.path)) this.#leave();
     while (this.#top.path.length < parent.length) {
       const start = this.#top.path.length === 0 ? 0 : this.#top.path.length + 1;
       const slash = parent.indexOf(SLASH, start);

@@ -1,11 +1,10 @@
-import { baseName, type Entry } from '@bakker/impl-format';
+import { baseName, isAtOrBelow, type Entry } from '@bakker/impl-format';
 import type { TargetFolder, TargetItem } from '../ports/restore-target.ts';
 import { attributesOf } from './attributes-of.ts';
 import { decideFolder } from './decide.ts';
 import type { FolderNode, WalkEvents } from './folder-walk.ts';
 import { reasonOf } from './local-failure.ts';
 import type { RestoreContext } from './restore-job.ts';
-import { isWithin } from './select-entries.ts';
 
 /** Makes, enters, empties and finishes the folders of a restore. */
 export class FolderPlacer implements WalkEvents {
@@ -135,7 +134,7 @@ export class FolderPlacer implements WalkEvents {
     const { job, header } = this.#context;
     if (!job.deletes || folder === undefined || folder.holdsRuns) return undefined;
     if (entry?.unreadable !== undefined) return undefined;
-    const isBacked = header.sources.some((source) => isWithin(path, withoutLeadingSlash(source)));
+    const isBacked = header.sources.some((source) => isAtOrBelow(path, withoutLeadingSlash(source)));
     return isBacked ? new Set(folder.names().map((name) => name.toString('latin1'))) : undefined;
   }
 

@@ -1,3 +1,4 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import type { Entry } from '@bakker/impl-format';
 import type { PathPattern } from './path-pattern.ts';
 
@@ -29,16 +30,6 @@ export function selectEntries(
   };
 }
 
-/** Whether `path` is `folder` or lies below it; everything lies below the empty path. */
-export function isWithin(path: Buffer, folder: Buffer): boolean {
-  if (folder.length === 0) return true;
-  if (path.length < folder.length || path.compare(folder, 0, folder.length, 0, folder.length) !== 0)
-    return false;
-  return path.length === folder.length || path[folder.length] === SLASH;
-}
-
-const SLASH = 0x2f;
-
 async function* all(batches: AsyncIterable<readonly Entry[]>): AsyncGenerator<readonly SelectedEntry[]> {
   for await (const batch of batches) yield batch.map((entry) => ({ entry, role: 'selected' }));
 }
@@ -55,11 +46,11 @@ async function* matching(
     for (const entry of batch) {
       const hits = missing.size === 0 ? [] : [...missing].filter((pattern) => pattern.matches(entry.path));
       for (const pattern of hits) missing.delete(pattern);
-      if (selectedFolder !== undefined && isWithin(entry.path, selectedFolder)) {
+      if (selectedFolder !== undefined && isAtOrBelow(entry.path, selectedFolder)) {
         selected.push({ entry, role: 'selected' });
         continue;
       }
-      above = above.filter((folder) => isWithin(entry.path, folder.path));
+      above = above.filter((folder) => isAtOrBelow(entry.path, folder.path));
       if (hits.length > 0 || patterns.some((pattern) => pattern.matches(entry.path))) {
         for (const folder of above) selected.push({ entry: folder, role: 'parent' });
         above = [];

@@ -1,11 +1,10 @@
-import { baseName, parentPath, type Entry, type RunName } from '@bakker/impl-format';
+import { baseName, isAtOrBelow, parentPath, type Entry, type RunName } from '@bakker/impl-format';
 import { LONG_PATHS_FOLDER_PATH, storedPath } from '../backup/stored-place.ts';
 import { openManifest } from '../browse/open-manifest.ts';
 import { AgentError } from '../errors.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { StorageAccount, StoredItem } from '../ports/storage-account.ts';
 import { ProblemList } from '../restore/restore-report.ts';
-import { isWithin } from '../restore/select-entries.ts';
 import { ContentChecker } from './check-content.ts';
 import { LinkIdentity } from './link-identity.ts';
 import { listAhead, listFolder, type Listing, type ListedEntry } from './list-ahead.ts';
@@ -185,7 +184,7 @@ class RunCheck {
   }
 
   async #descendTo(parent: Buffer): Promise<Frame> {
-    while (!isWithin(parent, this.#top.path)) this.#pop();
+    while (!isAtOrBelow(parent, this.#top.path)) this.#pop();
     while (this.#top.path.length < parent.length) {
       // Folders that the manifest does not list: it need not.
       const start = this.#top.path.length === 0 ? 0 : this.#top.path.length + 1;
@@ -221,7 +220,7 @@ class RunCheck {
   #tellUnknown(): void {
     const folders = [...this.#elsewhere.keys()].map((key) => Buffer.from(key, 'latin1'));
     for (const path of this.#unknown)
-      if (!folders.some((folder) => isWithin(folder, path))) this.damaged.add(path, UNKNOWN);
+      if (!folders.some((folder) => isAtOrBelow(folder, path))) this.damaged.add(path, UNKNOWN);
     for (const [key, listing] of this.#elsewhere) {
       if (typeof listing === 'string') continue;
       for (const { name } of listing.values())

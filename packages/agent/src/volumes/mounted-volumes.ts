@@ -1,3 +1,5 @@
+import { isAtOrBelow } from '@bakker/impl-format';
+
 /** A mount, or a btrfs subvolume that shows like one. */
 export interface VolumeMount {
   readonly mountPoint: Buffer;
@@ -81,18 +83,11 @@ export function planMounts<Source extends PlacedSource>(
   };
 }
 
-export function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
-  if (folder.length === 1) return true;
-  if (path.length < folder.length || !path.subarray(0, folder.length).equals(folder)) return false;
-  return path.length === folder.length || path[folder.length] === SLASH;
-}
-
 /** The part of `path` behind `folder`: empty, or with a leading slash. */
 export function behind(path: Buffer, folder: Buffer): Buffer {
   return folder.length === 1 ? (path.length === 1 ? EMPTY : path) : path.subarray(folder.length);
 }
 
-const SLASH = 0x2f;
 const EMPTY = Buffer.alloc(0);
 
 /** In the order of their depth; a later mount hides those that were at or below its place. */

@@ -1,7 +1,7 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import type { PlannedVolume } from '../ports/volumes.ts';
 import type { ServiceFolders } from '../quiesce/enter-all.ts';
 import { showPath } from '../source/show-path.ts';
-import { isAtOrBelow } from './mounted-volumes.ts';
 
 /**
  * What is to be said of services whose files are backed up, but are not frozen in one moment: they go on writing behind their

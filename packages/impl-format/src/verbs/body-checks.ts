@@ -1,13 +1,5 @@
 import { FormatProblem } from '../errors.ts';
 import { asText } from '../json-checks.ts';
-import { parseRunName, type RunName } from '../run-name.ts';
-
-/** @throws FormatProblem MALFORMED unless it is the name of a run */
-export function asRun(value: unknown, name: string): RunName {
-  const run = parseRunName(asText(value, name));
-  if (run === undefined) throw new FormatProblem('MALFORMED', `${name} is no run name`);
-  return run;
-}
 
 /** @throws FormatProblem MALFORMED unless it is true or false */
 export function asFlag(value: unknown, name: string): boolean {

@@ -1,8 +1,8 @@
 import { decodeByteText, toByteText } from '../byte-text.ts';
 import { FormatProblem } from '../errors.ts';
-import { asArray, asCount, asDigest, asObject, asText, refuseUnknownKeys } from '../json-checks.ts';
+import { asArray, asCount, asDigest, asObject, asRun, asText, refuseUnknownKeys } from '../json-checks.ts';
 import { checkPath } from '../path-order.ts';
-import { asChoice, asFlag, asRun, asToken, orNull } from './body-checks.ts';
+import { asChoice, asFlag, asToken, orNull } from './body-checks.ts';
 import { decodeBody, encodeBody } from './json-body.ts';
 import { MAX_JUDGED_RUNS, MAX_LISTED_RUNS } from './protocol.ts';
 import type {

@@ -1,7 +1,7 @@
 import { FormatProblem } from '../errors.ts';
-import { asArray, asCount, asDigest, asObject, asText, refuseUnknownKeys } from '../json-checks.ts';
+import { asArray, asCount, asDigest, asObject, asRun, asText, refuseUnknownKeys } from '../json-checks.ts';
 import type { RunName } from '../run-name.ts';
-import { asChoice, asFlag, asRun, orNull } from './body-checks.ts';
+import { asChoice, asFlag, orNull } from './body-checks.ts';
 import { decodeBody } from './json-body.ts';
 import type {
   BeginRequest,

@@ -1,8 +1,8 @@
+import { sizeText } from '../provision/sizes.ts';
 import { StorageError } from '../errors.ts';
 import type { Grown } from '../provision/grow.ts';
 import { DRY_RUN_FLAG, ETC_FLAG, accountNamed, openTools, renderSteps, stepsJson } from './administration.ts';
 import type { Command } from './command.ts';
-import { formatSizeBytes } from '../policy/sizes.ts';
 
 interface Args {
   readonly name?: string;
@@ -64,7 +64,3 @@ export const grow: Command<Args, readonly Grown[]> = {
     if (all.length === 0) screen.line('No account asks for space that it may be given.');
   },
 };
-
-function sizeText(bytes: number): string {
-  return String(formatSizeBytes(bytes));
-}

@@ -1,3 +1,4 @@
+import { isCount } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
 import type { Receipt } from '../../ports/storage-account.ts';
 
@@ -52,10 +53,6 @@ export function receiptOf(value: Readonly<Record<string, unknown>>, run: RunName
     token,
     ...(typeof frozen === 'string' ? { frozen } : {}),
   };
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -1,3 +1,4 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import type { SourceFilesystem } from '@bakker/impl-format';
 import { crc32 } from 'node:zlib';
 import { AT_FDCWD, cString, isPseudo, readMounts } from '@bakker/linux';
@@ -102,11 +103,4 @@ function relevantMounts(paths: readonly Buffer[], view: SourceView): Mount[] {
   return mounts
     .filter((mount) => wanted.has(mount))
     .sort((a, b) => a.mountPoint.length - b.mountPoint.length);
-}
-
-function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
-  if (folder.length === 1) return true;
-  if (path.length < folder.length || path.compare(folder, 0, folder.length, 0, folder.length) !== 0)
-    return false;
-  return path.length === folder.length || path[folder.length] === 0x2f;
 }

@@ -1,3 +1,4 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import {
   accessSync,
   constants,
@@ -12,7 +13,6 @@ import {
 import { bindMount, hasCode, readMounts } from '@bakker/linux';
 import { AgentError } from '../../errors.ts';
 import { showPath } from '../../source/show-path.ts';
-import { isAtOrBelow } from '../../volumes/mounted-volumes.ts';
 import type { VolumeMount } from '../../volumes/mounted-volumes.ts';
 import { commandFailed, mustRun, type RunCommand } from './commands.ts';
 import type { Job, Provider, Snapshot, TakeContext } from './provider.ts';

@@ -1,8 +1,9 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import { closeSync, constants, lstatSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { errnoOf, reflink } from '@bakker/linux';
 import type { SourceProblem, SourceRules } from '../../ports/source-tree.ts';
 import { showPath } from '../../source/show-path.ts';
-import { behind, isAtOrBelow } from '../../volumes/mounted-volumes.ts';
+import { behind } from '../../volumes/mounted-volumes.ts';
 import { COPY_FOLDER, CopyHome } from './copy-home.ts';
 import { bringUpToDate } from './copy-tree.ts';
 import type { Job, Provider, Snapshot, SourceVolume, TakeContext } from './provider.ts';

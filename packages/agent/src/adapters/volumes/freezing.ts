@@ -1,3 +1,4 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync } from 'node:fs';
 import { errnoOf } from '@bakker/linux';
@@ -6,7 +7,7 @@ import type { SourceProblem } from '../../ports/source-tree.ts';
 import type { UndoId, UndoStep } from '../../ports/undo-journal.ts';
 import type { Freeze, FreezeOptions, FrozenView } from '../../ports/volumes.ts';
 import { showPath } from '../../source/show-path.ts';
-import { behind, isAtOrBelow } from '../../volumes/mounted-volumes.ts';
+import { behind } from '../../volumes/mounted-volumes.ts';
 import type { VolumeMount } from '../../volumes/mounted-volumes.ts';
 import { openBusy } from './busy.ts';
 import type { RunCommand } from './commands.ts';

@@ -1,3 +1,4 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import { lstatSync, realpathSync } from 'node:fs';
 import { isPseudo, readMounts } from '@bakker/linux';
 import type { Mount } from '@bakker/linux';
@@ -7,7 +8,7 @@ import type { FreezePlan, PlannedVolume, SourceToFreeze, Volumes } from '../../p
 import { showPath } from '../../source/show-path.ts';
 import { chooseProvider, providersToAsk } from '../../volumes/choose-provider.ts';
 import type { Choice, Finding } from '../../volumes/choose-provider.ts';
-import { isAtOrBelow, planMounts } from '../../volumes/mounted-volumes.ts';
+import { planMounts } from '../../volumes/mounted-volumes.ts';
 import type { VolumeMount } from '../../volumes/mounted-volumes.ts';
 import { btrfsProvider, nestedSubvolumes } from './btrfs.ts';
 import { commandsFrom, type RunCommand } from './commands.ts';

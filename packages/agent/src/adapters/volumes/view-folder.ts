@@ -1,3 +1,4 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import {
   closeSync,
   constants,
@@ -17,7 +18,6 @@ import { bindMount, hasCode, makePrivate, makeReadOnly, readMounts, unmount } fr
 import type { Mount } from '@bakker/linux';
 import { AgentError } from '../../errors.ts';
 import { showPath } from '../../source/show-path.ts';
-import { isAtOrBelow } from '../../volumes/mounted-volumes.ts';
 import { untilIdle } from './busy.ts';
 
 const PREFIX = 'view-';

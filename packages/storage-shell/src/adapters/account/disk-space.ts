@@ -1,5 +1,6 @@
 import type { FolderHandle } from '@bakker/linux';
 import { statfsSync } from 'node:fs';
+import { isCount } from '@bakker/impl-format/storage';
 import { StorageError } from '../../errors.ts';
 import type { SpaceRules } from '../../policy/account-policy.ts';
 import { reserveBytesOf } from '../../policy/reserve.ts';
@@ -254,10 +255,6 @@ function full(): StorageError {
 
 function textOf(value: object): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** Loaded only where it is needed; apart, because the compiler leaves an import beside `using` as it is written. */

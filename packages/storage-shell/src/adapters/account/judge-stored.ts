@@ -1,4 +1,4 @@
-import { MAX_JUDGED_RUNS, compareRunNames } from '@bakker/impl-format/storage';
+import { compareRunNames, isCount, MAX_JUDGED_RUNS } from '@bakker/impl-format/storage';
 import type { ReceivedFigures, RunName, VerdictsReply } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import type { Verdict } from '@bakker/retention';
@@ -83,8 +83,4 @@ function readFigures(account: FolderHandle, run: RunName): ReceivedFigures | nul
     addedBytes,
     receivedAtMs: isCount(receivedAtMs) ? receivedAtMs : null,
   };
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -1,4 +1,4 @@
-import { receiptName } from '@bakker/impl-format/storage';
+import { isCount, receiptName } from '@bakker/impl-format/storage';
 import type { RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
 import { parseObject } from '../../retain/stored-receipt.ts';
@@ -26,8 +26,4 @@ export function countedObjects(
     return undefined;
   const { files, bytes } = objects;
   return isCount(files) && isCount(bytes) ? { files, bytes } : undefined;
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -1,6 +1,7 @@
 import { openAt } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { closeSync, constants, ftruncateSync } from 'node:fs';
+import { isCount } from '@bakker/impl-format/storage';
 import { parseObject } from '../../retain/stored-receipt.ts';
 import { readSmallFile, writeAll } from './steps.ts';
 
@@ -56,7 +57,3 @@ export function addUsage(
 
 const NAME = 'usage.json';
 const FILE_BYTES = 256;
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
-}

@@ -1,4 +1,4 @@
-import { FolderHandle, O_PATH, openBeneath } from '@bakker/linux';
+import { FolderHandle, hasCode, O_PATH, openBeneath } from '@bakker/linux';
 import { constants, fstatSync, openSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { lstat, mkdir, open, readdir, rename, rm, rmdir, statfs } from 'node:fs/promises';
@@ -182,10 +182,6 @@ async function syncFolder(folder: FolderHandle): Promise<void> {
 
 function isAbsent(error: unknown): boolean {
   return hasCode(error, 'ENOENT', 'ENOTDIR');
-}
-
-function hasCode(error: unknown, ...codes: readonly string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
 function failure(what: string, cause: unknown): StorageError {
