@@ -17,6 +17,7 @@ export * from './names.ts';
 export * from './nodes.ts';
 export * from './scheduling.ts';
 export * from './sparse.ts';
+export * from './statx.ts';
 export * from './sync.ts';
 export * from './times.ts';
 export * from './xattrs.ts';

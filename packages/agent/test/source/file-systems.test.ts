@@ -1,5 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import { scan, source, temporaryFolder } from './tree.ts';
@@ -9,6 +11,32 @@ function mounted(path: string, argv: readonly string[]): Disposable {
   fs.mkdirSync(path, { recursive: true });
   execFileSync('mount', [...argv, path]);
   return { [Symbol.dispose]: () => execFileSync('umount', [path]) };
+}
+
+interface Automounter extends AsyncDisposable {
+  said(): string;
+}
+
+/** @param said - the file that it writes to */
+async function automounterAt(path: string, said: string): Promise<Automounter> {
+  fs.mkdirSync(path, { recursive: true });
+  const script = new URL('automounter.py', import.meta.url).pathname;
+  const process = spawn('python3', [script, path], {
+    stdio: ['pipe', fs.openSync(said, 'w'), 'inherit'],
+  });
+  const ended = once(process, 'exit');
+  const automounter = {
+    said: () => fs.readFileSync(said, 'utf8'),
+    async [Symbol.asyncDispose]() {
+      process.stdin?.end();
+      await ended;
+    },
+  };
+  while (automounter.said() === '') {
+    if (process.exitCode !== null) throw new Error('the automounter ended');
+    await delay(10);
+  }
+  return automounter;
 }
 
 t.test(
@@ -33,6 +61,20 @@ t.test(
     await t.rejects(scan([source(`${root}/proc`)]), { code: 'SOURCE_SUSPICIOUS' });
   },
 );
+
+t.test('what an automounter has is mounted for a source, and for nothing else', async (t) => {
+  using folder = temporaryFolder('automount');
+  const root = `${folder.path}/source`;
+  await using automounter = await automounterAt(`${root}/on-demand`, `${folder.path}/said`);
+  for (const oneFilesystem of [true, false]) {
+    const scanned = await scan([source(root, { oneFilesystem })]);
+    t.same(scanned.below(root), [`${root}/on-demand`]);
+  }
+  t.equal(automounter.said(), 'ready\n', 'nobody asked for it');
+  const itself = await scan([source(`${root}/on-demand`)]);
+  t.ok(itself.has(`${root}/on-demand/inside`));
+  t.equal(automounter.said(), 'ready\nasked\n');
+});
 
 t.test('the same folder by a bind mount comes twice, as one file system', async (t) => {
   using folder = temporaryFolder('bind');

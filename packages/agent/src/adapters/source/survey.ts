@@ -1,6 +1,6 @@
 import type { SourceRules } from '../../ports/source-tree.ts';
 import { showPath } from '../../source/show-path.ts';
-import { AT_FDCWD, cString, errnoName } from '@bakker/linux';
+import { AS_MOUNTED, AT_FDCWD, cString, errnoName } from '@bakker/linux';
 import { statAt, type FileStat } from './file-stat.ts';
 import { FilesystemTable } from './filesystem-table.ts';
 import type { SourceView } from './source-view.ts';
@@ -66,7 +66,7 @@ function checkSource(path: Buffer, view: SourceView): void {
 }
 
 function look(path: Buffer, view: SourceView): FileStat {
-  const stat = statAt(AT_FDCWD, cString(view.at(path)));
+  const stat = statAt(AT_FDCWD, cString(view.at(path)), AS_MOUNTED);
   if (typeof stat !== 'number') return stat;
   const code = errnoName(stat);
   throw code === 'ENOENT'

@@ -5,6 +5,8 @@ import { AgentError } from '../../errors.ts';
 import type { EarlierEntries, ScanPlan } from '../../ports/source-tree.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import {
+  AS_IT_IS,
+  AS_MOUNTED,
   dataExtents,
   errnoName,
   errnoOf,
@@ -121,7 +123,7 @@ export class TreeWalk implements Disposable {
     const folder = this.#reach(frame, name);
     if (folder === undefined) return undefined;
     writeCName(name, this.#cName);
-    const errno = lookAt(folder.fd, this.#cName);
+    const errno = lookAt(folder.fd, this.#cName, node === undefined ? AS_IT_IS : AS_MOUNTED);
     if (errno === 0 && node === undefined && this.#isTaken(frame, name)) return undefined;
     const path = pathOf(frame, name);
     if (errno !== 0) {

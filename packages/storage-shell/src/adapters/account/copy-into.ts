@@ -2,7 +2,7 @@ import { ftruncateSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { ContentThread } from '../content/content-thread.ts';
 import { SLICE_BYTES } from '../content/content-job.ts';
-import { inBlocks } from '../runs/stat-at.ts';
+import { inBlocks } from '../tree/inode-use.ts';
 import type { FileCharge } from './file-charge.ts';
 
 /** A file that is to be copied, open for reading. Whoever copies it closes it. */

@@ -8,7 +8,7 @@ import { StorageError } from '../../errors.ts';
 import type { NewLargeFile, NewRun, PutFile, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { removeTree } from '../runs/remove-tree.ts';
-import { BLOCK_BYTES, BLOCK_UNIT_BYTES, inBlocks } from '../runs/stat-at.ts';
+import { BLOCK_BYTES, BLOCK_UNIT_BYTES, inBlocks } from '../tree/inode-use.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { CarriedContent, removing } from './carried-content.ts';
 import { disown, dropToken } from './carried.ts';

@@ -1,4 +1,4 @@
-import type { InodeUse } from '../runs/stat-at.ts';
+import type { InodeUse } from '../tree/inode-use.ts';
 
 /** Folders that grew are few; beyond so many the oldest are forgotten, and charged anew should they grow again. */
 const MOST_REMEMBERED = 65_536;

@@ -13,7 +13,7 @@ import type { CopySource } from './copy-into.ts';
 import { FileCharge } from './file-charge.ts';
 import { NEW_FILE, writeAll } from './steps.ts';
 import { seal } from '../content/store-file.ts';
-import { BLOCK_BYTES } from '../runs/stat-at.ts';
+import { BLOCK_BYTES } from '../tree/inode-use.ts';
 
 /** What a large file asks of the run that it is for. */
 export interface LargeFileOptions {

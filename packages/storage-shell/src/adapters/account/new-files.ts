@@ -4,7 +4,7 @@ import type { NewLargeFile, PutFile, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { ContentThread } from '../content/content-thread.ts';
 import { packFiles } from '../content/store-files.ts';
-import { BLOCK_BYTES, inBlocks } from '../runs/stat-at.ts';
+import { BLOCK_BYTES, inBlocks } from '../tree/inode-use.ts';
 import { isShortOfSpace } from './carried-content.ts';
 import type { CarriedContent } from './carried-content.ts';
 import { LargeFile } from './large-file.ts';

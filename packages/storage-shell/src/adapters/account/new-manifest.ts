@@ -3,7 +3,7 @@ import type { RunName } from '@bakker/impl-format/storage';
 import { openAt, renameOverAt, unlinkAt } from '@bakker/linux';
 import { closeSync, constants, fchmodSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
-import { inBlocks } from '../runs/stat-at.ts';
+import { inBlocks } from '../tree/inode-use.ts';
 import { ManifestComposer } from '../tree/manifest-composer.ts';
 import type { ComposedManifest } from '../tree/manifest-composer.ts';
 import { temporaryName } from './steps.ts';

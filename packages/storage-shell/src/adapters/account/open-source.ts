@@ -5,7 +5,7 @@ import { closeSync, constants, fstatSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { Trust } from '../tree/link-maker.ts';
 import { isStoredWhole } from '../tree/stored-whole.ts';
-import { BLOCK_UNIT_BYTES } from '../runs/stat-at.ts';
+import { BLOCK_UNIT_BYTES } from '../tree/inode-use.ts';
 
 export interface SourceRules {
   /** How far the files of the folder can be trusted. */

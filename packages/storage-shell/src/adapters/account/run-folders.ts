@@ -1,7 +1,7 @@
 import { FolderHandle, hasCode, makeFolderAt, openAt, openFolderBeneath } from '@bakker/linux';
 import { constants } from 'node:fs';
 import { StorageError } from '../../errors.ts';
-import { ITSELF, useOf } from '../runs/stat-at.ts';
+import { ITSELF, useOf } from '../tree/inode-use.ts';
 import type { Grown } from './folder-charges.ts';
 
 /** Handles kept open: as many as consecutive paths use in turns, few beside a process's limit. */

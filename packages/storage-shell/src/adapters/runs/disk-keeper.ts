@@ -26,7 +26,7 @@ import { recount } from './recount.ts';
 import { bringRunBack, mendNames, removeRun } from './remove-run.ts';
 import { removeLargeTree } from './remove-large-tree.ts';
 import { removeTree } from './remove-tree.ts';
-import { releasedBytes, useOf } from './stat-at.ts';
+import { releasedBytes, useOf } from '../tree/inode-use.ts';
 import { storedRuns } from './stored-runs.ts';
 import { RemovalFolders, lookAtTrash } from './trash-folder.ts';
 

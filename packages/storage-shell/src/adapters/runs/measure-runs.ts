@@ -6,7 +6,7 @@ import { StorageError } from '../../errors.ts';
 import type { Measured } from '../../ports/account-keeper.ts';
 import { DistinctUse, SharedUse } from '../../retain/shared-use.ts';
 import type { FreedFigures, MetInode } from '../../retain/shared-use.ts';
-import { ITSELF, useOf } from './stat-at.ts';
+import { ITSELF, useOf } from '../tree/inode-use.ts';
 import { walkTree } from './walk-tree.ts';
 
 /**

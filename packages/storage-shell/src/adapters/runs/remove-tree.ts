@@ -1,6 +1,6 @@
 import { constants } from 'node:fs';
 import { FolderHandle, LibcError, hasCode, libc, openAt, removeFolderAt } from '@bakker/linux';
-import { ITSELF, releasedBytes, useOf } from './stat-at.ts';
+import { ITSELF, releasedBytes, useOf } from '../tree/inode-use.ts';
 import { walkTree } from './walk-tree.ts';
 
 export interface RemoveOptions {

@@ -10,7 +10,7 @@ import {
   readSymlinkAt,
   type FolderHandle,
 } from '@bakker/linux';
-import { ITSELF, useOf } from '../runs/stat-at.ts';
+import { ITSELF, useOf } from './inode-use.ts';
 import {
   noTotals,
   type FolderJob,
@@ -21,7 +21,7 @@ import {
   type Measures,
 } from './folder-job.ts';
 import { readPieces } from './list-folder.ts';
-import { sizeAt } from './stat-at.ts';
+import { sizeAt } from './found-name.ts';
 
 const FOLDER_MODE = 0o700;
 const SLASH = Buffer.from('/');

@@ -12,7 +12,7 @@ import {
 } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import type { RunFolders } from '../account/run-folders.ts';
-import { statAt, type FoundName } from './stat-at.ts';
+import { statAt, type FoundName } from './found-name.ts';
 import type { FullInodes } from './full-inodes.ts';
 import { isStoredWhole } from './stored-whole.ts';
 

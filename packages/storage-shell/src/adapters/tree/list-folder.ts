@@ -8,7 +8,7 @@ import {
   type FolderHandle,
 } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
-import { statAt } from './stat-at.ts';
+import { statAt } from './found-name.ts';
 
 /** An open folder and what is in it. */
 export interface ListedFolder extends Disposable {

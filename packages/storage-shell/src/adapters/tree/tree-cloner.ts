@@ -14,7 +14,7 @@ import {
 import { cString, hasCode, makeSymlinkAt, type FolderHandle, type Place } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import type { RunFolders } from '../account/run-folders.ts';
-import { useOf } from '../runs/stat-at.ts';
+import { useOf } from './inode-use.ts';
 import type { FolderJob, FolderTotals, FullFile, GrownFolder, MadeInodes, Measures } from './folder-job.ts';
 import { below, copyOf } from './folder-walk.ts';
 import { FullInodes } from './full-inodes.ts';
