@@ -96,7 +96,7 @@ export default tseslint.config(
     rules: forbid({
       paths: noIo,
       patterns: [
-        { group: ['@bakker/linux'], message: 'Only adapters call the kernel.' },
+        { regex: '^@bakker/linux$', message: 'Only adapters call the kernel.' },
         {
           group: ['**/adapters/**'],
           message: 'Only main.ts and tests import adapters; speak through a port.',
@@ -115,7 +115,7 @@ export default tseslint.config(
           message: 'Only main.ts and tests import adapters; speak through a port.',
         },
         { group: ['@bakker/sftp'], message: 'Only adapters speak SFTP.' },
-        { group: ['@bakker/linux'], message: 'Only adapters call the kernel.' },
+        { regex: '^@bakker/linux$', message: 'Only adapters call the kernel.' },
       ],
     }),
   },

@@ -24,3 +24,4 @@ export type { Running, Start } from './run-program.ts';
 export { OutputClosed } from './standard-output.ts';
 export type { TypedHere } from './typed-here.ts';
 export { tableLines } from './table.ts';
+export { wallClockMs } from './wall-clock.ts';

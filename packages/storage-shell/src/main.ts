@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { askYes, listCommand, runProgram } from '@bakker/command-line';
+import { askYes, listCommand, runProgram, wallClockMs } from '@bakker/command-line';
 import type { Running } from '@bakker/command-line';
 import { openPorts } from './adapters/open-ports.ts';
 import type { CommandContext, ListedCommand } from './cli/command.ts';
@@ -24,7 +24,7 @@ function createContext({ rootDir }: GlobalValues, { signal, isInteractive }: Run
     ports: openPorts,
     signal,
     isInteractive,
-    nowMs: () => Date.now(),
+    nowMs: wallClockMs,
     note: (text) => {
       process.stderr.write(`${text}\n`);
     },

@@ -7,6 +7,7 @@ import type { BackupOptions, BackupPorts } from './backup-options.ts';
 import { ParentDamaged } from './begin-run.ts';
 import { FilesDone } from './files-done.ts';
 import type { FreezingOfRun } from './freezing-of-run.ts';
+import { secondsSince } from './seconds-since.ts';
 import { Brought } from './tally.ts';
 import type { WrittenRun } from './write-run.ts';
 
@@ -29,7 +30,7 @@ export async function untilUncut(
   const brought = options.dryRun ? undefined : new Brought();
   let begunMs: number | undefined;
   const onBegin = () => {
-    begunMs ??= ports.clock.nowMs();
+    begunMs ??= performance.now();
     if (!options.dryRun) ports.onBegin?.();
   };
   const { reconnectAfterMs = RECONNECT_AFTER_MS } = options;
@@ -45,8 +46,7 @@ export async function untilUncut(
         { isFirst, damaged, onBegin, way, freezing, brought },
       );
       const { report } = written;
-      const seconds =
-        isFirst || begunMs === undefined ? report.seconds : (ports.clock.nowMs() - begunMs) / 1000;
+      const seconds = isFirst || begunMs === undefined ? report.seconds : secondsSince(begunMs);
       return { ...written, report: { ...report, seconds, warnings: [...mended, ...report.warnings] } };
     } catch (found) {
       const error = await freezing.explain(found);

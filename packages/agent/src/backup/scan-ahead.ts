@@ -26,6 +26,8 @@ export interface ScanAheadOptions {
 export class ScanAhead implements AsyncDisposable {
   /** When it began. The run began then: what changed later may not have been seen. */
   readonly startedAtMs: number;
+  /** The same moment by a clock that nobody sets. */
+  readonly begunMs = performance.now();
   readonly #run: RunName;
   readonly #kept: KeptManifest;
   /** Its header was read; its entries are `earlier`'s. */

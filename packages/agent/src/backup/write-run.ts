@@ -29,6 +29,7 @@ import type { BackupOptions, BackupPorts } from './backup-options.ts';
 import { makeHeader, otherServersRun } from './run-header.ts';
 import { linkableName, whyNotLinked } from './same-seal.ts';
 import type { ScanAhead } from './scan-ahead.ts';
+import { secondsSince } from './seconds-since.ts';
 import { Tally, type Brought } from './tally.ts';
 
 export interface WriteRunOptions extends Omit<BackupOptions, 'encryption'> {
@@ -75,6 +76,7 @@ export async function writeRun(
   const { config, parent, before, warnings, onWarning, problems, plan, survey, encryption } = options;
   const { account, state, clock, progress, signal, source } = ports;
   const startedAtMs = options.ahead?.startedAtMs ?? clock.nowMs();
+  const begunMs = options.ahead?.begunMs ?? performance.now();
   if (before && !options.allowEmpty) {
     refuseLostMounts({ sources: plan.sources, filesystems: survey.filesystems, parent: before.header });
   }
@@ -170,7 +172,7 @@ export async function writeRun(
     parent: parent?.run ?? null,
     files,
     bytes: tally.bytes,
-    seconds: (clock.nowMs() - startedAtMs) / 1000,
+    seconds: secondsSince(begunMs),
     ...describeFrozen(options.frozen),
     warnings,
   };
@@ -219,7 +221,7 @@ export async function writeRun(
   stages.begin('cleaning-up');
   await tidy(writer, { signal, onWarning });
   return {
-    report: { ...report, seconds: (clock.nowMs() - startedAtMs) / 1000 },
+    report: { ...report, seconds: secondsSince(begunMs) },
     finishedAtMs,
     frozen: isRetiredByStorage ? frozenThere && { ...frozenThere, isAtStorage: true } : ownFreeze,
     isRetiredByStorage,

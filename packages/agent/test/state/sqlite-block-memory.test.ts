@@ -53,13 +53,16 @@ t.test('another account begins anew, with another key', async (t) => {
 t.test('what the disk altered is not used', async (t) => {
   const file = `${t.testdir()}/blocks.sqlite`;
   const [a, b, c] = [content('a'), content('b'), content('c')];
-  using memory = new SqliteBlockMemory(file, 'account');
-  for (const each of [a, b, c]) memory.add(each);
+  {
+    using before = new SqliteBlockMemory(file, 'account');
+    for (const each of [a, b, c]) before.add(each);
+  }
   const database = new Database(file);
   database.prepare('UPDATE blocks SET prints = ? WHERE sha256 = ?').run(b.blocks.prints, a.sha256);
   database.prepare('UPDATE blocks SET sealed = ? WHERE sha256 = ?').run(Buffer.from('x'), b.sha256);
   database.prepare('UPDATE blocks SET blockBytes = blockBytes * 2 WHERE sha256 = ?').run(c.sha256);
   database.close();
+  using memory = new SqliteBlockMemory(file, 'account');
   for (const each of [a, b, c]) t.equal(memory.byContent(each.blocks.sizeBytes, each.sha256), undefined);
 });
 

@@ -1,8 +1,9 @@
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { createHash, randomBytes } from 'node:crypto';
 import { PRINT_BYTES, PRINT_KEY_BYTES } from '../../blocks/block-printer.ts';
 import type { BlockPrints } from '../../blocks/block-diff.ts';
 import type { BlockMemory } from '../../ports/state-folder.ts';
+import { openForOne } from './open-for-one.ts';
 
 /** Raised when the tables change: an older file is emptied. */
 const SCHEMA_VERSION = 2;
@@ -23,9 +24,7 @@ export class SqliteBlockMemory implements BlockMemory {
   /** @param file - made if missing; emptied if it belongs to another account */
   constructor(file: string, accountId: string, { mostBytes = MOST_BYTES }: { mostBytes?: number } = {}) {
     this.#mostBytes = mostBytes;
-    this.#database = new Database(file);
-    this.#database.pragma('journal_mode = WAL');
-    this.#database.pragma('synchronous = NORMAL');
+    this.#database = openForOne(file);
     if (this.#database.pragma('user_version', { simple: true }) !== SCHEMA_VERSION) this.#reset();
     const about = this.#database.prepare<[], { account: string; key: Buffer }>(
       'SELECT account, key FROM about',

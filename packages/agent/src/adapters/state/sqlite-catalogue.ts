@@ -1,6 +1,7 @@
-import Database from 'better-sqlite3';
+import type Database from 'better-sqlite3';
 import { NO_INODE } from '../../backup/lasting-inode.ts';
 import type { Catalogue, InodeKey, KnownContent } from '../../ports/state-folder.ts';
+import { openForOne } from './open-for-one.ts';
 
 /** Raised when the tables change: an older file is emptied, it can always be filled again. */
 const SCHEMA_VERSION = 3;
@@ -35,9 +36,7 @@ export class SqliteCatalogue implements Catalogue {
 
   /** @param file - made if missing; emptied if it belongs to another account */
   constructor(file: string, accountId: string) {
-    this.#database = new Database(file);
-    this.#database.pragma('journal_mode = WAL');
-    this.#database.pragma('synchronous = NORMAL');
+    this.#database = openForOne(file);
     // a first run would otherwise wait for the disk every 4 MiB
     this.#database.pragma('wal_autocheckpoint = 16384');
     const isOurs = this.#database.pragma('user_version', { simple: true }) === SCHEMA_VERSION;
@@ -173,6 +172,8 @@ export class SqliteCatalogue implements Catalogue {
 
   flush(): void {
     clearTimeout(this.#commitTimer);
+    // what SQLite undid because there was no room is no open transaction any more
+    if (this.#failure) throw this.#failure.error;
     if (this.#openRows > 0) this.#database.exec('COMMIT');
     this.#openRows = 0;
   }

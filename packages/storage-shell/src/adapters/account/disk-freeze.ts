@@ -1,3 +1,4 @@
+import { wallClockMs } from '@bakker/command-line';
 import { nextRunName, parseRunName } from '@bakker/impl-format/storage';
 import type { Freeze, RunName } from '@bakker/impl-format/storage';
 import type { FolderHandle } from '@bakker/linux';
@@ -32,7 +33,7 @@ export class DiskFreeze implements FreezeJudge {
     if (frozen === undefined) return null;
     const { reason, sinceRun = '' } = frozen;
     // Frozen by hand before there was any run: since the first that comes.
-    const since = parseRunName(sinceRun) ?? lookAt(account).complete.at(-1) ?? nextRunName([], Date.now());
+    const since = parseRunName(sinceRun) ?? lookAt(account).complete.at(-1) ?? nextRunName([], wallClockMs());
     return { reason, sinceRun: since };
   }
 

@@ -1,3 +1,4 @@
+import { wallClockMs } from '@bakker/command-line';
 import {
   CLONE_FILE_VERSION,
   GET_MANY_VERSION,
@@ -46,7 +47,7 @@ export const shellSession: ShellSession = {
           account: folder,
           mayWrite: role === 'backup',
           policy: await readPolicy(folder),
-          nowMs: () => Date.now(),
+          nowMs: wallClockMs,
           signal: gone.signal,
         }),
       );
@@ -60,7 +61,7 @@ export const shellSession: ShellSession = {
       account,
       rights: { role, mayRead },
       program: `bakker-storage ${VERSION}`,
-      nowMs: () => Date.now(),
+      nowMs: wallClockMs,
     });
     const served = serveSftp({ input: openInput(), output: openOutput() }, session, {
       extensions: [
