@@ -96,9 +96,13 @@ t.test('nor where the run that read it last is gone', async (t) => {
 
 t.test('nor where nothing was renamed: it was left out for a while', async (t) => {
   await using world = await makeWorld({ kind: 'local' });
-  const names = ['file', 'linked'];
+  const names = ['file', 'linked', 'like another'];
   for (const name of names) write(`${world.source}/${name}`, 'old');
   writeFileSync(`${world.source}/not left out`, '');
+  await settle();
+  await world.backup();
+  // it comes first, and so it is what is sent
+  for (const name of ['another', 'like another']) write(`${world.source}/${name}`, 'one');
   await settle();
   await world.backup();
   await world.configure({ exclude: names });
@@ -111,6 +115,6 @@ t.test('nor where nothing was renamed: it was left out for a while', async (t) =
   const restored = await world.restore();
   t.same(
     ['another name', ...names].map((name) => readFileSync(`${restored}/${name}`, 'utf8')),
-    ['new', 'new', 'new'],
+    ['new', 'new', 'new', 'new'],
   );
 });

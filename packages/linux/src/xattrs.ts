@@ -1,7 +1,8 @@
 import { cString, fail, libc } from './libc.ts';
 
 /**
- * The names of all extended attributes of the path itself (a symlink is not followed), unsorted, POSIX ACLs among them.
+ * The names of all extended attributes of the path itself (a symlink is not followed), unsorted, POSIX ACLs among them. What XFS
+ * keeps these in is left out, as by attr(5)'s xattr.conf: it says the same in its own way, and means nothing anywhere else.
  *
  * @param path - absolute bytes
  * @throws LibcError `ENOTSUP` where the file system has none
@@ -23,7 +24,8 @@ export function listXattrsOf(file: number | Buffer): Buffer[] {
   const found: Buffer[] = [];
   for (let start = 0; start < lengthBytes;) {
     const end = names.indexOf(0, start);
-    found.push(Buffer.from(names.subarray(start, end)));
+    const name = names.subarray(start, end);
+    if (!isAclOfXfs(name)) found.push(Buffer.from(name));
     start = end + 1;
   }
   return found;
@@ -66,6 +68,12 @@ const ENODATA = 61;
 /** XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel. */
 let names = Buffer.alloc(65_536);
 const value = Buffer.alloc(65_536);
+
+const ACLS_OF_XFS = ['trusted.SGI_ACL_FILE', 'trusted.SGI_ACL_DEFAULT'].map((name) => Buffer.from(name));
+
+function isAclOfXfs(name: Buffer): boolean {
+  return ACLS_OF_XFS.some((other) => other.equals(name));
+}
 
 function list(file: number | Buffer): number {
   return typeof file === 'number'

@@ -16,7 +16,7 @@ export type Difference = 'same' | 'metadata' | 'content' | 'look';
  * A file is the same if size, mtime, ctime and inode are, and it had been at rest when it was read. A ctime that moved alone
  * is trusted when some metadata explains it (chmod, chown, a new link); if nothing does, somebody may have written and
  * set the mtime back, and the content is read. So it is if the inode was made since: it is another file that got the number. And if it lost privileges: the kernel takes them from
- * what is written to.
+ * what is written to. Names of owners explain nothing: who is called otherwise moves no ctime.
  */
 export function compareEntries(now: Entry, before: Entry): Difference {
   if (now.type !== before.type) return 'content';
@@ -26,7 +26,7 @@ export function compareEntries(now: Entry, before: Entry): Difference {
   if (now.mtimeNs !== before.mtimeNs || now.inode !== before.inode || before.unsettled) return 'look';
   if (now.ctimeNs === before.ctimeNs) return 'same';
   const isAnother = now.bornNs !== undefined && now.bornNs > before.ctimeNs;
-  return isAnother || hasLostPrivileges(now, before) || isMetadataEqual(now, before) ? 'look' : 'metadata';
+  return isAnother || hasLostPrivileges(now, before) || isInodeEqual(now, before) ? 'look' : 'metadata';
 }
 
 function hasLostPrivileges(now: Entry, before: Entry): boolean {
@@ -39,12 +39,15 @@ function hasCapability({ xattrs = [] }: Entry): boolean {
 
 /** Whether everything that the manifest says beside content, ctime and inode is equal. */
 export function isMetadataEqual(a: Entry, b: Entry): boolean {
+  return a.user === b.user && a.group === b.group && isInodeEqual(a, b) && areAclNamesEqual(a.acl, b.acl);
+}
+
+/** The same of what the inode itself holds: numbers of users and groups, and no names. */
+function isInodeEqual(a: Entry, b: Entry): boolean {
   return (
     a.mode === b.mode &&
     a.uid === b.uid &&
     a.gid === b.gid &&
-    a.user === b.user &&
-    a.group === b.group &&
     a.mtimeNs === b.mtimeNs &&
     (a.type === 'directory' || a.linkCount === b.linkCount) &&
     isAclEqual(a.acl, b.acl) &&
@@ -78,12 +81,14 @@ function isAclListEqual(a: readonly AclEntry[] = [], b: readonly AclEntry[] = []
     a.length === b.length &&
     a.every((line, index) => {
       const other = b[index];
-      return (
-        other?.tag === line.tag &&
-        other.perms === line.perms &&
-        other.id === line.id &&
-        other.name === line.name
-      );
+      return other?.tag === line.tag && other.perms === line.perms && other.id === line.id;
     })
   );
+}
+
+/** Of ACLs that are equal but for names. */
+function areAclNamesEqual(a: Acl = {}, b: Acl = {}): boolean {
+  const areEqual = (some: readonly AclEntry[] = [], others: readonly AclEntry[] = []) =>
+    some.every(({ name }, index) => name === others[index]?.name);
+  return areEqual(a.access, b.access) && areEqual(a.default, b.default);
 }

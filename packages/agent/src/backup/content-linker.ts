@@ -65,12 +65,19 @@ export class ContentLinker {
     );
   }
 
-  /** Content that has another name from this run on is to be found by that, when it moves on. */
+  /**
+   * Content that has another name from this run on is to be found by that, when it moves on. Of what was sent just now under
+   * another name only what the inode holds is noted, with its own name: what lies there under another one looks renamed.
+   */
   #noteNewName(now: Entry, found: Located): void {
+    const { known } = this.#lookup;
     const path = storedPath(now);
-    if (!path || path.equals(found.place.path) || this.#lookup.isFromThisRun(found)) return;
-    const entry = { ...now, sha256: found.sha256, ...sealedAs(found.sealedBytes) };
-    this.#lookup.known?.add({ entry, place: { folder: this.#writer.folder, path } });
+    if (!known || !path || path.equals(found.place.path)) return;
+    const { sha256 } = found;
+    const entry = { ...now, sha256, ...sealedAs(found.sealedBytes) };
+    const place = { folder: this.#writer.folder, path };
+    if (!this.#lookup.isSentNow(found)) known.add({ entry, place });
+    else if (now.sha256 !== undefined) known.found(entry, { ...found, place });
   }
 
   #link(now: Entry, { place, sizeBytes: clearBytes, sealedBytes }: Located): Promise<LinkOutcome> {

@@ -67,8 +67,12 @@ export class ContentLookup {
   }
 
   /** Sent by this run, or by an attempt at it that was cut off. */
-  isFromThisRun({ place }: Located): boolean {
-    const { folder, carriedFolders } = this.#writer;
-    return place.folder === folder || carriedFolders.includes(place.folder);
+  isFromThisRun(found: Located): boolean {
+    return this.isSentNow(found) || this.#writer.carriedFolders.includes(found.place.folder);
+  }
+
+  /** Sent by this very attempt, under another name. */
+  isSentNow({ place }: Located): boolean {
+    return place.folder === this.#writer.folder;
   }
 }

@@ -212,7 +212,7 @@ export class ContentPlacer {
     known.startGroup(entry, located);
     outgoing.settle(
       located.then((there) => {
-        known.found(entry, there);
+        if (!lookup.isSentNow(there)) known.found(entry, there);
         return linker.linkOrSend(slot, entry, there);
       }),
     );

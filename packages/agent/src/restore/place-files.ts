@@ -7,6 +7,7 @@ import { decide, type Decision } from './decide.ts';
 import { entryBytes } from './entry-bytes.ts';
 import { FileFetcher, type Fetched } from './fetch-files.ts';
 import type { FolderNode, FolderWalk } from './folder-walk.ts';
+import { KeptInodes } from './kept-inodes.ts';
 import { LinkGroups, type LinkGroup } from './link-groups.ts';
 import { NOT_EMPTY, reasonOf } from './local-failure.ts';
 import { unreadable } from './place-folders.ts';
@@ -28,6 +29,7 @@ export class FilePlacer implements Disposable {
   readonly #walk: FolderWalk;
   readonly #fetcher: FileFetcher;
   readonly #groups = new LinkGroups();
+  readonly #kept = new KeptInodes();
   /** Of names that wait for the first of their group. */
   #waitingBytes = 0;
   /** Folder of the group leader that was linked to last. */
@@ -101,6 +103,7 @@ export class FilePlacer implements Disposable {
       return true;
     }
     if (existing?.inode === leader.item.inode && existing.filesystem === leader.item.filesystem) {
+      this.#kept.pass(existing);
       this.#skip(entry);
       return true;
     }
@@ -194,12 +197,14 @@ export class FilePlacer implements Disposable {
     if (folder === undefined || existing === undefined) return false;
     const { sha256 } = entry;
     if (job.verifies && sha256 !== undefined && !hasContent(folder, name, sha256)) return false;
-    if (folder.has(attributes, { name, item: existing })) {
+    const isRight = folder.has(attributes, { name, item: existing });
+    // It has names that the run does not know: theirs must not change.
+    if (!isRight && existing.linkCount > entry.linkCount) return false;
+    if (!this.#kept.take(existing)) return false;
+    if (isRight) {
       this.#skip(entry);
       return true;
     }
-    // It has names that the run does not know: theirs must not change.
-    if (existing.linkCount > entry.linkCount) return false;
     if (job.isDryRun) report.plan(entry.path, 'attributes');
     else report.refuse(entry.path, folder.setAttributes(name, existing, attributes));
     report.mended++;

@@ -1,4 +1,4 @@
-import type { Entry } from '@bakker/impl-format';
+import type { Acl, Entry } from '@bakker/impl-format';
 import t from 'tap';
 import { compareEntries } from '../../src/backup/compare.ts';
 
@@ -23,6 +23,9 @@ const { sha256: _, ...SCANNED } = FILE;
 const LINK: Entry = { ...SCANNED, type: 'symlink', sizeBytes: 0, target: Buffer.from('x') };
 const DEVICE: Entry = { ...SCANNED, type: 'char', sizeBytes: 0, device: { major: 1, minor: 3 } };
 
+const aclOf = (name?: string, id = 50): Acl => ({
+  access: [{ tag: 'group', perms: 6, id, ...(name === undefined ? undefined : { name }) }],
+});
 const CAPABILITY = { name: Buffer.from('security.capability'), value: Buffer.from('cap') };
 
 const CASES: readonly (readonly [string, Entry, Entry, ReturnType<typeof compareEntries>])[] = [
@@ -59,6 +62,24 @@ const CASES: readonly (readonly [string, Entry, Entry, ReturnType<typeof compare
   ],
   ['a lost capability', { ...SCANNED, ctimeNs: 3_000n }, { ...FILE, xattrs: [CAPABILITY] }, 'look'],
   ['a new capability', { ...SCANNED, ctimeNs: 3_000n, xattrs: [CAPABILITY] }, FILE, 'metadata'],
+  [
+    'an owner who is called otherwise now: no ctime moves by that',
+    { ...SCANNED, ctimeNs: 3_000n, user: 'ben' },
+    FILE,
+    'look',
+  ],
+  [
+    'a group that has no name now, in an ACL, too',
+    { ...SCANNED, ctimeNs: 3_000n, acl: aclOf() },
+    { ...FILE, acl: aclOf('staff') },
+    'look',
+  ],
+  [
+    'another user in an ACL',
+    { ...SCANNED, ctimeNs: 3_000n, acl: aclOf('staff') },
+    { ...FILE, acl: aclOf('staff', 51) },
+    'metadata',
+  ],
   ['read in the clock tick of its last change', SCANNED, { ...FILE, unsettled: true }, 'look'],
   ['a parent that could not read it', SCANNED, { ...SCANNED, unreadable: 'EACCES' }, 'content'],
   ['the same symlink', LINK, LINK, 'same'],
@@ -77,8 +98,6 @@ for (const [what, now, before, expected] of CASES) {
 t.test('each attribute that the manifest keeps makes a moved ctime "metadata"', async (t) => {
   const changes: readonly Partial<Entry>[] = [
     { gid: 5 },
-    { user: 'ben' },
-    { group: 'staff' },
     { xattrs: [{ name: Buffer.from('user.a'), value: Buffer.from('1') }] },
     { acl: { access: [{ tag: 'user', perms: 6, id: 5 }] } },
     { acl: { default: [{ tag: 'other', perms: 0 }] } },

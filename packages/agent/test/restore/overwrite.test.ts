@@ -81,6 +81,33 @@ t.test('if-changed trusts size and time, unless it is to verify', async (t) => {
   t.equal(readFileSync(file, 'utf8'), 'recorded');
 });
 
+t.test(
+  'files that became one in the target become several again, each with its own attributes',
+  async (t) => {
+    await using world = new World();
+    mkdirSync(world.source);
+    // each pair is one file of two names, or two files; all are alike
+    for (const name of ['pair 1', 'pair 2', 'single 1', 'single 2', 'other 1', 'other 2']) {
+      writeFileSync(`${world.source}/${name}`, 'alike');
+      utimesSync(`${world.source}/${name}`, 1, 1);
+    }
+    for (const name of ['pair 1', 'pair 2'])
+      linkSync(`${world.source}/${name}`, `${world.source}/${name} again`);
+    for (const name of ['pair 2', 'other 2']) chmodSync(`${world.source}/${name}`, 0o600);
+    await world.backUp();
+    await world.restore();
+    for (const name of ['pair 1 again', 'pair 2 again']) rmSync(`${world.restored}/${name}`);
+    for (const what of ['pair', 'single', 'other']) {
+      rmSync(`${world.restored}/${what} 2`);
+      linkSync(`${world.restored}/${what} 1`, `${world.restored}/${what} 2`);
+    }
+    await world.restore({ verifies: true });
+    t.same(await compareTrees(world.source, world.restored), []);
+    const { report } = await world.restore({ verifies: true });
+    t.same([report.files, report.mended], [0, 0], 'and stay so');
+  },
+);
+
 t.test('a file that has another name elsewhere is replaced, never written into', async (t) => {
   await using world = await worldWithFile();
   const file = `${world.restored}/folder/file`;

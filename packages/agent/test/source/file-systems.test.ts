@@ -106,6 +106,7 @@ t.test('on XFS holes, ACLs and times are read as on ext4', async (t) => {
   const entry = scanned.entry(`${root}/sparse`);
   t.same(entry.extents, [{ offsetBytes: 524_288, lengthBytes: 4096 }]);
   t.equal(entry.acl?.access?.length, 5);
+  t.equal(entry.xattrs, undefined, 'what XFS keeps the ACL in is no attribute of its own');
   t.equal(scanned.mountPoints[entry.filesystem], root);
 });
 
