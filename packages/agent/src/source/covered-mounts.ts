@@ -31,7 +31,8 @@ export function unreadDisks(
         DISK_TYPES.has(type) &&
         around !== undefined &&
         !isBackedUp(mountPoint, sources) &&
-        !isExcluded(mountPoint, around)
+        // excluded itself, or all that is in it
+        !isExcluded(Buffer.concat([mountPoint, Buffer.from('/anything')]), around)
       );
     })
     .map(({ mountPoint }) => mountPoint);
