@@ -58,6 +58,7 @@ await t.test(
       `mkdir -p /mnt/newroot && mount ${rootDisk} /mnt/newroot && cd /mnt/newroot && mkdir home boot && mount ${homeDisk} home && mount ${bootDisk} boot`,
     );
     await enrol(machine, { storage, account, flags: '' });
+    t.comment('the restore');
     await machine.must('bakker restore --to /mnt/newroot --numeric-owner');
     t.equal(
       await factsBelow(machine, '/mnt/newroot'),
@@ -83,6 +84,7 @@ await t.test(
     await revokeOldKey(storage, account);
     await machine.must('sync');
     await machine.powerOff();
+    t.comment('the start from the restored disk');
     await machine.powerOn(`UUID=${root}`);
 
     t.equal((await machine.must('hostname')).trim(), 'alder');
@@ -137,6 +139,7 @@ async function backUpServer(
   });
   await server.must(`cat >> /etc/bakker/bakker.yaml <<'END'\n${MORE_CONFIG}END`);
   t.match(await server.must('bakker doctor'), /ok +sources/, 'no disk is forgotten');
+  t.comment('the first run');
   const first = await backUp(server);
   t.equal(first.status, 'complete');
   t.notMatch(first.warnings.join('\n'), /beside the snapshots|changed each time/);
@@ -149,7 +152,6 @@ async function backUpServer(
 /** What makes a server hard to bring back. */
 async function fill(server: Machine): Promise<void> {
   const [home = '', boot = '', volumes = ''] = server.disks;
-  await server.must(`rm -rf ${SPARE.replace(/\s+/g, ' ')}`);
   await server.must('hostnamectl hostname alder && sed -i s/machine/alder/ /etc/hosts');
   await server.must(
     `mkfs.ext4 -q -L home ${home} && mkfs.ext4 -q -L boot ${boot} && vgcreate -q data ${volumes}`,
@@ -177,7 +179,7 @@ mkdir -p /srv/odd /srv/other
 mknod /srv/odd/null c 1 3; mknod /srv/odd/block b 7 99; mkfifo -m 600 /srv/odd/fifo
 ssh-agent -a /srv/odd/socket > /root/agent; . /root/agent > /dev/null; kill -9 $SSH_AGENT_PID
 ln /srv/app/file /srv/other/same; ln -s /nowhere /srv/odd/dangling; ln -s ../app/file /srv/odd/relative; chown -h alice /srv/odd/dangling
-truncate -s 200M /srv/odd/sparse; echo middle | dd of=/srv/odd/sparse bs=1 seek=100000000 conv=notrunc status=none
+truncate -s 50M /srv/odd/sparse; echo middle | dd of=/srv/odd/sparse bs=1 seek=20000000 conv=notrunc status=none
 touch "$(printf '/srv/odd/caf\\351')"; touch -d '1999-12-31 23:59:59.123456789' /srv/odd/old
 install -o alice -g staffers -m 600 /dev/null /home/alice/letter`);
   await server.writeFile(
@@ -188,6 +190,7 @@ install -o alice -g staffers -m 600 /dev/null /home/alice/letter`);
   await server.must(
     "mariadb -e \"CREATE DATABASE book; CREATE TABLE book.ledger (n INT PRIMARY KEY, t TEXT); INSERT INTO book.ledger VALUES (1, 'one'), (2, 'two')\"",
   );
+  await server.must(`rm -rf ${SPARE.replace(/\s+/g, ' ')}`);
 }
 
 /** `init`, the line that the storage's administrator runs, and `init` again. */
