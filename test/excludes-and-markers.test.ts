@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { mountLoopFilesystem } from './harness/loop-fs.ts';
-import { makeWorld } from './harness/world.ts';
+import { makeWorld, type World } from './harness/world.ts';
 
 function filesBelow(folder: string): string[] {
   const printed = execFileSync('find', ['.', '!', '-type', 'd', '-printf', '%P\n'], {
@@ -13,6 +13,13 @@ function filesBelow(folder: string): string[] {
     .split('\n')
     .filter((name) => name !== '')
     .sort();
+}
+
+async function doctorOfSources(world: World): Promise<{ result: string; detail: string }[]> {
+  const all = (await world.expect(['doctor', '--json'])).json<
+    { check: string; result: string; detail: string }[]
+  >();
+  return all.filter(({ check }) => check === 'sources');
 }
 
 t.test('excludes in the syntax of .gitignore and markers keep things out', async (t) => {
@@ -70,6 +77,16 @@ t.test('sources by pattern; another file system only if asked; pseudo file syste
     await world.configure({ sources: [`${world.source}/web*`] });
     await world.backup();
     t.same(filesBelow(await world.restore()), ['web1/file', 'web2/file']);
+    const dry = await world.expect(['backup', '--dry-run']);
+    for (const mount of mounts) t.match(dry.stderr, `${mount}: left out but for itself: another file system`);
+    t.match(await doctorOfSources(world), [
+      { result: 'warn', detail: `${mounts[0]} is a file system of its own` },
+    ]);
+    for (const exclude of ['/mounted/', '/mounted/*']) {
+      await world.configure({ exclude: [exclude] });
+      t.match(await doctorOfSources(world), [{ result: 'ok' }], `${exclude} is known to be left out`);
+    }
+    await world.configure({ exclude: [] });
     await world.configure({ 'one-file-system': false });
     await world.backup();
     t.same(filesBelow(await world.restore()), ['web1/file', 'web1/mounted/inside', 'web2/file']);
@@ -77,3 +94,30 @@ t.test('sources by pattern; another file system only if asked; pseudo file syste
     for (const mount of mounts) execFileSync('umount', [mount]);
   }
 });
+
+t.test(
+  'the state folder is left out of a run that covers it, but for the dumps, unless it is a source itself',
+  async (t) => {
+    await using world = await makeWorld({ kind: 'local' });
+    const { folder, stateDir } = world.bakker;
+    const app = `${world.source}/app.db`;
+    execFileSync('sqlite3', [app, 'CREATE TABLE t (n); INSERT INTO t VALUES (1)']);
+    await world.configure({ sources: [folder] });
+    await world.backup();
+    const { warnings, files } = await world.backup();
+    t.same(warnings, [], 'what bakker writes meanwhile does not count as changing');
+    t.equal(files.changed + files.new, 0, 'nor is it sent in each run');
+    t.same(filesBelow(`${world.storage}/latest${stateDir}`), []);
+    t.match((await world.expect(['backup', '--dry-run'])).stderr, `${stateDir}: left out but for itself`);
+
+    await world.configure({ services: [{ name: 'app', 'sqlite-dump': { file: app } }] });
+    await world.backup();
+    t.same(filesBelow(`${world.storage}/latest${stateDir}`), ['dumps/app.sqlite']);
+    await world.expect(['restore', folder, '--in-place', '--delete', '--yes']);
+    t.ok(existsSync(`${stateDir}/last.json`), 'a restore does not delete what runs leave out');
+
+    await world.configure({ sources: [folder, stateDir], services: [] });
+    await world.backup();
+    t.ok(filesBelow(`${world.storage}/latest${stateDir}`).includes('last.json'));
+  },
+);

@@ -55,8 +55,12 @@ export interface Machine extends AsyncDisposable {
    * stands still until the other is disposed of.
    */
   cutCopy(): Promise<Machine>;
-  /** Starts it again; its disks are as they were left. */
-  powerOn(): Promise<void>;
+  /**
+   * Starts it again; its disks are as they were left.
+   *
+   * @param root - what the kernel mounts as `/`, here and in later starts: `UUID=…`. Default: the image's disk
+   */
+  powerOn(root?: string): Promise<void>;
   /** Shuts down in order and starts again. */
   reboot(): Promise<void>;
   /** All that was written on the serial console since the first start. */
@@ -87,6 +91,7 @@ class EmulatedMachine implements Machine {
   readonly #options: MachineOptions;
   readonly #disposed: () => Promise<void>;
   readonly #consoleFile: string;
+  #rootFilesystem = 'LABEL=machine';
   #process: ChildProcess | undefined;
   #shell: RemoteShell | undefined;
   readonly #forget: () => void;
@@ -129,8 +134,9 @@ class EmulatedMachine implements Machine {
       await runTool('truncate', ['-s', size, this.#file(`${diskName(index)}.raw`)]);
   }
 
-  async powerOn(): Promise<void> {
+  async powerOn(root = this.#rootFilesystem): Promise<void> {
     if (this.#process) throw new Error('the machine is on already');
+    this.#rootFilesystem = root;
     const port = await findFreePort();
     const seenBytes = await sizeOf(this.#consoleFile);
     this.#launch(port);
@@ -225,7 +231,7 @@ class EmulatedMachine implements Machine {
     const boot = ['-kernel', join(this.#image, 'vmlinuz'), '-initrd', join(this.#image, 'initrd')];
     const hasBakker = this.#options.hasBakker !== false;
     const kernel = [
-      'root=LABEL=machine rw console=ttyS0 net.ifnames=0 quiet panic=1',
+      `root=${this.#rootFilesystem} rw console=ttyS0 net.ifnames=0 quiet panic=1`,
       `machine.ssh_key=${key}`,
       ...(hasBakker ? [] : ['systemd.mask=opt-bakker.mount']),
     ];

@@ -124,7 +124,8 @@ function createContext({ globals, running, progress, opened }: Session): Command
       const { otherAccountAddress } = await import('./config/other-account.ts');
       const own = await config();
       const accounts = [own.account, ...(other === undefined ? [] : [otherAccountAddress(other, own)])];
-      return openRestoreTarget(accounts.flatMap((each) => (each.kind === 'local' ? [each.folder] : [])));
+      const runsFolders = accounts.flatMap((each) => (each.kind === 'local' ? [each.folder] : []));
+      return openRestoreTarget([...runsFolders, stateDir]);
     },
     enrolment: once(async () => {
       const { linuxEnrolment } = await import('./adapters/ssh/enrolment.ts');

@@ -17,23 +17,27 @@ export interface Mount {
   readonly peerGroup: number | undefined;
 }
 
-/** What is mounted now, in the order of mounting: of two on one point, the later hides the earlier. @throws errno error */
+/** What is mounted now, in the order of `parseMounts`. @throws errno error */
 export function readMounts(): Mount[] {
   return parseMounts(readFileSync('/proc/self/mountinfo'));
 }
 
-/** Pure: the lines as proc(5) describes them. */
+/**
+ * Pure: the lines as proc(5) describes them, in the order of mounting, but what something is mounted on first: an initrd mounts
+ * `/proc` and `/run` before the root. So a later mount hides those at or below its point.
+ */
 export function parseMounts(text: Buffer): Mount[] {
-  const mounts: Mount[] = [];
+  const lines = new Map<string, { readonly parent: string; readonly mount: Mount }>();
   // Each byte one character, because mount points are bytes.
   for (const line of text.toString('latin1').split('\n')) {
     const [before, after] = line.split(' - ', 2);
-    const [, , device, root, mountPoint, , ...tags] = (before ?? '').split(' ');
+    const [id, parent, device, root, mountPoint, , ...tags] = (before ?? '').split(' ');
     const [major, minor] = (device ?? '').split(':').map(Number);
     const [type, source = ''] = after?.split(' ', 2) ?? [];
+    if (id === undefined || parent === undefined) continue;
     if (root === undefined || mountPoint === undefined || type === undefined) continue;
     if (major === undefined || minor === undefined) continue;
-    mounts.push({
+    const mount = {
       mountPoint: unescape(mountPoint),
       type: unescape(type).toString(),
       major,
@@ -41,9 +45,23 @@ export function parseMounts(text: Buffer): Mount[] {
       root: unescape(root),
       source: unescape(source).toString(),
       peerGroup: peerGroupOf(tags),
-    });
+    };
+    lines.set(id, { parent, mount });
   }
-  return mounts;
+  const mounts = new Set<Mount>();
+  for (const start of lines.values()) {
+    const way: Mount[] = [];
+    // up to a mount that is told already, or to the root, whose own parent is not listed
+    for (
+      let line: typeof start | undefined = start;
+      line && !mounts.has(line.mount) && !way.includes(line.mount);
+    ) {
+      way.push(line.mount);
+      line = lines.get(line.parent);
+    }
+    for (const mount of way.toReversed()) mounts.add(mount);
+  }
+  return [...mounts];
 }
 
 /** Whether a file system is a window on the kernel, with nothing in it to keep. tmpfs is none: files in it are real. */

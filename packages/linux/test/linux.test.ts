@@ -191,6 +191,22 @@ t.test('a lock is held by one, and dropped with its file', (t) => {
   t.end();
 });
 
+t.test('what an initrd mounted before the root comes after it: the root does not hide it', (t) => {
+  const text = [
+    '21 26 0:19 / /sys rw shared:7 - sysfs sysfs rw',
+    '32 21 0:27 / /sys/fs/bpf rw - bpf bpf rw',
+    '25 26 0:22 / /run rw shared:5 - tmpfs tmpfs rw',
+    '26 1 254:0 / / rw shared:1 - ext4 /dev/vda rw',
+    '40 26 254:1 / /srv/a rw - ext4 /dev/vdb rw',
+    '41 26 254:2 / /srv rw - ext4 /dev/vdc rw',
+  ].join('\n');
+  t.same(
+    parseMounts(bytes(text)).map(({ mountPoint }) => mountPoint.toString()),
+    ['/', '/sys', '/sys/fs/bpf', '/run', '/srv/a', '/srv'],
+  );
+  t.end();
+});
+
 t.test('mountinfo is read with its escapes, optional fields or none', (t) => {
   const text = [
     '36 35 98:0 /mnt1 /mnt2/a\\040b\\012\\134\xff rw,noatime master:1 shared:2 - ext3 /dev/root rw,errors=continue',

@@ -12,31 +12,31 @@ import { WrittenFilesystems } from './restore/written-filesystems.ts';
 /**
  * This machine's file system and its users and groups.
  *
- * @param runsFolders - of accounts on this machine: nothing of them is removed
+ * @param sparedFolders - nothing of them is removed
  */
-export function openRestoreTarget(runsFolders: readonly string[] = []): RestoreTarget {
+export function openRestoreTarget(sparedFolders: readonly string[] = []): RestoreTarget {
   const names = openNameService();
-  const runs = runsFolders.flatMap(identitiesOf);
+  const spared = sparedFolders.flatMap(identitiesOf);
   return {
-    open: (path, { create }) => openTree(path, { create, runs }),
+    open: (path, { create }) => openTree(path, { create, spared }),
     userId: (name) => names.userId(name),
     groupId: (name) => names.groupId(name),
   };
 }
 
-function identitiesOf(folder: string): Shared['runs'] {
+function identitiesOf(folder: string): Shared['spared'] {
   const stats = statSync(folder, { bigint: true, throwIfNoEntry: false });
   return stats === undefined ? [] : [itemOf(stats)];
 }
 
 function openTree(
   path: string,
-  { create, runs }: { readonly create: boolean; readonly runs: Shared['runs'] },
+  { create, spared }: { readonly create: boolean; readonly spared: Shared['spared'] },
 ): TargetTree | undefined {
   const absolute = resolve(path);
   try {
     if (create) makeFolders(absolute);
-    return new LocalTree(absolute, openFolder(Buffer.from(absolute)), runs);
+    return new LocalTree(absolute, openFolder(Buffer.from(absolute)), spared);
   } catch (error) {
     if (!create && hasCode(error, 'ENOENT')) return undefined;
     throw new AgentError('RESTORE_FAILED', `can't restore into ${absolute}: ${reasonOf(error)}`, {
@@ -65,14 +65,14 @@ class LocalTree implements TargetTree {
   readonly #handle: FolderHandle;
   readonly #shared: Shared;
 
-  constructor(path: string, handle: FolderHandle, runs: Shared['runs']) {
+  constructor(path: string, handle: FolderHandle, spared: Shared['spared']) {
     this.path = path;
     this.#handle = handle;
     this.#shared = {
       umask: process.umask(),
       filesystems: new WrittenFilesystems(),
       writer: new FileWriter(),
-      runs,
+      spared,
     };
     this.root = new OpenFolder(handle, { isNew: false, inheritsAcl: false, shared: this.#shared });
   }

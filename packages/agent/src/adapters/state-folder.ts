@@ -44,10 +44,10 @@ export async function openStateFolder(dir: string): Promise<StateFolder> {
 }
 
 class DiskStateFolder implements StateFolder {
-  readonly #dir: string;
+  readonly folder: string;
 
-  constructor(dir: string) {
-    this.#dir = dir;
+  constructor(folder: string) {
+    this.folder = folder;
   }
 
   async lock(purpose: string): Promise<Disposable> {
@@ -180,7 +180,7 @@ class DiskStateFolder implements StateFolder {
   }
 
   explain(error: unknown): unknown {
-    return explainState(error, this.#dir);
+    return explainState(error, this.folder);
   }
 
   #guard<T>(act: () => T): T {
@@ -208,7 +208,7 @@ class DiskStateFolder implements StateFolder {
   }
 
   #file(name: string): string {
-    return path.join(this.#dir, name);
+    return path.join(this.folder, name);
   }
 
   #kept(run: RunName, suffix: string): string {

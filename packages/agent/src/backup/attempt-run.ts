@@ -1,7 +1,8 @@
 import { manifestName, readManifest } from '@bakker/impl-format';
 import type { Config } from '../config/config.ts';
 import { asksToFreeze } from '../config/freezing.ts';
-import type { ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
+import type { LeftOutFolder, ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
+import type { StateFolder } from '../ports/state-folder.ts';
 import { markedFreeze, readReceipts, unheardOf } from '../retain/published-runs.ts';
 import { stages } from '../timings/stages.ts';
 import type { BackupOptions, BackupPorts } from './backup-options.ts';
@@ -49,7 +50,9 @@ export async function attemptRun(
   const problems = new Problems(onWarning, { tellsSkipped: options.dryRun });
   // A dry run lets nothing stand still: it looks at the live files.
   const freezes = (config: Config): boolean => !options.dryRun && asksToFreeze(config);
-  const preparing = freezes(options.config) ? undefined : prepareScan(options.config, { source, problems });
+  const preparing = freezes(options.config)
+    ? undefined
+    : prepareScan(options.config, { source, state, problems });
   preparing?.catch(() => undefined); // awaited below; the storage takes its time to log us in
   await using left = new AsyncDisposableStack();
   const mayGoAhead = isFirst && damaged.size === 0 && way.mayKeep;
@@ -114,7 +117,7 @@ export async function attemptRun(
   for (const problem of frozen?.problems ?? []) problems.add(problem);
   const config = frozen?.config ?? asked;
   const tree = frozen?.source ?? source;
-  const scan = await ((isOwn(config) && preparing) || prepareScan(config, { source: tree, problems }));
+  const scan = await ((isOwn(config) && preparing) || prepareScan(config, { source: tree, state, problems }));
   onBegin();
   stages.begin('files');
   // Awaited here: the account must outlive the run.
@@ -153,12 +156,28 @@ async function scanAhead(
 /** Finds the sources and the file systems below them. @throws AgentError SOURCE_SUSPICIOUS */
 async function prepareScan(
   config: Config,
-  { source, problems }: { source: SourceTree; problems: Problems },
+  { source, state, problems }: { source: SourceTree; state: StateFolder; problems: Problems },
 ): Promise<{ plan: ScanPlan; survey: SourceSurvey }> {
   const sources = await source.expand(config.sources, config.excludes);
-  const leavesOut = config.account.kind === 'local' ? Buffer.from(config.account.folder) : undefined;
+  const leavesOut = leftOutFolders(config, state);
   const plan: ScanPlan = { sources, leavesOut, onProblem: (problem) => problems.add(problem) };
   return { plan, survey: await source.survey(plan) };
+}
+
+/**
+ * The state folder is this machine's alone. What its undo journal names are snapshots and services of now: brought back on another
+ * disk, they could never be undone. The rest is had anew, and changes while it is read.
+ */
+function leftOutFolders({ account }: Config, state: StateFolder): LeftOutFolder[] {
+  const own: LeftOutFolder = {
+    folder: Buffer.from(state.folder),
+    code: 'state',
+    why: 'bakker keeps there what it knows from run to run',
+    unlessSource: true,
+  };
+  if (account.kind !== 'local') return [own];
+  const folder = Buffer.from(account.folder);
+  return [own, { folder, code: 'storage', why: 'the runs go there', unlessSource: false }];
 }
 
 function skipped(parent: string | null): BackupReport {

@@ -6,10 +6,9 @@ import type { Config } from '../config/config.ts';
 import type { SourceRules } from '../ports/source-tree.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StoredRun } from '../ports/storage-account.ts';
-import { parseExcludeRules } from '../source/exclude-rules.ts';
+import { isBackedUp, isRelativeBelow } from '../source/covered-mounts.ts';
 import type { Tally } from './tally.ts';
 
-const SLASH = 0x2f;
 const ALLOW = 'if this is meant, run bakker backup --allow-empty once';
 
 /**
@@ -36,25 +35,6 @@ export function refuseLostMounts(options: {
       },
     );
   }
-}
-
-/** Whether what is mounted there holds a source, or is read by the one that it lies in. */
-function isBackedUp(mountPoint: Buffer, sources: readonly SourceRules[]): boolean {
-  if (sources.some(({ path }) => isAtOrBelow(path, mountPoint))) return true;
-  const around = sources.filter(({ path }) => isAtOrBelow(mountPoint, path));
-  const innermost = around.toSorted((a, b) => b.path.length - a.path.length)[0];
-  return innermost?.oneFilesystem === false && !isExcluded(mountPoint, innermost);
-}
-
-function isExcluded(folder: Buffer, { path, excludes }: SourceRules): boolean {
-  const rules = parseExcludeRules(excludes);
-  const start = path.length === 1 ? 1 : path.length + 1;
-  for (let end = start; rules && end < folder.length;) {
-    const slash = folder.indexOf(SLASH, end + 1);
-    end = slash < 0 ? folder.length : slash;
-    if (rules.excludes(folder.subarray(start, end), true)) return true;
-  }
-  return false;
 }
 
 /**

@@ -83,8 +83,8 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   await look('services', () => checkServices(known, machine));
   await look('notifications', () => checkNotify(known, { machine, isOnline: tools.isOnline === true }));
   if (known.sources.length > 0) {
-    await look('sources', () => checkSources(known, machine));
-    const areThere = findings.at(-1)?.result === 'ok';
+    await look('sources', () => checkSources(known, { machine, source: () => tools.source() }));
+    const areThere = findings.at(-1)?.result !== 'fail';
     if (areThere) {
       await look('snapshots', async () =>
         checkSnapshots(known, { volumes: await tools.volumes(), live: await tools.source() }),
@@ -104,7 +104,7 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
     await account.listRuns();
     return ok('storage', `${account.address} answers`);
   });
-  const reached = findings.at(-1)?.result === 'ok' ? account : undefined;
+  const reached = findings.at(-1)?.result !== 'fail' ? account : undefined;
   // An account that wants more channels than there are is refused, and this says why; one that can't be reached is not
   // worth a second try.
   const isReachable = findings.at(-1)?.exitStatus !== EXIT_STATUS.STORAGE_UNREACHABLE;

@@ -2,6 +2,9 @@ import { formatSpace } from '@bakker/command-line';
 import type { Config } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
 import type { Machine } from '../ports/machine.ts';
+import type { SourceTree } from '../ports/source-tree.ts';
+import { unreadDisks } from '../source/covered-mounts.ts';
+import { showPath } from '../source/show-path.ts';
 import { failed, ok, warn, type Finding } from './finding.ts';
 
 const LEAST_STATE_BYTES = 256 * 1024 * 1024;
@@ -50,8 +53,11 @@ export async function checkStateFolder(stateDir: string, machine: Machine): Prom
   return ok('state folder', `${stateDir} can be written`);
 }
 
-/** Every source, not only the first that is missing. */
-export async function checkSources(config: Config, machine: Machine): Promise<Finding[]> {
+/** Every source, not only the first that is missing; then what is mounted below them and not read. */
+export async function checkSources(
+  config: Config,
+  { machine, source }: { machine: Machine; source: () => Promise<SourceTree> },
+): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { path } of config.sources) {
     const found = await machine.matches(path);
@@ -67,5 +73,19 @@ export async function checkSources(config: Config, machine: Machine): Promise<Fi
   }
   if (findings.length > 0) return findings;
   const count = config.sources.length;
-  return [ok('sources', count === 1 ? `${config.sources[0]?.path} is there` : `all ${count} are there`)];
+  const words = count === 1 ? `${config.sources[0]?.path} is there` : `all ${count} are there`;
+  const tree = await source();
+  const sources = await tree.expand(config.sources, config.excludes);
+  const { filesystems } = await tree.survey({ sources, onProblem: () => undefined });
+  const unread = unreadDisks(sources, filesystems).map(showPath);
+  if (unread.length === 0) return [ok('sources', words)];
+  const [are, them] =
+    unread.length === 1 ? ['is a file system of its own', 'it'] : ['are file systems of their own', 'them'];
+  return [
+    warn(
+      'sources',
+      `${words}; ${unread.join(', ')} ${are} below, and not backed up`,
+      `add ${them} to \`sources:\`, or exclude ${them} if that is meant`,
+    ),
+  ];
 }

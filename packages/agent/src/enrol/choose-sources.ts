@@ -11,14 +11,16 @@ const GLOB = /[*?[{(!]/;
 /**
  * The sources asked for, or else the usual ones that are there.
  *
- * @throws AgentError USAGE for a source that is not absolute, or that holds the account's own folder
+ * @throws AgentError USAGE for a source that is not absolute, or that holds the account's own folder on its own disk
  */
 export async function chooseSources(
   request: EnrolRequest,
   { enrolment, progress }: { enrolment: Enrolment; progress: Progress },
 ): Promise<string[]> {
   const folder = request.account.kind === 'local' ? request.account.folder : undefined;
-  const holdsRuns = (source: string): boolean => folder !== undefined && isWithin(folder, source);
+  // a disk that is mounted below is not read with the source
+  const holdsRuns = async (source: string): Promise<boolean> =>
+    folder !== undefined && isWithin(folder, source) && (await enrolment.shareFilesystem(source, folder));
   if (request.sources.length > 0) {
     for (const source of request.sources) {
       if (!source.startsWith('/')) {
@@ -26,7 +28,7 @@ export async function chooseSources(
           hint: 'write it from / on: a timer runs in another folder',
         });
       }
-      if (holdsRuns(source)) {
+      if (await holdsRuns(source)) {
         throw new AgentError('USAGE', `${source} holds ${folder}, where the runs go`, {
           hint: 'keep the runs outside of what is backed up, best on another disk',
         });
@@ -37,11 +39,12 @@ export async function chooseSources(
     }
     return [...new Set(request.sources.map(withoutEnd))];
   }
-  const found = await enrolment.existingFolders(USUAL_SOURCES);
-  for (const source of found.filter(holdsRuns)) {
-    progress.warning(`${source} is left out of the sources: it holds ${folder}, where the runs go`);
+  const sources: string[] = [];
+  for (const source of await enrolment.existingFolders(USUAL_SOURCES)) {
+    if (await holdsRuns(source))
+      progress.warning(`${source} is left out of the sources: it holds ${folder}, where the runs go`);
+    else sources.push(source);
   }
-  const sources = found.filter((source) => !holdsRuns(source));
   if (sources.length === 0) {
     throw new AgentError('USAGE', 'none of the usual folders is there to be backed up', {
       hint: 'name what to back up with --source DIR',

@@ -48,4 +48,6 @@ export interface Enrolment {
   existingFolders(paths: readonly string[]): Promise<string[]>;
   /** Whether an absolute path leads to anything. */
   isThere(path: string): Promise<boolean>;
+  /** Whether both are there, on one file system. */
+  shareFilesystem(path: string, other: string): Promise<boolean>;
 }

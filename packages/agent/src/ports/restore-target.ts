@@ -62,8 +62,8 @@ export interface TargetFolder extends Disposable {
   readonly isHalfMade: boolean;
   /** As of the opening. */
   readonly item: TargetItem;
-  /** The runs of an account lie in it: nothing of it is removed. */
-  readonly holdsRuns: boolean;
+  /** Nothing of it is removed: the runs of an account lie in it, or what bakker keeps on this machine. */
+  readonly isSpared: boolean;
   inspect(name: Buffer): TargetItem | undefined;
   /** All names but `.` and `..`, without what an interrupted restore left. */
   names(): Buffer[];
@@ -125,7 +125,7 @@ export interface TargetFolder extends Disposable {
   count(name: Buffer): number;
   /**
    * Removes a name; a folder with everything below it, unless `onlyEmpty`. Throws `EXDEV` before it enters another file
-   * system, `EBUSY` before the folder that holds the runs, `ENOTEMPTY`. Returns how many names are gone.
+   * system, `EBUSY` before one that is spared, `ENOTEMPTY`. Returns how many names are gone.
    */
   remove(name: Buffer, options?: { readonly onlyEmpty?: boolean }): number;
 }

@@ -17,9 +17,19 @@ export interface SourceProblem {
 /** What to read: already resolved sources and rules. */
 export interface ScanPlan {
   readonly sources: readonly SourceRules[];
-  /** Absolute; a folder that is kept without what is in it: where the runs go. */
-  readonly leavesOut?: Buffer | undefined;
+  readonly leavesOut?: readonly LeftOutFolder[];
   readonly onProblem: (problem: SourceProblem) => void;
+}
+
+/** A folder that is kept without what is in it. Sources in it are read. */
+export interface LeftOutFolder {
+  /** Absolute. */
+  readonly folder: Buffer;
+  /** A short word for whose it is. */
+  readonly code: string;
+  readonly why: string;
+  /** Whether it is read all the same where it is a source itself. */
+  readonly unlessSource: boolean;
 }
 
 /** One source folder (or file) and its rules. */

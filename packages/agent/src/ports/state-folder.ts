@@ -132,6 +132,8 @@ export interface ManifestDraft extends AsyncDisposable {
 
 /** This machine's memory between runs: `--state DIR`. All of it can be lost without losing a backup. */
 export interface StateFolder {
+  /** Absolute path. */
+  readonly folder: string;
   /** Held until disposed; the kernel drops it when the process dies. @throws AgentError LOCKED with who holds it */
   lock(purpose: string): Promise<Disposable>;
   lastRuns(): Promise<LastRuns>;

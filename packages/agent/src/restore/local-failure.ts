@@ -25,7 +25,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: 'something that is no folder is in the way',
   EISDIR: 'a folder is in the way',
   EEXIST: 'something else took the name meanwhile',
-  EBUSY: 'it is a mount point, or holds the runs that are restored from',
+  EBUSY: 'it is a mount point, or holds the runs that are restored from or the state folder',
   ETXTBSY: 'it is a running program',
   EXDEV: 'another file system is mounted here',
   EFBIG: 'the file is too large for this file system',

@@ -132,7 +132,7 @@ export class FolderPlacer implements WalkEvents {
     { folder, entry }: { folder: TargetFolder | undefined; entry: Entry | undefined },
   ): Set<string> | undefined {
     const { job, header } = this.#context;
-    if (!job.deletes || folder === undefined || folder.holdsRuns) return undefined;
+    if (!job.deletes || folder === undefined || folder.isSpared) return undefined;
     if (entry?.unreadable !== undefined) return undefined;
     const isBacked = header.sources.some((source) => isAtOrBelow(path, withoutLeadingSlash(source)));
     return isBacked ? new Set(folder.names().map((name) => name.toString('latin1'))) : undefined;

@@ -1,6 +1,7 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { startSshd, type SshAccount, type SshServer } from '../../../../test/harness/sshd.ts';
 import { openAccount } from '../../src/adapters/open-account.ts';
 import { linuxEnrolment } from '../../src/adapters/ssh/enrolment.ts';
@@ -266,6 +267,18 @@ t.test('a local account that lies within a source is refused; SSH flags are too'
   t.match(flagged, { code: 'USAGE', message: /--accept-host-key/ });
   const relative = await failureOf(person.enrol({ account, configFile, sources: ['etc'] }));
   t.match(relative, { code: 'USAGE', message: /not an absolute path/ });
+});
+
+t.test('a disk that is mounted within a source may take the runs', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 16 << 20 });
+  const configFile = join(t.testdir({}), 'bakker.yaml');
+  const account = parseAccountAddress(join(disk.folder, 'runs'));
+  await new Person('absent').enrol({ account, configFile, sources: ['/'] });
+  const { sources } = parseConfig(await readFile(configFile, 'utf8'), configFile);
+  t.same(
+    sources.map(({ path }) => path),
+    ['/'],
+  );
 });
 
 t.test('without --source the usual folders that are there are written', async (t) => {

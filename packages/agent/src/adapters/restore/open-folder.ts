@@ -54,7 +54,7 @@ export interface Shared {
   readonly filesystems: WrittenFilesystems;
   readonly writer: FileWriter;
   /** The folders of accounts on this machine. */
-  readonly runs: readonly Pick<TargetItem, 'filesystem' | 'inode'>[];
+  readonly spared: readonly Pick<TargetItem, 'filesystem' | 'inode'>[];
 }
 
 interface Making {
@@ -90,9 +90,9 @@ export class OpenFolder implements TargetFolder {
     }
   }
 
-  get holdsRuns(): boolean {
+  get isSpared(): boolean {
     const { inode, filesystem } = this.item;
-    return this.#shared.runs.some((runs) => runs.inode === inode && runs.filesystem === filesystem);
+    return this.#shared.spared.some((folder) => folder.inode === inode && folder.filesystem === filesystem);
   }
 
   get isHalfMade(): boolean {
@@ -265,7 +265,7 @@ export class OpenFolder implements TargetFolder {
   count(name: Buffer): number {
     if (this.inspect(name)?.type !== 'directory') return 1;
     using folder = this.enter(name);
-    if (folder.item.filesystem !== this.item.filesystem || folder.holdsRuns) return 0;
+    if (folder.item.filesystem !== this.item.filesystem || folder.isSpared) return 0;
     return folder.names().reduce((sum, below) => sum + folder.count(below), 1);
   }
 
@@ -280,7 +280,7 @@ export class OpenFolder implements TargetFolder {
     if (!onlyEmpty) {
       using folder = this.enter(name);
       if (folder.item.filesystem !== this.item.filesystem) throw new LibcError('rmdir', EXDEV, name);
-      if (folder.holdsRuns) throw new LibcError('rmdir', EBUSY, name);
+      if (folder.isSpared) throw new LibcError('rmdir', EBUSY, name);
       folder.openUp();
       for (const below of folder.#list()) removed += folder.remove(below);
     }

@@ -2,7 +2,7 @@ import { closeSync, constants, readlinkSync, realpathSync } from 'node:fs';
 import { ManifestError } from '@bakker/impl-format';
 import type { Entry, FileFacts } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
-import type { EarlierEntries, ScanPlan } from '../../ports/source-tree.ts';
+import type { EarlierEntries, LeftOutFolder, ScanPlan } from '../../ports/source-tree.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import {
   AS_IT_IS,
@@ -51,7 +51,7 @@ export class TreeWalk implements Disposable {
   readonly #names: NameService;
   readonly #earlier: EarlierEntries | undefined;
   /** Relative, as entries have it. */
-  readonly #leftOut: Buffer | undefined;
+  readonly #leftOut: readonly LeftOutFolder[];
   readonly #root: FolderHandle;
   readonly #stack: FolderFrame[] = [];
   readonly #withoutXattrs = new Set<number>();
@@ -66,7 +66,10 @@ export class TreeWalk implements Disposable {
 
   constructor(plan: ScanPlan, ports: WalkPorts) {
     this.#onProblem = plan.onProblem;
-    this.#leftOut = plan.leavesOut && realPath(plan.leavesOut).subarray(1);
+    this.#leftOut = (plan.leavesOut ?? []).map((each) => ({
+      ...each,
+      folder: realPath(each.folder).subarray(1),
+    }));
     this.#filesystems = ports.filesystems;
     this.#names = ports.names;
     this.#earlier = ports.earlier;
@@ -227,7 +230,7 @@ export class TreeWalk implements Disposable {
     const { frame, folder, path, stat, node, name } = found;
     if (stat.device !== frame.device) this.#filesystems.meet(stat.device, absolute(path), frame.device);
     const attributes = this.#attributes(found);
-    let source = this.#staysOut(found) || this.#isLeftOut(path) ? undefined : found.source;
+    let source = this.#staysOut(found) || this.#isLeftOut(path, node) ? undefined : found.source;
     let names: readonly string[] = node === undefined ? [] : onTheWay(node);
     let unreadable: string | undefined;
     writeCName(name, this.#cName);
@@ -272,14 +275,18 @@ export class TreeWalk implements Disposable {
   }
 
   /** Whether a folder is kept as an empty one: something else is mounted on it. */
-  #staysOut({ frame, stat, source, node }: Found): boolean {
+  #staysOut({ frame, path, stat, source, node }: Found): boolean {
     if (node?.source !== undefined || stat.device === frame.device) return false;
-    return source === undefined || source.rules.oneFilesystem || this.#filesystems.isPseudo(stat.device);
+    if (source === undefined) return true;
+    if (!source.rules.oneFilesystem && !this.#filesystems.isPseudo(stat.device)) return false;
+    this.#skipped(path, 'other-filesystem', 'left out but for itself: another file system is mounted here');
+    return true;
   }
 
-  #isLeftOut(path: Buffer): boolean {
-    if (this.#leftOut?.equals(path) !== true) return false;
-    this.#skipped(path, 'storage', 'left out but for itself: the runs go there');
+  #isLeftOut(path: Buffer, node: Found['node']): boolean {
+    const leftOut = this.#leftOut.find(({ folder }) => folder.equals(path));
+    if (leftOut === undefined || (leftOut.unlessSource && node?.source !== undefined)) return false;
+    this.#skipped(path, leftOut.code, `left out but for itself: ${leftOut.why}`);
     return true;
   }
 

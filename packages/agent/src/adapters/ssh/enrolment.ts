@@ -37,7 +37,15 @@ export function linuxEnrolment(parts: {
       return found;
     },
     isThere,
+    shareFilesystem: async (path, other) => {
+      const [device, otherDevice] = await Promise.all([deviceOf(path), deviceOf(other)]);
+      return device !== undefined && device === otherDevice;
+    },
   };
+}
+
+async function deviceOf(path: string): Promise<bigint | undefined> {
+  return (await stat(path, { bigint: true }).catch(() => undefined))?.dev;
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -153,6 +153,8 @@ export class Freezing implements Freeze {
       } catch (error) {
         const code = errnoOf(error);
         if (snapshot !== undefined || code === undefined) throw error;
+        // nothing of it is ever read
+        if (mount.isPseudo) continue;
         warnings.push(`${showPath(mount.mountPoint)} can't be shown beside the snapshots (${code})`);
       }
     }
