@@ -503,12 +503,20 @@ t.test('space is given, not taken, and sizes of accounts are changed by name onl
   t.match(await limit(), { limitBytes: 2 ** 30, ceilingBytes: 3 * 2 ** 30 });
   const other = await machine.run(['provision', name, '--size', '2G']);
   t.equal(other.status, 2);
-  t.match(other.stderr, /bakker-storage( --root \S+)? grow/);
+  t.match(other.stderr, /leave --size out.*bakker-storage( --root \S+)? grow/);
   const less = await machine.run(['provision', name, '--size', '512M']);
   t.match(less, {
     status: 2,
     stderr: new RegExp(`bakker-storage( --root \\S+)? quota ${name} --limit 512M`),
   });
+  // The line that init prints for an account that it can't open names a size, whatever the account has.
+  const unlimited = machine.newName();
+  await machine.run(['provision', unlimited]);
+  t.match(await machine.run(['provision', unlimited, '--size', '1G']), {
+    status: 2,
+    stderr: /leave --size out/,
+  });
+  t.match(JSON.parse((await machine.run(['quota', unlimited, '--json'])).stdout), { limitBytes: null });
   t.equal((await machine.run(['grow', name, '2G'])).status, 0);
   t.match(await limit(), { limitBytes: 2 * 2 ** 30, ceilingBytes: 3 * 2 ** 30 });
   const shrunk = await machine.run(['grow', name, '1G']);
