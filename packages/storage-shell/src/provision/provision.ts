@@ -24,7 +24,7 @@ import { sizeText } from './sizes.ts';
 import { sshdCheckStep, sshdSteps } from './sshd-steps.ts';
 import { runSteps } from './steps.ts';
 import type { Step, StepOutcome } from './steps.ts';
-import { groupStep, userStep } from './user-steps.ts';
+import { checkOurs, groupStep, userStep } from './user-steps.ts';
 
 export interface ProvisionTools {
   readonly registry: Registry;
@@ -77,6 +77,9 @@ async function planProvision(
   const records = await readRecords(registry);
   const existing = records.find(({ name }) => name === request.name);
   const record = chooseRecord(request, { existing, places });
+  const user = await system.user(record.name);
+  // Before anything is noted: what is cut off after it may be removed by its name.
+  if (user !== undefined) checkOurs(user);
   const backend = backendOf({ system, places, record });
   await backend.check();
   if (existing?.state === 'ready' || existing?.state === 'closed')
