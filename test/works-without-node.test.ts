@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { BAKKER } from './harness/bakker.ts';
+import { BAKKER_STORAGE } from './harness/storage-machine.ts';
 import { makeWorld } from './harness/world.ts';
 
 t.test('a timer whose PATH has no node runs the carried one, through a symlink too', async (t) => {
@@ -24,5 +25,16 @@ t.test('a timer whose PATH has no node runs the carried one, through a symlink t
       cwd: '/',
     });
     t.match(JSON.parse(printed), { status: 'complete' });
+  }
+});
+
+t.test('a damaged openssl.cnf of the machine, which Node.js looks at, keeps neither program from starting', async (t) => {
+  const folder = t.testdir({ 'openssl.cnf': 'no configuration' });
+  for (const program of [BAKKER, BAKKER_STORAGE]) {
+    const printed = execFileSync(program, ['--version'], {
+      encoding: 'utf8',
+      env: { ...process.env, OPENSSL_CONF: `${folder}/openssl.cnf` },
+    });
+    t.match(printed, /\d/);
   }
 });

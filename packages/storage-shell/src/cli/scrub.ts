@@ -100,8 +100,12 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
           screen.line(`  DAMAGED ${run}/${screen.name(decodeByteText(path))}${what}`);
         }
       }
-      if (hurt.length > 0)
-        screen.line('  The next backup sends these again, if the server still has them (docs/scrub.md).');
+      if (hurt.length > 0) {
+        screen.line(
+          '  What of these is in the newest run is sent again by the next backup, if the server still has it.',
+        );
+        screen.line('  Older runs keep the damage until it is mended by hand (docs/scrub.md), or they go.');
+      }
     }
     if (results.length + failures.length === 0) screen.line('There was no account to look at.');
   },

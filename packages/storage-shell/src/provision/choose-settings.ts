@@ -103,6 +103,6 @@ function mergeKeys(existing: readonly BackupKey[], { keys, reading }: ProvisionR
 
 function differs(name: string, how: string): StorageError {
   return new StorageError('CONFIG_INVALID', `the account ${name} is there and ${how}`, {
-    hint: 'leave the flag out; an account is moved by making a new one and copying with rsync -aH',
+    hint: 'leave the flag out; an account is moved by making a new one and copying with rsync -aHXS',
   });
 }

@@ -15,7 +15,7 @@ import type { Registry } from './registry.ts';
 import { accessEndSteps, endingKey } from './session-steps.ts';
 import { runSteps } from './steps.ts';
 import type { Step, StepOutcome } from './steps.ts';
-import { checkOurs } from './user-steps.ts';
+import { checkOurs, isAccountUser } from './user-steps.ts';
 
 export interface DeprovisionRequest {
   readonly name: AccountName;
@@ -92,7 +92,10 @@ async function deletionSteps(record: AccountRecord, registry: Registry): Promise
     {
       title: `remove the Unix user ${name}`,
       lines: [`userdel ${name}`],
-      isDone: async () => (await system.user(name)) === undefined,
+      isDone: async () => {
+        const user = await system.user(name);
+        return user === undefined || !(await isAccountUser(system, user, places));
+      },
       do: async () => {
         const user = await system.user(name);
         if (user === undefined) return;

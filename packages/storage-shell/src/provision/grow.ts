@@ -48,7 +48,7 @@ export async function grow(
       throw new StorageError('USAGE', `${name} has ${sizeText(beforeBytes)}: grow does not shrink it`, {
         hint:
           record.backend.kind === 'lvm'
-            ? 'a volume is not shrunk: make a smaller account and copy with rsync -aH'
+            ? 'a volume is not shrunk: make a smaller account and copy with rsync -aHXS'
             : `bakker-storage quota ${name} --limit ${sizeText(sizeBytes)} lowers the limit; nothing is deleted by it`,
       });
     }

@@ -1,4 +1,5 @@
 import { StorageError } from '../errors.ts';
+import type { System } from '../ports/system.ts';
 import { accountFolder } from './account-record.ts';
 import type { AccountRecord } from './account-record.ts';
 import { backendOf } from './backend.ts';
@@ -13,7 +14,7 @@ import { checkInstallation, mustBeRoot, startCheckStep } from './installation.ts
 import { keptNumbers } from './kept-folder.ts';
 import { keyFileSteps } from './key-file-steps.ts';
 import { groupsFile, keysFolder, lockFile, recordsFolder } from './places.ts';
-import { ownFilesSteps, policyStep, privateFolderStep } from './policy-file.ts';
+import { ownFilesSteps, policyFile, policyStep, privateFolderStep } from './policy-file.ts';
 import { keyFingerprint } from './public-key.ts';
 import { keyFileOwnerStep, reachCheckStep } from './reach-steps.ts';
 import { readRecords, recordFile } from './registry.ts';
@@ -23,7 +24,7 @@ import { sizeText } from './sizes.ts';
 import { sshdCheckStep, sshdSteps } from './sshd-steps.ts';
 import { runSteps } from './steps.ts';
 import type { Step, StepOutcome } from './steps.ts';
-import { groupStep, userStep } from './user-steps.ts';
+import { checkOurs, groupStep, userStep } from './user-steps.ts';
 
 export interface ProvisionTools {
   readonly registry: Registry;
@@ -76,10 +77,13 @@ async function planProvision(
   const records = await readRecords(registry);
   const existing = records.find(({ name }) => name === request.name);
   const record = chooseRecord(request, { existing, places });
+  const user = await system.user(record.name);
+  // Before anything is noted: what is cut off after it may be removed by its name.
+  if (user !== undefined) checkOurs(user);
   const backend = backendOf({ system, places, record });
   await backend.check();
   if (existing?.state === 'ready' || existing?.state === 'closed')
-    await checkSize(request, { record, backend });
+    await checkSize(request, { system, record, backend });
 
   const groupsText = await joinedGroups(request, registry);
   const file = recordFile(places, record.name);
@@ -151,11 +155,19 @@ function shellLimits(
 /** Sizes of accounts that are there are changed by other commands, which say what that means. */
 async function checkSize(
   { sizeBytes, name }: ProvisionRequest,
-  { record, backend }: { record: AccountRecord; backend: SpaceBackend },
+  { system, record, backend }: { system: System; record: AccountRecord; backend: SpaceBackend },
 ): Promise<void> {
   if (sizeBytes === undefined) return;
   const { kind } = record.backend;
   const has = (await backend.space())?.limitBytes;
+  // Without the file, the policy is written anew with this size.
+  const isUnlimited =
+    kind === 'dir' && has === undefined && (await system.readText(policyFile(record))) !== undefined;
+  if (isUnlimited) {
+    throw new StorageError('CONFIG_INVALID', `the account ${name} has no limit, not ${sizeText(sizeBytes)}`, {
+      hint: `leave --size out to keep it so; bakker-storage quota ${name} --limit ${sizeText(sizeBytes)} sets one`,
+    });
+  }
   if (has === undefined || has === (await backend.rounded(sizeBytes))) return;
   throw new StorageError(
     'CONFIG_INVALID',
@@ -163,7 +175,7 @@ async function checkSize(
     {
       hint:
         sizeBytes > has
-          ? `bakker-storage grow ${name} ${sizeText(sizeBytes)}`
+          ? `leave --size out to keep it; bakker-storage grow ${name} ${sizeText(sizeBytes)} enlarges it`
           : kind === 'lvm'
             ? 'leave --size out'
             : `leave --size out, or lower it: bakker-storage quota ${name} --limit ${sizeText(sizeBytes)}`,

@@ -4,6 +4,7 @@ import { recordChangeSteps, recordStep, withoutUndo } from './change-records.ts'
 import { readGroups, recordFile, staleKeyFiles } from './registry.ts';
 import type { Registry } from './registry.ts';
 import type { Step } from './steps.ts';
+import { isAccountUser } from './user-steps.ts';
 
 const OWN_KEY = 'key ';
 
@@ -59,10 +60,14 @@ async function accountsGrantedTo(
 }
 
 /** Never done because it was done before: whatever runs now may have begun with a key that is gone. */
-export function endSessionsStep({ system }: Registry, names: readonly AccountName[]): Step {
+export function endSessionsStep({ system, places }: Registry, names: readonly AccountName[]): Step {
   const uids = async (): Promise<number[]> => {
-    const users = await Promise.all(names.map((name) => system.user(name)));
-    return users.flatMap((user) => (user === undefined ? [] : [user.uid]));
+    const found: number[] = [];
+    for (const name of names) {
+      const user = await system.user(name);
+      if (user !== undefined && (await isAccountUser(system, user, places))) found.push(user.uid);
+    }
+    return found;
   };
   return {
     title: `end the sessions of ${names.join(', ')}`,

@@ -94,6 +94,19 @@ async function mayLogIn(as: Account, { key }: Account): Promise<boolean> {
 const record = ({ name }: Account): string =>
   readFileSync(join(machine.etc, 'accounts', `${name}.yaml`), 'utf8');
 
+t.test('a container where the number is another user is no session', async (t) => {
+  const web = await account();
+  const uid = execFileSync('id', ['-u', web.name]).toString().trim();
+  const own = session(t, web);
+  const inside = ['setpriv', `--reuid=${uid}`, '--clear-groups', 'sleep', '1000'];
+  const container = spawn('unshare', ['--pid', '--fork', '--kill-child', ...inside], { stdio: 'ignore' });
+  t.teardown(() => container.kill('SIGKILL'));
+  await delay(300);
+  t.equal((await machine.run(['deprovision', web.name])).status, 0);
+  t.equal(await own.hasEnded(), true);
+  t.equal(container.exitCode ?? container.signalCode, null);
+});
+
 t.test('revoking a key ends its sessions in accounts that were granted to it, too', async (t) => {
   const { web1, web2 } = await granted();
   const other = await account();

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import {
   chmod,
@@ -13,6 +13,7 @@ import {
   rename,
 } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { startStorageMachine } from '../../../../test/harness/storage-machine.ts';
 import type { StorageMachine } from '../../../../test/harness/storage-machine.ts';
@@ -377,6 +378,74 @@ t.test('users and folders that are not ours are left alone', async (t) => {
   t.not(plain.status, 0, 'and only root may do any of it');
 });
 
+t.test('who took a name meanwhile keeps it, and a look that failed is no look', async (t) => {
+  await using machine = await startStorageMachine();
+  const places = await readPlaces(linuxSystem(), machine.etc);
+  const account = machine.newName();
+  await machine.run(['provision', account]);
+  const real = linuxSystem();
+  const attempt = (name: string, system: System): Promise<unknown> =>
+    provision(
+      {
+        name: parseAccountName(name),
+        rootDir: machine.rootDir,
+        keys: [],
+        reading: undefined,
+        backend: 'dir',
+        sizeBytes: undefined,
+        ceilingBytes: undefined,
+        vg: undefined,
+        fs: undefined,
+        groups: [],
+        isDryRun: false,
+      },
+      { registry: { system, places }, signal: new AbortController().signal, note: () => undefined },
+    );
+  const before = await stateOf(machine);
+  let looks = 0;
+  const blind: System = {
+    ...real,
+    group: async (name) => (name === machine.group && looks++ === 0 ? undefined : real.group(name)),
+  };
+  await t.rejects(attempt(machine.newName(), blind), { message: /already exists/ });
+  t.same(await stateOf(machine), before, 'the group of all accounts is not removed');
+  t.ok(execFileSync('id', ['-nG', account]).toString().includes(machine.group));
+
+  const taken = machine.newName();
+  t.teardown(() => execFileSync('userdel', [taken]));
+  const raced: System = {
+    ...real,
+    run: (argv) => {
+      if (argv[0] === 'useradd') execFileSync('useradd', ['--no-create-home', taken]);
+      return real.run(argv);
+    },
+  };
+  await t.rejects(attempt(taken, raced), { message: /already exists/ });
+  t.ok(user(taken), 'nor a user whom somebody else made');
+
+  const tools = join(machine.folder, 'tools');
+  await mkdir(tools);
+  await writeFile(join(tools, 'getent'), '#!/bin/sh\nexit 1\n', { mode: 0o755 });
+  await t.rejects(linuxSystem({ searchFirst: tools }).user(account), { code: 'FAILED' });
+});
+
+t.test('a user that has the name of an account and is none is never touched', async (t) => {
+  await using machine = await startStorageMachine();
+  const name = machine.newName();
+  await machine.run(['provision', name]);
+  // As one that somebody made after the account's was deleted.
+  execFileSync('usermod', ['--comment', 'A Person', '--groups', '', name]);
+  const { uid = 0 } = user(name) ?? {};
+  const theirs = spawn('setpriv', [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', 'sleep', '1000']);
+  t.teardown(() => theirs.kill('SIGKILL'));
+  await delay(200);
+  const removed = await machine.run(['deprovision', name, '--delete-data', '--yes']);
+  t.equal(removed.status, 0, removed.stderr);
+  t.equal(theirs.signalCode, null, 'what runs as that user goes on');
+  t.ok(user(name));
+  t.equal(JSON.parse((await machine.run(['accounts', '--json'])).stdout).length, 0);
+});
+
 /** An account that has a run, as it lies on the disks of a machine whose users are lost. */
 async function accountWithoutUser(
   machine: StorageMachine,
@@ -503,12 +572,20 @@ t.test('space is given, not taken, and sizes of accounts are changed by name onl
   t.match(await limit(), { limitBytes: 2 ** 30, ceilingBytes: 3 * 2 ** 30 });
   const other = await machine.run(['provision', name, '--size', '2G']);
   t.equal(other.status, 2);
-  t.match(other.stderr, /bakker-storage( --root \S+)? grow/);
+  t.match(other.stderr, /leave --size out.*bakker-storage( --root \S+)? grow/);
   const less = await machine.run(['provision', name, '--size', '512M']);
   t.match(less, {
     status: 2,
     stderr: new RegExp(`bakker-storage( --root \\S+)? quota ${name} --limit 512M`),
   });
+  // The line that init prints for an account that it can't open names a size, whatever the account has.
+  const unlimited = machine.newName();
+  await machine.run(['provision', unlimited]);
+  t.match(await machine.run(['provision', unlimited, '--size', '1G']), {
+    status: 2,
+    stderr: /leave --size out/,
+  });
+  t.match(JSON.parse((await machine.run(['quota', unlimited, '--json'])).stdout), { limitBytes: null });
   t.equal((await machine.run(['grow', name, '2G'])).status, 0);
   t.match(await limit(), { limitBytes: 2 * 2 ** 30, ceilingBytes: 3 * 2 ** 30 });
   const shrunk = await machine.run(['grow', name, '1G']);

@@ -50,7 +50,8 @@ export function opensshArguments(
 function pinOptions(pin: string): string[] {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
   const program = fileURLToPath(new URL(`./print-pinned-key.${extension}`, import.meta.url));
-  const command = [process.execPath, '--disable-warning=ExperimentalWarning', program, pin].map(quoted);
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning', '--openssl-config=/dev/null'];
+  const command = [...node, program, pin].map(quoted);
   return [
     `KnownHostsCommand=${command.join(' ')} %f %H %t %K`,
     'UserKnownHostsFile=none',

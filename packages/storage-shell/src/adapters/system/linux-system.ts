@@ -7,9 +7,18 @@ import * as files from './files.ts';
 import { endProcessesOf, hangUp, hasProcesses } from './processes.ts';
 import { mustSucceed, runProgram } from './programs.ts';
 
+/** Of getent(1). */
+const NO_SUCH_ENTRY = 2;
+
 /** This machine. `searchFirst`: folder whose programs come before the system's. */
 export function linuxSystem({ searchFirst }: { searchFirst?: string } = {}): System {
   const attempt = (argv: readonly string[]) => runProgram(argv, { searchFirst });
+  /** Empty if there is no such entry; whatever else goes wrong must not look like that. */
+  const entry = async (...words: readonly string[]): Promise<string> => {
+    const argv = ['getent', ...words];
+    const end = await attempt(argv);
+    return end.status === NO_SUCH_ENTRY ? '' : mustSucceed(argv, end);
+  };
   const bin = fileURLToPath(new URL('../../../bin/', import.meta.url));
   return {
     ...files,
@@ -19,8 +28,8 @@ export function linuxSystem({ searchFirst }: { searchFirst?: string } = {}): Sys
     unitTemplates: fileURLToPath(new URL('../../../../../systemd', import.meta.url)),
     try: attempt,
     run: async (argv) => mustSucceed(argv, await attempt(argv)),
-    user: async (name) => parseUser((await attempt(['getent', 'passwd', name])).stdout),
-    group: async (name) => parseGroup((await attempt(['getent', 'group', name])).stdout),
+    user: async (name) => parseUser(await entry('passwd', name)),
+    group: async (name) => parseGroup(await entry('group', name)),
     hasProcesses,
     endProcessesOf,
     hangUp,

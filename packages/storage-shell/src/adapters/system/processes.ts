@@ -47,15 +47,18 @@ function isSpared(uid: number): boolean {
   return uid === 0 || uid === process.geteuid?.();
 }
 
+/** Without those of containers, where the same number is another user: no session of ours begins in one. */
 async function processesOf(uid: number): Promise<number[]> {
   const found: number[] = [];
+  const own = await readlink('/proc/self/ns/pid').catch(() => undefined);
   for (const name of await readdir('/proc')) {
     if (!/^\d+$/.test(name)) continue;
     const text = await readFile(`/proc/${name}/status`, 'latin1').catch(() => '');
     const ids = /^Uid:\s+(\d+)\s+(\d+)/m.exec(text);
     const isGone = /^State:\s+[ZX]/m.test(text);
-    if (!isGone && ids !== null && (Number(ids[1]) === uid || Number(ids[2]) === uid))
-      found.push(Number(name));
+    if (isGone || ids === null || (Number(ids[1]) !== uid && Number(ids[2]) !== uid)) continue;
+    const space = await readlink(`/proc/${name}/ns/pid`).catch(() => undefined);
+    if (space === undefined || own === undefined || space === own) found.push(Number(name));
   }
   return found;
 }

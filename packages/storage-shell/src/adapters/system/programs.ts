@@ -49,11 +49,11 @@ export function runProgram(
   });
 }
 
-/** @throws StorageError FAILED if the status is not 0 */
+/** @throws StorageError FAILED, its cause being the `ProgramEnd`, if the status is not 0 */
 export function mustSucceed(argv: readonly string[], end: ProgramEnd): string {
   if (end.status === 0) return end.stdout;
   const said = lastLines(end.stderr) || lastLines(end.stdout) || `status ${end.status}`;
-  throw new StorageError('FAILED', `${argv.join(' ')}: ${said}`);
+  throw new StorageError('FAILED', `${argv.join(' ')}: ${said}`, { cause: end });
 }
 
 const PACKAGES: Readonly<Record<string, string>> = {
