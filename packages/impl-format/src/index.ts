@@ -18,7 +18,7 @@ export {
 } from './layout.ts';
 export { looksSealed } from './sealed/container.ts';
 export { HiddenTree, type HiddenFolder } from './hidden-tree.ts';
-export { baseName, checkPath, comparePaths, parentPath } from './path-order.ts';
+export { baseName, checkPath, comparePaths, isBelow, parentPath } from './path-order.ts';
 export { decodeByteText, encodeByteText, toByteText, type ByteText } from './byte-text.ts';
 export {
   createManifestEncoder,

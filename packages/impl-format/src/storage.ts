@@ -5,7 +5,7 @@
 export { FormatProblem } from './errors.ts';
 export { compareRunNames, nextRunName, parseRunName, runDateMs, type RunName } from './run-name.ts';
 export * from './layout.ts';
-export { baseName, checkPath, comparePaths, parentPath } from './path-order.ts';
+export { baseName, checkPath, comparePaths, isBelow, parentPath } from './path-order.ts';
 export { decodeByteText, encodeByteText, toByteText, type ByteText } from './byte-text.ts';
 export { decodeHeaderLine } from './header-line.ts';
 export { lineBlocks, MAX_LINE_BYTES } from './line-blocks.ts';

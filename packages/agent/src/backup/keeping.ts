@@ -1,3 +1,4 @@
+import { isBelow } from '@bakker/impl-format';
 import type { Entry } from '@bakker/impl-format';
 import type { Keeper } from '../ports/storage-account.ts';
 
@@ -47,13 +48,3 @@ export class Keeping implements KeepTeller {
     this.#keeper.keepRest();
   }
 }
-
-function isBelow(path: Buffer, folder: Buffer): boolean {
-  return (
-    path.length > folder.length &&
-    path[folder.length] === SLASH &&
-    path.compare(folder, 0, folder.length, 0, folder.length) === 0
-  );
-}
-
-const SLASH = 0x2f;

@@ -1,10 +1,9 @@
+import { isBelow } from '@bakker/impl-format';
 import type { Entry } from '@bakker/impl-format';
 import type { KeepTeller } from '../backup/keeping.ts';
 import { storedPath } from '../backup/stored-place.ts';
 import type { Scratch } from '../ports/state-folder.ts';
 import type { Keeper } from '../ports/storage-account.ts';
-
-const SLASH = 0x2f;
 
 /**
  * Hidden names have an order of their own, and what is told has to rise in it: what does not stay is collected on disk, and
@@ -37,12 +36,4 @@ export class KeepingHidden implements KeepTeller {
     }
     this.#keeper.keepRest();
   }
-}
-
-function isBelow(path: Buffer, folder: Buffer): boolean {
-  return (
-    path.length > folder.length &&
-    path[folder.length] === SLASH &&
-    path.compare(folder, 0, folder.length, 0, folder.length) === 0
-  );
 }

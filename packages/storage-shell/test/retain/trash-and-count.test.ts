@@ -1,13 +1,14 @@
 import t from 'tap';
 import type { RunName } from '@bakker/impl-format';
 import { openFolder, openFolderBeneath } from '@bakker/linux';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addUsage, readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
 import { StorageError } from '../../src/errors.ts';
 import type { AccountKeeper } from '../../src/ports/account-keeper.ts';
 import { retireRuns } from '../../src/retain/retire-runs.ts';
+import { dieAt } from './dying-process.ts';
 import { SampleAccount, makeRoot } from './sample-account.ts';
 
 const NEVER = new AbortController().signal;
@@ -93,6 +94,43 @@ t.test('a frozen account keeps its trash, too', async (t) => {
   const told = await retireRuns(keeper, { nowMs: NOW_MS + 30 * DAY_MS, dryRun: false, signal: NEVER });
   t.match(told, { removed: [], deleted: [], frozen: 'odd' });
   t.equal(keeper.trash().length, 1);
+  const emptied = { nowMs: NOW_MS, dryRun: true, emptyTrash: true, signal: NEVER };
+  t.match(await retireRuns(keeper, emptied), { deleted: [] }, 'nor would it be emptied');
+});
+
+t.test('an account above what it may be granted does not wait for its trash', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  account.policy(`${POLICY}space: {limit: 1M, ceiling: 2M}\n`);
+  using keeper = openKeeper(root, account.name);
+  using folder = openFolder(Buffer.from(account.folder));
+  using hidden = openFolderBeneath(folder, Buffer.from('.bakker'));
+  const retire = async (usedBytes: number) => {
+    writeUsage(hidden, { usedBytes, inodes: 100, atMs: 5 });
+    return await retireRuns(keeper, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
+  };
+  t.match(await retire(2 << 20), { removed: ['2024_01_01_01'], deleted: [] });
+  t.match(await retire((2 << 20) + 1), { deleted: ['2024_01_01_01'] });
+});
+
+t.test('what was cut off or given up is ended, however young', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  using keeper = openKeeper(root, account.name);
+  const [old] = keeper.runs();
+  // Two second names and the folder were done: the first names are left.
+  if (old !== undefined) await dieAt(4, () => keeper.remove(old.run, NOW_MS));
+  t.same(account.runs(), ['2024_01_02_01']);
+  t.ok(existsSync(join(account.folder, '2024_01_01_01.impl')));
+  mkdirSync(join(account.folder, '.bakker/trash/2024_01_03_01.incomplete.0123abcd'));
+  const retire = () => retireRuns(keeper, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
+  t.match(await retire(), { deleted: [] });
+  t.notOk(existsSync(join(account.folder, '2024_01_01_01.impl')), 'a manifest without its run');
+  t.equal(account.trash().length, 3, 'what was given up went');
+  const [trashed] = keeper.trash();
+  await dieAt(2, () => keeper.deleteTrashed(trashed?.name ?? '', NEVER));
+  t.match(await retire(), { deleted: ['2024_01_01_01'] }, 'a deletion that had begun');
+  t.same(account.trash(), []);
 });
 
 t.test('a freeze that comes while the trash is emptied keeps what is still whole', async (t) => {

@@ -1,6 +1,6 @@
 import { closeSync, constants, ftruncateSync, fstatSync, openSync, writeSync } from 'node:fs';
 import type { Entry } from '@bakker/impl-format';
-import { comparePaths } from '@bakker/impl-format';
+import { baseName, comparePaths, isBelow, parentPath } from '@bakker/impl-format';
 import {
   errnoOf,
   linkAt,
@@ -73,7 +73,6 @@ const RACY_NS = 2_000_000_000n;
 /** Of hard-linked files whose other names are still to come; the oldest is given up, and its names become two files. */
 const MOST_GROUPS = 262_144;
 const EMPTY = Buffer.alloc(0);
-const SLASH = 0x2f;
 
 interface OpenFolder {
   /** Relative to the copy; empty for its root. */
@@ -205,7 +204,7 @@ class CopyPass implements Disposable {
     if (live.type === 'directory') {
       const isTouched = copy === undefined || !isMetadataEqual(live, copy);
       if (copy === undefined) {
-        makeFolderAt({ folder: this.#parentOf(path), name: nameOf(path) }, 0o700);
+        makeFolderAt({ folder: this.#parentOf(path), name: baseName(path) }, 0o700);
         this.#touchParent();
       }
       this.#folders.push({ path, live, isTouched });
@@ -275,7 +274,7 @@ class CopyPass implements Disposable {
           attributesOf(entry),
         );
         const copyInode = fstatSync(fd, { bigint: true }).ino;
-        renameOverAt({ folder: home.fresh, name }, { folder: this.#parentOf(path), name: nameOf(path) });
+        renameOverAt({ folder: home.fresh, name }, { folder: this.#parentOf(path), name: baseName(path) });
         this.#touchParent();
         this.#files++;
         this.#bytes += entry.sizeBytes;
@@ -313,7 +312,7 @@ class CopyPass implements Disposable {
     else if (type === 'file' || type === 'directory') throw new Error(`${type} is no node`);
     else makeNode(home.fresh.at(name), { type, mode: 0o600, ...(live.device && { device: live.device }) });
     setAttributes({ path: home.fresh.at(name), type, mayCarryMore: false }, attributesOf(live));
-    renameOverAt({ folder: home.fresh, name }, { folder: this.#parentOf(path), name: nameOf(path) });
+    renameOverAt({ folder: home.fresh, name }, { folder: this.#parentOf(path), name: baseName(path) });
     this.#touchParent();
   }
 
@@ -321,8 +320,8 @@ class CopyPass implements Disposable {
     const { home } = this.#task;
     const name = home.newName();
     using folder = openFolderBeneath(home.tree, parentPath(group.path));
-    linkAt({ folder, name: nameOf(group.path) }, { folder: home.fresh, name });
-    renameOverAt({ folder: home.fresh, name }, { folder: this.#parentOf(path), name: nameOf(path) });
+    linkAt({ folder, name: baseName(group.path) }, { folder: home.fresh, name });
+    renameOverAt({ folder: home.fresh, name }, { folder: this.#parentOf(path), name: baseName(path) });
     this.#touchParent();
   }
 
@@ -340,7 +339,7 @@ class CopyPass implements Disposable {
     const { home } = this.#task;
     this.#thrown = path;
     renameNewAt(
-      { folder: this.#parentOf(path), name: nameOf(path) },
+      { folder: this.#parentOf(path), name: baseName(path) },
       { folder: home.trash, name: home.newName() },
     );
     this.#touchParent();
@@ -449,20 +448,4 @@ function rowOf(path: Buffer, live: Entry, copyInode: bigint): CopyRow {
 
 function attributesOf({ uid, gid, mode, mtimeNs, acl, xattrs = [] }: Entry): Attributes {
   return { uid, gid, mode, mtimeNs, acl, xattrs };
-}
-
-function isBelow(path: Buffer, folder: Buffer): boolean {
-  return (
-    path.length > folder.length &&
-    path[folder.length] === SLASH &&
-    path.subarray(0, folder.length).equals(folder)
-  );
-}
-
-function parentPath(path: Buffer): Buffer {
-  return path.subarray(0, Math.max(path.lastIndexOf(SLASH), 0));
-}
-
-function nameOf(path: Buffer): Buffer {
-  return path.subarray(path.lastIndexOf(SLASH) + 1);
 }

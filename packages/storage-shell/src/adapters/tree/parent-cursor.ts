@@ -1,4 +1,4 @@
-import { comparePaths } from '@bakker/impl-format/storage';
+import { comparePaths, isBelow } from '@bakker/impl-format/storage';
 import { DIRENT, type DirectoryListing, type FolderHandle } from '@bakker/linux';
 import { StorageError } from '../../errors.ts';
 import { below } from './folder-walk.ts';
@@ -62,9 +62,9 @@ export class ParentCursor {
     for (;;) {
       const frames = this.#opened();
       const frame = frames.at(-1)!;
-      if (!isBelow(path, frame.folder)) {
+      if (frame.folder.length > 0 && !isBelow(path, frame.folder)) {
         this.#keep(frame, frame.listing.count);
-        frames.pop(); // never the top: everything is below it
+        frames.pop();
         continue;
       }
       const start = frame.folder.length === 0 ? 0 : frame.folder.length + 1;
@@ -160,13 +160,4 @@ function isNamed({ listing }: Frame, number: number, name: Buffer): boolean {
 
 function isLongPaths(frame: Frame, number: number): boolean {
   return frame.folder.length === 0 && isNamed(frame, number, LONG_PATHS_FOLDER);
-}
-
-function isBelow(path: Buffer, folder: Buffer): boolean {
-  if (folder.length === 0) return true;
-  return (
-    path.length > folder.length &&
-    path[folder.length] === SLASH &&
-    path.compare(folder, 0, folder.length, 0, folder.length) === 0
-  );
 }
