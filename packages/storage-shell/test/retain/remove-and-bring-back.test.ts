@@ -270,8 +270,14 @@ t.test('a frozen account loses no run, whoever planned it', async (t) => {
 t.test('a frozen.json that can not be read freezes', (t) => {
   const { root, account } = threeRuns(t);
   using keeper = openKeeper(root, account.name);
-  writeFileSync(join(account.folder, '.bakker/frozen.json'), '{"reason":');
-  t.match(keeper.frozen(), { reason: /can not be read/ });
+  const file = join(account.folder, '.bakker/frozen.json');
+  for (const text of ['{"reason":', ' '.repeat(70_000)]) {
+    writeFileSync(file, text);
+    t.match(keeper.frozen(), { reason: /can not be read/ });
+  }
+  rmSync(file);
+  mkdirSync(file);
+  t.match(keeper.frozen(), { reason: /can not be read/ }, 'nor one that is no file');
   t.end();
 });
 
