@@ -128,4 +128,17 @@ export default tseslint.config(
       '@typescript-eslint/no-unsafe-member-access': 'off',
     },
   },
+  {
+    files: ['**/test/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            "CallExpression[callee.property.name='match'] > :matches(ObjectExpression, ArrayExpression) ArrayExpression[elements.length=0]",
+          message: 'Every list matches an empty one: say { length: 0 }.',
+        },
+      ],
+    },
+  },
 );

@@ -62,7 +62,7 @@ for (const kind of ['local', 'shell'] as const) {
       const result = await world.expect(['backup', '--json'], 3, through);
       t.match(result.json(), { status: 'partial', files: { unreadable: 1 } });
       const verified = await world.expect(['verify', '--data', '--json'], 0, through);
-      t.match(verified.json(), { runs: [{ damaged: [] }] });
+      t.match(verified.json(), { runs: [{ damaged: { length: 0 } }] });
     },
   );
 }

@@ -284,7 +284,7 @@ t.test('a run in the middle that was exchanged, or is gone, shows by the run aft
   }
   const { runs } = await world.verify(['--data', ...world.key], DAMAGED);
   t.match(runs, [
-    { run: first, damaged: [] },
+    { run: first, damaged: { length: 0 } },
     { run: second, damaged: [{ path: `${second}.impl`, reason: new RegExp(`another ${first}.impl than`) }] },
   ]);
   const to = `${world.bakker.folder}/of-whom`;

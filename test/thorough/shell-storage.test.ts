@@ -235,7 +235,7 @@ t.test('the storage keeps and retires runs; the server can ask for room', async 
   >();
   t.match(verdicts, [
     { keep: true, reasons: [/newest/] },
-    { keep: false, reasons: [] },
+    { keep: false, reasons: { length: 0 } },
   ]);
   t.equal(completeRuns(world.storage).length, 2, 'only the storage removes any');
   await world.expect(['retention', '--thaw'], 13);

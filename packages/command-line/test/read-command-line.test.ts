@@ -12,7 +12,7 @@ t.test('what is not given has its default, else false or undefined', async (t) =
     globals: { rootDir: '/root', json: false },
     args: {
       what: 'a',
-      more: [],
+      more: { length: 0 },
       from: undefined,
       role: 'reader',
       'dry-run': false,

@@ -13,8 +13,6 @@ export const CARRIED = '.bakker/carried';
 const MANIFEST_SUFFIX = '.impl';
 const INCOMPLETE_SUFFIX = '.incomplete';
 const DIFF_SUFFIX = '.diff';
-/** Longer than any name that this module knows. */
-const LONGEST_NAME_BYTES = 64;
 
 /** What a name at the top of an account stands for. */
 export type AccountName =
@@ -43,7 +41,6 @@ export function receiptName(run: RunName): string {
 
 /** Sorts a name in an account's folder; `foreign` is everything that bakker did not make. */
 export function classifyName(name: Buffer): AccountName {
-  if (name.length > LONGEST_NAME_BYTES) return { kind: 'foreign' };
   const text = name.toString('latin1');
   if (text === LATEST) return { kind: 'latest' };
   if (text === PRIVATE_FOLDER) return { kind: 'private' };

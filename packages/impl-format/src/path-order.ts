@@ -46,11 +46,7 @@ export function checkPath(path: Buffer): string | undefined {
 
 /** Whether `path` lies below `folder`, at any depth. */
 export function isBelow(path: Buffer, folder: Buffer): boolean {
-  return (
-    path.length > folder.length &&
-    path[folder.length] === SLASH &&
-    path.compare(folder, 0, folder.length, 0, folder.length) === 0
-  );
+  return path[folder.length] === SLASH && path.compare(folder, 0, folder.length, 0, folder.length) === 0;
 }
 
 /** Whether `path` is `folder` or lies below it. All lies below the root, which is empty or a slash alone. */

@@ -783,6 +783,12 @@ t.test('checkManifestBytes sees damage, but does not look into the lines', async
     reason: 'the trailer counts 5 entries, but there are 4',
   });
   await t.rejects(check(SAMPLE.subarray(0, -1)), { code: 'TRUNCATED' });
+  const ofRun = (run: string) => checkManifestBytes(piecesOf(SAMPLE), { run });
+  t.equal((await ofRun(HEADER.run)).counts.entries, 5);
+  await t.rejects(ofRun('2024_04_17_01'), {
+    code: 'DAMAGED',
+    reason: `it is the manifest of ${HEADER.run}`,
+  });
   await t.rejects(check(forged(SAMPLE, (all) => all.map((l) => l.replace('"version":1', '"version":9')))), {
     code: 'VERSION',
   });

@@ -34,6 +34,7 @@ t.test('any name that Linux allows can be a path', async (t) => {
     '\n',
     'a'.repeat(255),
     `${'a'.repeat(255)}/`.repeat(15) + 'b'.repeat(256 - 1),
+    'a/'.repeat(2047) + 'bb',
   ]) {
     t.equal(checkPath(Buffer.from(path)), undefined, path.slice(0, 20));
   }

@@ -76,6 +76,7 @@ t.test('the next name is today, in UTC, or follows the newest', async (t) => {
 t.test('no name is made up where none is left', async (t) => {
   t.throws(() => nextRunName([], Number.NaN), RangeError);
   t.throws(() => nextRunName([], Date.UTC(10_000, 0, 1)), RangeError);
+  t.equal(nextRunName([run('9999_12_31_999999998')], 0), '9999_12_31_999999999');
   t.throws(() => nextRunName([run('9999_12_31_999999999')], 0), {
     message: 'no run name is left on 9999_12_31',
   });

@@ -61,6 +61,26 @@ t.test('an age of exactly the days is no longer young', (t) => {
   t.end();
 });
 
+t.test(
+  'the newest usable run stays whatever the policy keeps, and a policy of ones is told in the singular',
+  (t) => {
+    const runs = [
+      run('old', '2024-01-01'),
+      run('whole', '2024-02-01'),
+      run('part', '2024-03-01', 'partial'),
+      run('bad', '2024-03-02', 'damaged'),
+    ];
+    const none = planRetention(runs, { days: 1, instances: 0, months: 0, years: 0 }, NOW);
+    t.strictSame(kept(none), ['part', 'whole']);
+    t.strictSame(reasonsOf(none, 'part'), ['newest run']);
+    const parts = planRetention(runs.slice(2), { days: 1, instances: 0, months: 0, years: 0 }, NOW);
+    t.strictSame(reasonsOf(parts, 'part'), ['last good run']);
+    const ones = planRetention([run('new', NOW)], { days: 1, instances: 1, months: 0, years: 0 }, NOW);
+    t.strictSame(reasonsOf(ones, 'new'), ['younger than 1 day', 'the newest', 'last good run']);
+    t.end();
+  },
+);
+
 t.test('a frozen retention removes nothing and says why', (t) => {
   const runs = [run('a', '2001-01-01'), run('b', '2001-01-02'), run('c', '2001-01-03')];
   const policy = { days: 0, instances: 1, months: 0, years: 0, frozen: 'the source shrank' };
@@ -172,10 +192,12 @@ t.test('a senseless policy, list or clock is refused', (t) => {
     [() => planRetention([], { ...STANDARD, days: -1 }, NOW), 'POLICY_INVALID', /days/],
     [() => planRetention([], { ...STANDARD, instances: 1.5 }, NOW), 'POLICY_INVALID', /instances/],
     [() => planRetention([], { ...STANDARD, months: NaN }, NOW), 'POLICY_INVALID', /months/],
+    [() => planRetention([], { ...STANDARD, days: 1_000_001 }, NOW), 'POLICY_INVALID', /to 1000000/],
     [() => planRetention([], { ...STANDARD, years: Infinity }, NOW), 'POLICY_INVALID', /years/],
     [() => planRetention([], { days: 0, instances: 0, months: 0, years: 0 }, NOW), 'POLICY_EMPTY', /nothing/],
     [() => planRetention([run('a', 1), run('a', 2)], STANDARD, NOW), 'RUNS_INVALID', /a is listed twice/],
     [() => planRetention([], STANDARD, 0), 'CLOCK_INVALID', /clock/],
+    [() => planRetention([], STANDARD, Date.UTC(2000, 0, 1) - 1), 'CLOCK_INVALID', /clock/],
     [() => planRetention([], STANDARD, NaN), 'CLOCK_INVALID', /clock/],
   ];
   for (const [attempt, code, message] of refused) {
@@ -187,6 +209,6 @@ t.test('a senseless policy, list or clock is refused', (t) => {
       t.match(String(error), message);
     }
   }
-  t.strictSame(planRetention([], STANDARD, NOW), []);
+  t.strictSame(planRetention([], { ...STANDARD, days: 1_000_000 }, Date.UTC(2000, 0, 1)), []);
   t.end();
 });

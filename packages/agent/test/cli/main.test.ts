@@ -153,7 +153,7 @@ t.test('--json prints one value, --quiet nothing but warnings', (t) => {
     status: 'complete',
     parent: null,
     files: { total: 1, new: 1 },
-    warnings: [],
+    warnings: { length: 0 },
   });
   t.equal(stdout.split('\n').length, 2, 'one line');
   t.end();

@@ -88,7 +88,7 @@ t.test('a storage that looks for no damage is asked for its runs all the same', 
   t.match(await told(['complete', 'incomplete']), {
     status: 0,
     text: /1 complete run\. It does not look for damage in them: bakker verify --data does\.$/,
-    json: { storage: { runs: 1, damagedFiles: null, damagedRuns: [], missingRun: null } },
+    json: { storage: { runs: 1, damagedFiles: null, damagedRuns: { length: 0 }, missingRun: null } },
   });
   t.match(await told(['incomplete']), { status: 1, json: { storage: { missingRun: '2024_04_18_01' } } });
 });

@@ -150,7 +150,7 @@ t.test(
   async (t) => {
     const entered = await enter(shell('setsid sleep 300 >/dev/null 2>&1 & echo $! >background', undefined));
     const pid = Number(read('background'));
-    t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+    t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: { length: 0 } });
     t.notOk(isAlive(pid));
     await entered.leaveAll();
   },
@@ -238,7 +238,7 @@ t.test('units that run are stopped in order and started again; the others are le
     message: /is frozen already/,
   });
   // as after a death and a restart of the machine: recovery finds it running, or thaws it
-  t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+  t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: { length: 0 } });
   t.equal(read('units/web.service'), 'active running\n');
   await frozen[Symbol.asyncDispose]();
 
@@ -251,7 +251,7 @@ t.test('units that run are stopped in order and started again; the others are le
   fs.rmSync(path.join(folder, 'refuse-start'));
   t.match(await recover(undoing.journal, undoing.undoers), {
     undone: [{ step: { units: ['db.service'] } }],
-    failed: [],
+    failed: { length: 0 },
   });
   t.equal(read('units/db.service'), 'active running\n');
 });
@@ -329,11 +329,11 @@ t.test(
       const entered = await enter({ kind: 'systemd', units: ['web.service'], by });
       unit('web.service', by === 'stop' ? 'inactive running' : 'active frozen', 'LoadState=bad-setting\n');
       for (const name of ['refuse-start', 'silent']) fs.writeFileSync(path.join(folder, name), '');
-      t.match(await recover(undoing.journal, undoing.undoers), { undone: [], failed: [{}] }, by);
+      t.match(await recover(undoing.journal, undoing.undoers), { undone: { length: 0 }, failed: [{}] }, by);
       fs.rmSync(path.join(folder, 'silent'));
       if (by === 'stop') t.match(await recover(undoing.journal, undoing.undoers), { failed: [{}] });
       fs.rmSync(path.join(folder, 'refuse-start'));
-      t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] });
+      t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: { length: 0 } });
       t.equal(read('units/web.service'), 'active running\n', by);
       await entered[Symbol.asyncDispose]();
     }
@@ -376,7 +376,7 @@ t.test('a unit that was removed since is nothing to thaw or to start', async (t)
     unit('web.service', 'active running');
     const entered = await enter({ kind: 'systemd', units: ['web.service', 'gone.service'], by });
     fs.rmSync(path.join(folder, 'units', 'gone.service'));
-    t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: [] }, by);
+    t.match(await recover(undoing.journal, undoing.undoers), { undone: [{}], failed: { length: 0 } }, by);
     t.equal(read('units/web.service'), 'active running\n', 'the other is released');
     await entered[Symbol.asyncDispose]();
   }

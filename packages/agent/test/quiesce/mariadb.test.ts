@@ -118,7 +118,7 @@ t.test('a killed client gives the lock up; what a dead run left is ended by reco
     { name: 'db', timeoutMs: 10_000, kind: 'mariadb', by: 'read-lock', login: LOGIN },
   ]);
   const { undone, failed } = await recover(undoing.journal, undoing.undoers);
-  t.match({ undone, failed }, { undone: [{ step: { kind: 'end-session' } }], failed: [] });
+  t.match({ undone, failed }, { undone: [{ step: { kind: 'end-session' } }], failed: { length: 0 } });
   const stillHeld = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'backup'";
   while (mariadb(server.socket, stillHeld) !== '0') await sleep(20);
   await using _writer = new LedgerWriter(CLIENT, INSERT);
@@ -145,7 +145,7 @@ t.test('when bakker is killed, its client and the lock go with it, before anybod
   using undoing = openUndoing(stateDir, { nowMs: Date.now });
   t.match(await recover(undoing.journal, undoing.undoers), {
     undone: [{ step: { kind: 'end-session' } }],
-    failed: [],
+    failed: { length: 0 },
   });
 });
 

@@ -95,7 +95,10 @@ t.test('a unit that was changed is written anew, one that is not ours is left al
   await machine.install();
   const right = machine.read('bakker.timer');
   writeFileSync(join(machine.folder, 'bakker.timer'), right.replace('01:00', '02:00'));
-  t.match(await machine.install(), { written: [join(machine.folder, 'bakker.timer')], enabled: [] });
+  t.match(await machine.install(), {
+    written: [join(machine.folder, 'bakker.timer')],
+    enabled: { length: 0 },
+  });
   t.equal(machine.read('bakker.timer'), right);
 
   writeFileSync(join(machine.folder, 'bakker.timer'), '[Timer]\nOnCalendar=hourly\n');

@@ -101,7 +101,7 @@ for (const point of POINTS) {
     t.equal(await place.run(point), 'SIGKILL');
     const { status, stdout } = await place.recover('--json');
     t.equal(status, 0);
-    t.match(JSON.parse(stdout), { failed: [] });
+    t.match(JSON.parse(stdout), { failed: { length: 0 } });
     t.same(place.standing(), []);
     const entered = place.log().filter((line) => line.startsWith('enter'));
     const left = place.log().filter((line) => line.startsWith('leave'));
@@ -147,7 +147,7 @@ t.test(
     const { status, stdout } = await place.recover('--json');
     t.equal(status, 14);
     t.match(JSON.parse(stdout), {
-      undone: [],
+      undone: { length: 0 },
       failed: [{ kind: 'leave-command', what: 'leave web' }, { what: 'leave db' }],
     });
     fs.rmSync(path.join(place.folder, 'broken'));

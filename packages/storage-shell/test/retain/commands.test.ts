@@ -106,16 +106,20 @@ t.test('a trash is emptied when that is said, but not on a frozen account', (t) 
   const root = makeRoot(t);
   chmodSync(root, 0o755);
   const account = owned(root, 'one', 54_321);
-  t.match(run(root, 'retention', '--account', 'one').json, [{ removed: ['2020_01_01_01'], deleted: [] }]);
-  t.match(run(root, 'retention', '--account', 'one').json, [{ removed: [], deleted: [] }]);
+  t.match(run(root, 'retention', '--account', 'one').json, [
+    { removed: ['2020_01_01_01'], deleted: { length: 0 } },
+  ]);
+  t.match(run(root, 'retention', '--account', 'one').json, [
+    { removed: { length: 0 }, deleted: { length: 0 } },
+  ]);
   const emptying = ['retention', '--account', 'one', '--empty-trash'];
-  t.match(run(root, ...emptying, '--dry-run').json, [{ removed: [], deleted: ['2020_01_01_01'] }]);
+  t.match(run(root, ...emptying, '--dry-run').json, [{ removed: { length: 0 }, deleted: ['2020_01_01_01'] }]);
   run(root, 'freeze', 'one', '--reason', 'looks odd');
   for (const words of [emptying, [...emptying, '--dry-run']])
-    t.match(run(root, ...words).json, [{ deleted: [], frozen: /looks odd/ }]);
+    t.match(run(root, ...words).json, [{ deleted: { length: 0 }, frozen: /looks odd/ }]);
   t.not(account.trash().length, 0);
   run(root, 'thaw', 'one');
-  t.match(run(root, ...emptying).json, [{ removed: [], deleted: ['2020_01_01_01'] }]);
+  t.match(run(root, ...emptying).json, [{ removed: { length: 0 }, deleted: ['2020_01_01_01'] }]);
   t.same(account.trash(), []);
   t.end();
 });
@@ -168,7 +172,7 @@ t.test('freeze and thaw; one broken account does not stop the others', (t) => {
   const said = spawnSync('env', [...PLAIN, PROGRAM, ...alone], { encoding: 'utf8' });
   t.match(said, { status: 2, stdout: '' }, 'it was not that there was none');
   t.match(end.json, [
-    { account: 'b-frozen', removed: [], frozen: /looks odd/ },
+    { account: 'b-frozen', removed: { length: 0 }, frozen: /looks odd/ },
     { account: 'c-other', removed: ['2020_01_01_01'] },
   ]);
   t.equal(broken.runs().length + frozen.runs().length + other.runs().length, 5);

@@ -2,8 +2,17 @@ import t from 'tap';
 import type { Test } from 'tap';
 import { parseRunName } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
-import { openFolder } from '@bakker/linux';
-import { existsSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { libc, openFolder } from '@bakker/linux';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { holdRun } from '../../src/adapters/account/locks.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
@@ -12,6 +21,7 @@ import { SampleAccount, makeRoot } from './sample-account.ts';
 
 const NEVER = new AbortController().signal;
 const NOW_MS = Date.UTC(2024, 3, 20);
+const HOUR_MS = 3_600_000;
 
 function name(text: string): RunName {
   const run = parseRunName(text);
@@ -35,8 +45,36 @@ function threeRuns(t: Test): { root: string; account: SampleAccount } {
     parent: SECOND,
     receivedAtMs: NOW_MS - 1e8,
   });
+  for (const run of [SECOND, THIRD]) {
+    mkdirSync(join(account.folder, `${run}.diff`));
+    linkSync(join(account.folder, run, 'etc/b'), join(account.folder, `${run}.diff/b`));
+  }
   return { root, account };
 }
+
+/** Does it as where files take no further name: the volume is too full for one, or they are of another owner. */
+async function withoutSecondNames(act: () => Promise<unknown>): Promise<unknown> {
+  const calls: Partial<Record<string, unknown>> = Object.assign(libc());
+  const real = { linkat: calls['linkat'], errno: calls['errno'] };
+  let hasRefused = false;
+  const linkat = (): number => {
+    hasRefused = true;
+    return -1;
+  };
+  const errno = (): unknown => {
+    const last = hasRefused ? EMLINK : (real.errno as () => number)();
+    hasRefused = false;
+    return last;
+  };
+  Object.assign(calls, { linkat, errno });
+  try {
+    return await act();
+  } finally {
+    Object.assign(calls, real);
+  }
+}
+
+const EMLINK = 31;
 
 /** Without `latest`, which is a new symlink, and what the next session clears away. */
 function lasting(lines: readonly string[]): string[] {
@@ -58,7 +96,7 @@ t.test('a removed run lies in the trash with manifest and receipt, and comes bac
   t.same(account.runs(), [FIRST, THIRD]);
   t.notOk(existsSync(join(account.folder, `${SECOND}.impl`)));
   t.notOk(existsSync(join(account.folder, `.bakker/receipts/${SECOND}.json`)));
-  t.equal(account.trash().length, 3);
+  t.equal(account.trash().length, 4);
   t.equal(await keeper.remove(SECOND, NOW_MS), 'gone');
   await keeper.bringBack(SECOND);
   t.same(account.snapshot(), before);
@@ -72,6 +110,9 @@ t.test('latest moves away from a run that goes, and back when it comes back', as
   t.equal(account.latest(), SECOND);
   await keeper.bringBack(THIRD);
   t.equal(account.latest(), THIRD);
+  rmSync(join(account.folder, 'latest'));
+  await keeper.remove(FIRST, NOW_MS);
+  t.equal(account.latest(), THIRD, 'one that was lost is there again');
 });
 
 t.test('the only run is never removed', async (t) => {
@@ -82,26 +123,46 @@ t.test('the only run is never removed', async (t) => {
   t.same(account.runs(), [FIRST]);
 });
 
-t.test('a removal that dies at any step leaves whole runs, and the next call ends it', async (t) => {
-  let deaths = 0;
-  for (let step = 1; ; step++) {
-    const { root, account } = threeRuns(t);
-    const before = account.snapshot();
-    using keeper = openKeeper(root, account.name);
-    const died = await dieAt(step, () => keeper.remove(THIRD, NOW_MS));
-    holdsInvariants(t, account, `step ${step}`);
-    await keeper.mend();
-    holdsInvariants(t, account, `mended after step ${step}`);
-    if (account.runs().includes(THIRD)) await keeper.remove(THIRD, NOW_MS);
-    t.notOk(existsSync(join(account.folder, `${THIRD}.impl`)), 'no manifest is left of a run that went');
-    await keeper.bringBack(THIRD);
-    t.same(lasting(account.snapshot()), lasting(before), `whole after step ${step}`);
-    t.equal(account.latest(), THIRD);
-    t.same(account.trash(), []);
-    if (!died) break;
-    deaths++;
-  }
-  t.ok(deaths >= 6, `${deaths} deaths`);
+for (const { when, hasRoom, mends } of [
+  { when: 'ends it', hasRoom: true, mends: true },
+  { when: 'ends it, where no file takes a second name', hasRoom: false, mends: true },
+  { when: 'may be for it to come back', hasRoom: true, mends: false },
+]) {
+  t.test(`a removal that dies at any step leaves whole runs, and the next call ${when}`, async (t) => {
+    let deaths = 0;
+    for (let step = 1; ; step++) {
+      const { root, account } = threeRuns(t);
+      const before = account.snapshot();
+      using keeper = openKeeper(root, account.name);
+      const remove = (): Promise<unknown> => keeper.remove(THIRD, NOW_MS);
+      const died = await dieAt(step, () => (hasRoom ? remove() : withoutSecondNames(remove)));
+      holdsInvariants(t, account, `step ${step}`);
+      if (mends) await keeper.mend();
+      holdsInvariants(t, account, `mended after step ${step}`);
+      if (account.runs().includes(THIRD)) await remove();
+      if (mends)
+        t.notOk(existsSync(join(account.folder, `${THIRD}.impl`)), 'no manifest is left of a run that went');
+      await keeper.bringBack(THIRD);
+      t.same(lasting(account.snapshot()), lasting(before), `whole after step ${step}`);
+      t.equal(account.latest(), THIRD);
+      t.same(account.trash(), []);
+      if (!died) break;
+      deaths++;
+    }
+    t.ok(deaths >= 6, `${deaths} deaths`);
+  });
+}
+
+t.test('a run whose manifest takes no second name does not come back before it', async (t) => {
+  const { root, account } = threeRuns(t);
+  using keeper = openKeeper(root, account.name);
+  await keeper.remove(THIRD, NOW_MS);
+  const before = account.snapshot();
+  await t.rejects(
+    withoutSecondNames(() => keeper.bringBack(THIRD)),
+    { code: 'EMLINK' },
+  );
+  t.same(account.snapshot(), before);
 });
 
 t.test('bringing back may die at any step, too', async (t) => {
@@ -153,13 +214,47 @@ t.test('a run that a session has as its parent stays', async (t) => {
   t.equal(holdRun(folder, SECOND), undefined, 'what went is nobody’s parent');
 });
 
-t.test('a name that was used again is not overwritten', async (t) => {
+for (const taken of [THIRD, `${THIRD}.incomplete`, `${THIRD}.impl`]) {
+  t.test(`a name that was used again is not overwritten, be it ${taken} alone`, async (t) => {
+    const { root, account } = threeRuns(t);
+    using keeper = openKeeper(root, account.name);
+    await keeper.remove(THIRD, NOW_MS);
+    writeFileSync(join(account.folder, taken), 'new');
+    await t.rejects(keeper.bringBack(THIRD), { code: 'NAME_TAKEN' });
+    t.equal(readFileSync(join(account.folder, taken), 'utf8'), 'new');
+  });
+}
+
+for (const taken of [THIRD, `${THIRD}.incomplete`]) {
+  t.test(`the manifest of a name that was used again is nobody’s rest, beside ${taken}`, async (t) => {
+    const { root, account } = threeRuns(t);
+    using keeper = openKeeper(root, account.name);
+    await keeper.remove(THIRD, NOW_MS);
+    for (const name of account.trash())
+      if (/impl|json/.test(name)) rmSync(join(account.folder, '.bakker/trash', name));
+    mkdirSync(join(account.folder, taken));
+    writeFileSync(join(account.folder, `${THIRD}.impl`), 'new');
+    const before = account.snapshot();
+    await keeper.mend();
+    t.same(account.snapshot(), before);
+  });
+}
+
+t.test('of several removals of one name the newest comes back', async (t) => {
   const { root, account } = threeRuns(t);
   using keeper = openKeeper(root, account.name);
+  for (const hour of [3, 2, 1]) {
+    await keeper.remove(THIRD, NOW_MS + hour * HOUR_MS);
+    account.publish(THIRD, { files: { hour: `${hour - 1}` } });
+  }
   await keeper.remove(THIRD, NOW_MS);
-  account.publish(THIRD, { files: { new: 'new' } });
-  await t.rejects(keeper.bringBack(THIRD), { code: 'NAME_TAKEN' });
-  t.equal(readFileSync(join(account.folder, THIRD, 'new'), 'utf8'), 'new');
+  t.same(
+    keeper.trash().map(({ trashedAtMs }) => trashedAtMs - NOW_MS),
+    [0, 1, 2, 3].map((hour) => hour * HOUR_MS),
+    'the oldest first',
+  );
+  await keeper.bringBack(THIRD);
+  t.ok(existsSync(join(account.folder, THIRD, 'etc/a')));
 });
 
 t.test('a frozen account loses no run, whoever planned it', async (t) => {
@@ -175,8 +270,14 @@ t.test('a frozen account loses no run, whoever planned it', async (t) => {
 t.test('a frozen.json that can not be read freezes', (t) => {
   const { root, account } = threeRuns(t);
   using keeper = openKeeper(root, account.name);
-  writeFileSync(join(account.folder, '.bakker/frozen.json'), '{"reason":');
-  t.match(keeper.frozen(), { reason: /can not be read/ });
+  const file = join(account.folder, '.bakker/frozen.json');
+  for (const text of ['{"reason":', ' '.repeat(70_000)]) {
+    writeFileSync(file, text);
+    t.match(keeper.frozen(), { reason: /can not be read/ });
+  }
+  rmSync(file);
+  mkdirSync(file);
+  t.match(keeper.frozen(), { reason: /can not be read/ }, 'nor one that is no file');
   t.end();
 });
 

@@ -3,9 +3,11 @@ import fc from 'fast-check';
 import { nextRunName } from '@bakker/impl-format';
 import { DEFAULT_POLICY } from '../../src/policy/account-policy.ts';
 import { freezeReason } from '../../src/retain/freeze-rules.ts';
+import { goingRuns, judgeRuns } from '../../src/retain/judge-runs.ts';
 import { InodeCounts } from '../../src/retain/inode-counts.ts';
 import { DistinctUse, SharedUse } from '../../src/retain/shared-use.ts';
 import { parseStoredReceipt } from '../../src/retain/stored-receipt.ts';
+import type { FrozenAccount, StoredRun } from '../../src/ports/account-keeper.ts';
 import { isDue, parseTrashName, trashName } from '../../src/retain/trash-names.ts';
 
 const HOUR_MS = 3_600_000;
@@ -21,6 +23,28 @@ t.test('a run freezes when more than the share of enough files is gone, or too m
   t.equal(reason(1_000, 2_000), undefined, 'more than were there');
   t.equal(reason(100, 100, 24), undefined);
   t.match(reason(100, 100, 25), /25 runs came within 24 hours, more than 24/);
+  t.end();
+});
+
+t.test('what is no whole run takes the place of none, and the clock of the storage decides', (t) => {
+  const nowMs = Date.UTC(2024, 3, 20);
+  const rules = { days: 1, instances: 1, months: 0, years: 0 };
+  const stored = (day: number, found: Partial<StoredRun> = {}): StoredRun => {
+    const receivedAtMs = Date.UTC(2024, 2, day);
+    const receipt = { receivedAtMs, status: 'complete' as const, manifestSha256: undefined };
+    const run = nextRunName([], receivedAtMs);
+    return { run, receipt, folderChangedAtMs: nowMs, hasManifest: true, isHurt: false, ...found };
+  };
+  const good = [stored(1), stored(2)];
+  const going = (runs: readonly StoredRun[], frozen?: FrozenAccount): readonly string[] =>
+    goingRuns(judgeRuns(runs, { rules, frozen, nowMs }), runs);
+  const all = (runs: readonly StoredRun[]): readonly string[] => runs.map(({ run }) => run);
+  t.same(going([...good, stored(3)]), all(good));
+  const worse = [stored(3, { hasManifest: false }), stored(4, { isHurt: true })];
+  t.same(going([...good, ...worse]), [good[0]?.run, ...all(worse)], 'the last good one stays');
+  const untold = stored(5, { receipt: undefined });
+  t.same(going([...good, untold]), [good[0]?.run], 'of what was not told all, it stays, too');
+  t.same(going([...good, stored(3)], { reason: 'odd', sinceRun: undefined, atMs: 0 }), []);
   t.end();
 });
 

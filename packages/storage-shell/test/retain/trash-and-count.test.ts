@@ -1,13 +1,15 @@
 import t from 'tap';
 import type { RunName } from '@bakker/impl-format';
 import { openFolder, openFolderBeneath } from '@bakker/linux';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addUsage, readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
 import { StorageError } from '../../src/errors.ts';
 import type { AccountKeeper } from '../../src/ports/account-keeper.ts';
 import { retireRuns } from '../../src/retain/retire-runs.ts';
+import type { Retirement } from '../../src/retain/retire-runs.ts';
+import { dieAt } from './dying-process.ts';
 import { SampleAccount, makeRoot } from './sample-account.ts';
 
 const NEVER = new AbortController().signal;
@@ -34,6 +36,8 @@ function afterEachDeletion(keeper: AccountKeeper, then: () => Promise<void>): Ac
     },
   });
 }
+
+const whatWent = ({ removed, deleted }: Retirement) => ({ removed, deleted });
 
 function twoRuns(root: string): SampleAccount {
   const account = new SampleAccount(root);
@@ -62,10 +66,10 @@ t.test(
     const [old] = keeper.runs();
     const { together } = await keeper.measure(old === undefined ? [] : [old.run], NEVER);
     const retire = (nowMs: number) => retireRuns(keeper, { nowMs, dryRun: false, signal: NEVER });
-    t.match(await retire(NOW_MS), { removed: ['2024_01_01_01'], deleted: [] });
+    t.same(whatWent(await retire(NOW_MS)), { removed: ['2024_01_01_01'], deleted: [] });
     t.equal(keeper.usedBytes(), 1_000_000);
-    t.match(await retire(NOW_MS + DAY_MS - 1), { removed: [], deleted: [] });
-    t.match(await retire(NOW_MS + DAY_MS), { removed: [], deleted: ['2024_01_01_01'] });
+    t.same(whatWent(await retire(NOW_MS + DAY_MS - 1)), { removed: [], deleted: [] });
+    t.same(whatWent(await retire(NOW_MS + DAY_MS)), { removed: [], deleted: ['2024_01_01_01'] });
     t.same(account.trash(), []);
     // Manifest and receipt are two small files beside the tree.
     const counted = readUsage(folder);
@@ -80,7 +84,7 @@ t.test('a dry run changes nothing, and says what would', async (t) => {
   using keeper = openKeeper(root, account.name);
   const before = account.snapshot();
   const told = await retireRuns(keeper, { nowMs: NOW_MS, dryRun: true, signal: NEVER });
-  t.match(told, { removed: ['2024_01_01_01'], deleted: [] });
+  t.same(whatWent(told), { removed: ['2024_01_01_01'], deleted: [] });
   t.same(account.snapshot(), before);
 });
 
@@ -91,8 +95,46 @@ t.test('a frozen account keeps its trash, too', async (t) => {
   await retireRuns(keeper, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
   await keeper.freeze({ reason: 'odd', sinceRun: undefined, atMs: NOW_MS });
   const told = await retireRuns(keeper, { nowMs: NOW_MS + 30 * DAY_MS, dryRun: false, signal: NEVER });
-  t.match(told, { removed: [], deleted: [], frozen: 'odd' });
+  t.same(whatWent(told), { removed: [], deleted: [] });
+  t.equal(told.frozen, 'odd');
   t.equal(keeper.trash().length, 1);
+  const emptied = { nowMs: NOW_MS, dryRun: true, emptyTrash: true, signal: NEVER };
+  t.same((await retireRuns(keeper, emptied)).deleted, [], 'nor would it be emptied');
+});
+
+t.test('an account above what it may be granted does not wait for its trash', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  account.policy(`${POLICY}space: {limit: 1M, ceiling: 2M}\n`);
+  using keeper = openKeeper(root, account.name);
+  using folder = openFolder(Buffer.from(account.folder));
+  using hidden = openFolderBeneath(folder, Buffer.from('.bakker'));
+  const retire = async (usedBytes: number) => {
+    writeUsage(hidden, { usedBytes, inodes: 100, atMs: 5 });
+    return await retireRuns(keeper, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
+  };
+  t.same(whatWent(await retire(2 << 20)), { removed: ['2024_01_01_01'], deleted: [] });
+  t.same(whatWent(await retire((2 << 20) + 1)), { removed: [], deleted: ['2024_01_01_01'] });
+});
+
+t.test('what was cut off or given up is ended, however young', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  using keeper = openKeeper(root, account.name);
+  const [old] = keeper.runs();
+  // Two second names and the folder were done: the first names are left.
+  if (old !== undefined) await dieAt(4, () => keeper.remove(old.run, NOW_MS));
+  t.same(account.runs(), ['2024_01_02_01']);
+  t.ok(existsSync(join(account.folder, '2024_01_01_01.impl')));
+  mkdirSync(join(account.folder, '.bakker/trash/2024_01_03_01.incomplete.0123abcd'));
+  const retire = () => retireRuns(keeper, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
+  t.same(whatWent(await retire()), { removed: [], deleted: [] });
+  t.notOk(existsSync(join(account.folder, '2024_01_01_01.impl')), 'a manifest without its run');
+  t.equal(account.trash().length, 3, 'what was given up went');
+  const [trashed] = keeper.trash();
+  await dieAt(2, () => keeper.deleteTrashed(trashed?.name ?? '', NEVER));
+  t.same((await retire()).deleted, ['2024_01_01_01'], 'a deletion that had begun');
+  t.same(account.trash(), []);
 });
 
 t.test('a freeze that comes while the trash is emptied keeps what is still whole', async (t) => {
@@ -108,7 +150,7 @@ t.test('a freeze that comes while the trash is emptied keeps what is still whole
   const freezing = afterEachDeletion(keeper, () =>
     keeper.freeze({ reason: 'odd', sinceRun: undefined, atMs: NOW_MS }),
   );
-  t.match(await retire(freezing), { deleted: ['2024_01_01_01'] });
+  t.same((await retire(freezing)).deleted, ['2024_01_01_01']);
   t.match(keeper.trash(), [{ name: second?.name, isWhole: true }]);
   await keeper.bringBack('2024_01_02_01' as RunName);
   t.same(account.runs(), ['2024_01_02_01', '2024_01_03_01']);
@@ -129,7 +171,7 @@ t.test('on a full volume a freeze stops the deletions that make room for a remov
     },
   });
   const told = await retireRuns(full, { nowMs: NOW_MS, dryRun: false, signal: NEVER });
-  t.match(told, { removed: [], deleted: [] });
+  t.same(whatWent(told), { removed: [], deleted: [] });
   t.match(keeper.trash(), [{ run: '2024_01_01_01', isWhole: true }]);
 });
 
@@ -150,7 +192,7 @@ t.test('a run without a stamp of the storage is dated by its folder, whatever it
   account.publish('2024_01_03_01', { files: { a: 'a' }, receivedAtMs: null });
   using keeper = openKeeper(root, account.name);
   const nowMs = Date.now();
-  t.match(await retireRuns(keeper, { nowMs, dryRun: true, signal: NEVER }), { removed: [] });
+  t.same((await retireRuns(keeper, { nowMs, dryRun: true, signal: NEVER })).removed, []);
   const later = await retireRuns(keeper, { nowMs: nowMs + 2 * DAY_MS, dryRun: true, signal: NEVER });
   // Without a receipt nobody knows that the third had everything: the second stays as the last complete one.
   t.same(later.removed, ['2024_01_01_01']);

@@ -64,7 +64,7 @@ export class ParentCursor {
       const frame = frames.at(-1)!;
       if (frame.folder.length > 0 && !isBelow(path, frame.folder)) {
         this.#keep(frame, frame.listing.count);
-        frames.pop(); // never the top: everything is below it
+        frames.pop();
         continue;
       }
       const start = frame.folder.length === 0 ? 0 : frame.folder.length + 1;
