@@ -28,13 +28,16 @@ t.test('a timer whose PATH has no node runs the carried one, through a symlink t
   }
 });
 
-t.test('a damaged openssl.cnf of the machine, which Node.js looks at, keeps neither program from starting', async (t) => {
-  const folder = t.testdir({ 'openssl.cnf': 'no configuration' });
-  for (const program of [BAKKER, BAKKER_STORAGE]) {
-    const printed = execFileSync(program, ['--version'], {
-      encoding: 'utf8',
-      env: { ...process.env, OPENSSL_CONF: `${folder}/openssl.cnf` },
-    });
-    t.match(printed, /\d/);
-  }
-});
+t.test(
+  'a damaged openssl.cnf of the machine, which Node.js looks at, keeps neither program from starting',
+  async (t) => {
+    const folder = t.testdir({ 'openssl.cnf': 'no configuration' });
+    for (const program of [BAKKER, BAKKER_STORAGE]) {
+      const printed = execFileSync(program, ['--version'], {
+        encoding: 'utf8',
+        env: { ...process.env, OPENSSL_CONF: `${folder}/openssl.cnf` },
+      });
+      t.match(printed, /\d/);
+    }
+  },
+);

@@ -6,7 +6,7 @@ import type { Config } from '../config/config.ts';
 import type { SourceRules } from '../ports/source-tree.ts';
 import type { LastRuns } from '../ports/state-folder.ts';
 import type { StoredRun } from '../ports/storage-account.ts';
-import { isBackedUp, isRelativeBelow } from '../source/covered-mounts.ts';
+import { isBackedUp } from '../source/covered-mounts.ts';
 import type { Tally } from './tally.ts';
 
 const ALLOW = 'if this is meant, run bakker backup --allow-empty once';

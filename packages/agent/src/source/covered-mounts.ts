@@ -1,3 +1,4 @@
+import { isAtOrBelow } from '@bakker/impl-format';
 import type { SourceFilesystem } from '@bakker/impl-format';
 import type { SourceRules } from '../ports/source-tree.ts';
 import { parseExcludeRules } from './exclude-rules.ts';
@@ -59,17 +60,4 @@ function isExcluded(folder: Buffer, { path, excludes }: SourceRules): boolean {
 function innermostAround(mountPoint: Buffer, sources: readonly SourceRules[]): SourceRules | undefined {
   const around = sources.filter(({ path }) => isAtOrBelow(mountPoint, path));
   return around.toSorted((a, b) => b.path.length - a.path.length)[0];
-}
-
-function isAtOrBelow(path: Buffer, folder: Buffer): boolean {
-  return folder.equals(path) || isRelativeBelow(path, folder);
-}
-
-export function isRelativeBelow(path: Buffer, folder: Buffer): boolean {
-  if (folder.length === 0 || (folder.length === 1 && folder[0] === SLASH)) return path.length > folder.length;
-  return (
-    path.length > folder.length &&
-    path[folder.length] === SLASH &&
-    folder.compare(path, 0, folder.length, 0, folder.length) === 0
-  );
 }
