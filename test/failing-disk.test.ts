@@ -1,7 +1,8 @@
-import { existsSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { compareTrees } from './harness/compare-trees.ts';
 import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
+import { forcedCommand } from './harness/shell-account.ts';
 import { makeWorld } from './harness/world.ts';
 
 /** Lets every read of these files fail as a disk with bad sectors does. */
@@ -60,6 +61,47 @@ t.test('a receipt that the disk does not give costs nothing but its figures', as
   for (const command of ['list', 'retention', 'backup'])
     await world.expect([command, '--json'], 0, { through });
   t.equal((await world.list()).length, 2);
+});
+
+/** Lets these calls find the quota used up: an error that Node has no name for. */
+function quotaUsedUp(...calls: readonly string[]): readonly string[] {
+  const called = calls.join(',');
+  const failing = ['-e', `trace=${called}`, '-e', `inject=${called}:error=EDQUOT`];
+  return ['strace', '-f', '-qq', '-o', '/dev/null', ...failing];
+}
+
+t.test('a quota that is used up is said to be: a local storage, a folder that is restored to', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 60 });
+  await world.backup();
+  writeSampleTree(`${world.source}/more`, { files: 60 });
+  const full = await world.expect(['backup'], 13, { through: quotaUsedUp('mkdir', 'mkdirat') });
+  t.match(full.stderr, /the storage is full: .* \(EDQUOT\)/);
+  await world.backup();
+  const target = ['--to', `${world.bakker.folder}/out`];
+  const through = quotaUsedUp('pwrite64');
+  const stopped = await world.expect(['restore', ...target], 1, { through });
+  t.match(stopped.stderr, /the quota of the folder that is restored to is used up/);
+  await world.expect(['restore', ...target]);
+  t.same(await compareTrees(world.source, `${world.bakker.folder}/out${world.source}`), []);
+});
+
+t.test("a quota that is used up is said to be: a storage's shell", async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  const { account } = world;
+  if (account === undefined) throw new Error('no account');
+  const publicKey = readFileSync(`${account.identityFile}.pub`, 'utf8').trim();
+  const serveBy = (through: readonly string[]) => {
+    const command = [...through, ...forcedCommand(account.folder)].join(' ');
+    return account.authorise([`restrict,command="${command}" ${publicKey}`]);
+  };
+  writeSampleTree(world.source, { files: 60 });
+  await serveBy(quotaUsedUp('fsync'));
+  const full = await world.expect(['backup'], 13);
+  t.match(full.stderr, /the space limit of .* is reached/);
+  await serveBy([]);
+  t.equal((await world.backup()).status, 'complete');
+  t.same(await compareTrees(world.source, await world.restore()), []);
 });
 
 for (const kind of ['local', 'shell'] as const) {

@@ -7,11 +7,11 @@ export function errnoName(errno: number): string {
 
 /**
  * The errno name of a system error, Node's or ours; undefined for any other error. Node's own `code` is no name for what
- * it does not know, such as a damaged file system (`Unknown system error -117`).
+ * it does not know, such as a damaged file system or a quota that is used up: `Unknown system error -122`, or `UNKNOWN`.
  */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined;
-  if (!error.code.startsWith('Unknown system error')) return error.code;
+  if (!/^(UNKNOWN$|Unknown system error)/.test(error.code)) return error.code;
   return 'errno' in error && typeof error.errno === 'number' ? errnoName(Math.abs(error.errno)) : 'EIO';
 }
 

@@ -1,3 +1,4 @@
+import { errnoOf } from '@bakker/linux/errno';
 import { AgentError } from '../errors.ts';
 
 /** With these, every other path would fail too. */
@@ -36,7 +37,7 @@ const REASONS: Readonly<Record<string, string>> = {
  * @throws AgentError RESTORE_FAILED where going on is no use; anything that is no system error, as it is
  */
 export function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
+  const code = errnoOf(error);
   if (code === undefined || error instanceof AgentError || !/^E[A-Z0-9]+$/.test(code)) throw error;
   const hopeless = HOPELESS[code];
   if (hopeless !== undefined) {

@@ -1,4 +1,5 @@
 import { FormatProblem, REFUSAL } from '@bakker/impl-format/storage';
+import { errnoOf } from '@bakker/linux/errno';
 import { SftpRefusal } from '@bakker/sftp/server';
 import { StorageError } from '../errors.ts';
 import type { ErrorCode } from '../errors.ts';
@@ -53,6 +54,6 @@ const ERRNO: Readonly<Record<string, readonly [number, string]>> = {
 
 /** The name of an errno that an adapter's error bears. */
 function errnoIn(error: unknown): string | undefined {
-  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return undefined;
-  return /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined;
+  const code = errnoOf(error);
+  return code !== undefined && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }

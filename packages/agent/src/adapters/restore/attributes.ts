@@ -1,6 +1,7 @@
 import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, openSync } from 'node:fs';
 import type { Attributes, Refusal, TargetItem } from '../../ports/restore-target.ts';
 import {
+  errnoOf,
   getXattr,
   hasCode,
   listXattrs,
@@ -96,7 +97,7 @@ const REFUSED = [
 
 function refusedCode(error: unknown): string {
   if (!hasCode(error, ...REFUSED)) throw error;
-  return error instanceof Error && 'code' in error ? String(error.code) : 'EPERM';
+  return errnoOf(error) ?? 'EPERM';
 }
 
 function setOwner({ path, fd, uid, gid }: Subject, wanted: Attributes): string | undefined {
