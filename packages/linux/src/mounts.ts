@@ -69,6 +69,14 @@ export function isPseudo(type: string): boolean {
   return PSEUDO.has(type);
 }
 
+/** Whether a file system asks a server, or a program, for what is in it: one that may never answer. */
+export function isServed(type: string): boolean {
+  return SERVED.test(type);
+}
+
+const SERVED =
+  /^(fuse|fuseblk|fuse\..*|nfs4?|cifs|smb3|9p|afs|beegfs|ceph|coda|gfs2|glusterfs|gpfs|lustre|ocfs2|orangefs|vboxsf|virtiofs)$/;
+
 function peerGroupOf(tags: readonly string[]): number | undefined {
   const shared = tags.find((tag) => tag.startsWith('shared:'));
   return shared === undefined ? undefined : Number(shared.slice('shared:'.length));

@@ -14,6 +14,8 @@ export const STATX = {
 
 /** Looks at what is there, as lstat(2) does: follows no symlink, and mounts nothing that an automounter would. */
 export const AS_IT_IS = AT_SYMLINK_NOFOLLOW | 0x800; // AT_NO_AUTOMOUNT
+/** As it is, by what the kernel knows: of a file system whose server does not answer, nobody waits for it. */
+export const AS_KNOWN = AS_IT_IS | 0x4000; // AT_STATX_DONT_SYNC
 /** Has an automounter mount first what belongs there; statx(2) by itself does, unlike lstat(2). */
 export const AS_MOUNTED = AT_SYMLINK_NOFOLLOW;
 

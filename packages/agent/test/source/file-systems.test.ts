@@ -13,30 +13,33 @@ function mounted(path: string, argv: readonly string[]): Disposable {
   return { [Symbol.dispose]: () => execFileSync('umount', [path]) };
 }
 
-interface Automounter extends AsyncDisposable {
+interface Helper extends AsyncDisposable {
   said(): string;
 }
 
-/** @param said - the file that it writes to */
-async function automounterAt(path: string, said: string): Promise<Automounter> {
+/**
+ * A file system of a program beside this one.
+ *
+ * @param said - the file that it writes to
+ */
+async function served(script: string, path: string, said: string): Promise<Helper> {
   fs.mkdirSync(path, { recursive: true });
-  const script = new URL('automounter.py', import.meta.url).pathname;
-  const process = spawn('python3', [script, path], {
+  const process = spawn('python3', [new URL(script, import.meta.url).pathname, path], {
     stdio: ['pipe', fs.openSync(said, 'w'), 'inherit'],
   });
   const ended = once(process, 'exit');
-  const automounter = {
+  const helper = {
     said: () => fs.readFileSync(said, 'utf8'),
     async [Symbol.asyncDispose]() {
       process.stdin?.end();
       await ended;
     },
   };
-  while (automounter.said() === '') {
-    if (process.exitCode !== null) throw new Error('the automounter ended');
+  while (helper.said() === '') {
+    if (process.exitCode !== null) throw new Error(`${script} ended`);
     await delay(10);
   }
-  return automounter;
+  return helper;
 }
 
 t.test(
@@ -65,7 +68,7 @@ t.test(
 t.test('what an automounter has is mounted for a source, and for nothing else', async (t) => {
   using folder = temporaryFolder('automount');
   const root = `${folder.path}/source`;
-  await using automounter = await automounterAt(`${root}/on-demand`, `${folder.path}/said`);
+  await using automounter = await served('automounter.py', `${root}/on-demand`, `${folder.path}/said`);
   for (const oneFilesystem of [true, false]) {
     const scanned = await scan([source(root, { oneFilesystem })]);
     t.same(scanned.below(root), [`${root}/on-demand`]);
@@ -74,6 +77,19 @@ t.test('what an automounter has is mounted for a source, and for nothing else', 
   const itself = await scan([source(`${root}/on-demand`)]);
   t.ok(itself.has(`${root}/on-demand/inside`));
   t.equal(automounter.said(), 'ready\nasked\n');
+});
+
+t.test('nobody waits for a server that does not answer, unless what it has is a source', async (t) => {
+  using folder = temporaryFolder('silent');
+  const root = `${folder.path}/source`;
+  await using _server = await served('silent-server.py', `${root}/far`, `${folder.path}/said`);
+  fs.writeFileSync(`${root}/near`, 'x');
+  const scanned = await scan([source(root)]);
+  t.same(scanned.below(root), [`${root}/far`, `${root}/near`]);
+  t.match(scanned.entry(`${root}/far`), { type: 'directory', mode: 0o755, xattrs: undefined });
+  t.match(scanned.problems, [{ kind: 'skipped', code: 'other-filesystem' }]);
+  const crossing = { oneFilesystem: false, excludes: ['/far'] };
+  t.same((await scan([source(root, crossing)])).below(root), [`${root}/near`]);
 });
 
 t.test('the same folder by a bind mount comes twice, as one file system', async (t) => {

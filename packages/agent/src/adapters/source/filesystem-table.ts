@@ -1,15 +1,17 @@
 import { isAtOrBelow } from '@bakker/impl-format';
 import type { SourceFilesystem } from '@bakker/impl-format';
 import { crc32 } from 'node:zlib';
-import { AT_FDCWD, cString, isPseudo, readMounts } from '@bakker/linux';
+import { AT_FDCWD, cString, isPseudo, isServed, readMounts } from '@bakker/linux';
 import type { Mount } from '@bakker/linux';
-import { statAt } from './file-stat.ts';
+import { deviceKey, statAt } from './file-stat.ts';
 import type { SourceView } from './source-view.ts';
 
 /** Which of the survey's file systems a device is. */
 interface Known {
   readonly filesystem: number;
   readonly isPseudo: boolean;
+  /** Its server may not answer. */
+  readonly isServed: boolean;
   /** Mixed into inode numbers; 0 leaves them as they are. */
   readonly salt: bigint;
 }
@@ -24,11 +26,11 @@ export class FilesystemTable {
   constructor(paths: readonly Buffer[], view: SourceView) {
     this.#view = view;
     const filesystems: SourceFilesystem[] = [];
-    for (const { mountPoint, type } of relevantMounts(paths, view)) {
-      // By stat, not by mountinfo's own number: on btrfs they differ. A bind mount is the file system that it shows.
-      const stat = statAt(AT_FDCWD, cString(view.at(mountPoint)));
-      if (typeof stat === 'number' || this.#byDevice.has(stat.device)) continue;
-      this.#byDevice.set(stat.device, { filesystem: filesystems.length, isPseudo: isPseudo(type), salt: 0n });
+    for (const mount of relevantMounts(paths, view)) {
+      const { mountPoint, type } = mount;
+      const device = deviceOf(mount, view);
+      if (device === undefined || this.#byDevice.has(device)) continue;
+      this.#byDevice.set(device, { filesystem: filesystems.length, ...kindOf(type), salt: 0n });
       filesystems.push({ mountPoint, type });
     }
     this.filesystems = filesystems;
@@ -36,6 +38,11 @@ export class FilesystemTable {
 
   isPseudo(device: number): boolean {
     return this.#byDevice.get(device)?.isPseudo === true;
+  }
+
+  /** Whether a server has to be asked for what is on it, which may never answer. */
+  isServed(device: number): boolean {
+    return this.#byDevice.get(device)?.isServed === true;
   }
 
   /** How entries on this device name their file system and inode. Devices never met count as the first file system. */
@@ -57,8 +64,8 @@ export class FilesystemTable {
    */
   meetLayer(device: number, around: number): void {
     if (this.#byDevice.has(device)) return;
-    const { filesystem, isPseudo } = this.#byDevice.get(around) ?? { filesystem: 0, isPseudo: false };
-    this.#byDevice.set(device, { filesystem, isPseudo, salt: saltOf(Buffer.from(String(device))) });
+    const known = this.#byDevice.get(around) ?? UNKNOWN;
+    this.#byDevice.set(device, { ...known, salt: saltOf(Buffer.from(String(device))) });
   }
 
   /**
@@ -74,10 +81,25 @@ export class FilesystemTable {
     const mount = readMounts().findLast(({ mountPoint }) => mountPoint.equals(place));
     this.#byDevice.set(device, {
       filesystem: this.#byDevice.get(around)?.filesystem ?? 0,
-      isPseudo: mount !== undefined && isPseudo(mount.type),
+      ...kindOf(mount?.type ?? ''),
       salt: saltOf(path),
     });
   }
+}
+
+const UNKNOWN: Omit<Known, 'salt'> = { filesystem: 0, isPseudo: false, isServed: false };
+
+function kindOf(type: string): Pick<Known, 'isPseudo' | 'isServed'> {
+  return { isPseudo: isPseudo(type), isServed: isServed(type) };
+}
+
+/** The number that stat shows of what lies there; undefined if that can't be looked at. */
+function deviceOf({ mountPoint, type, major, minor }: Mount, view: SourceView): number | undefined {
+  // Of a dead server nobody asks, not even by a path that leads through another mount of it.
+  if (isServed(type)) return deviceKey(major, minor);
+  // Not mountinfo's own number: on btrfs they differ. A bind mount is the file system that it shows.
+  const stat = statAt(AT_FDCWD, cString(view.at(mountPoint)));
+  return typeof stat === 'number' ? undefined : stat.device;
 }
 
 function saltOf(name: Buffer): bigint {

@@ -7,6 +7,8 @@ export interface FolderFrame {
   /** Of an entry in it: bytes relative to `/`, with a slash at the end; empty for the root. */
   readonly prefix: Buffer;
   readonly device: number;
+  /** How names in it are looked at (`AS_…` of statx). */
+  readonly look: number;
   /** Whose rules hold in it; undefined in a folder that only leads to a source. */
   readonly source: PlannedSource | undefined;
   /** Sources below it. */

@@ -6,7 +6,9 @@ import type { EarlierEntries, LeftOutFolder, ScanPlan } from '../../ports/source
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import {
   AS_IT_IS,
+  AS_KNOWN,
   AS_MOUNTED,
+  cString,
   dataExtents,
   errnoName,
   errnoOf,
@@ -19,7 +21,7 @@ import {
 import type { FolderHandle, NameService } from '@bakker/linux';
 import { findMarker } from './markers.ts';
 import { describe, readAttributes, type Attributes, type Details } from './describe.ts';
-import { foundFacts, foundStat, lookAt, statOpen, type FileStat } from './file-stat.ts';
+import { foundFacts, foundStat, lookAt, statAt, statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
 import { cPathIn, handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
 import type { SourceView } from './source-view.ts';
@@ -84,6 +86,7 @@ export class TreeWalk implements Disposable {
     this.#stack.push({
       prefix: Buffer.alloc(0),
       device: stat.device,
+      look: this.#lookOn(stat.device),
       source: node.source,
       node,
       names,
@@ -126,7 +129,7 @@ export class TreeWalk implements Disposable {
     const folder = this.#reach(frame, name);
     if (folder === undefined) return undefined;
     writeCName(name, this.#cName);
-    const errno = lookAt(folder.fd, this.#cName, node === undefined ? AS_IT_IS : AS_MOUNTED);
+    const errno = lookAt(folder.fd, this.#cName, node === undefined ? frame.look : AS_MOUNTED);
     if (errno === 0 && node === undefined && this.#isTaken(frame, name)) return undefined;
     const path = pathOf(frame, name);
     if (errno !== 0) {
@@ -227,10 +230,14 @@ export class TreeWalk implements Disposable {
 
   /** The entry of a folder; what is in it comes next. */
   #enter(found: Found): Entry {
-    const { frame, folder, path, stat, node, name } = found;
-    if (stat.device !== frame.device) this.#filesystems.meet(stat.device, absolute(path), frame.device);
-    const attributes = this.#attributes(found);
-    let source = this.#staysOut(found) || this.#isLeftOut(path, node) ? undefined : found.source;
+    const { frame, folder, path, node, name } = found;
+    const isMounted = found.stat.device !== frame.device;
+    if (isMounted) this.#filesystems.meet(found.stat.device, absolute(path), frame.device);
+    const staysOut = this.#staysOut(found);
+    const isAsked = !staysOut || !this.#filesystems.isServed(found.stat.device);
+    const stat = !isAsked ? asPlace(found.stat) : isMounted ? lookAgain(folder, name) : found.stat;
+    const attributes = isAsked ? this.#attributes({ ...found, stat }) : {};
+    let source = staysOut || this.#isLeftOut(path, node) ? undefined : found.source;
     let names: readonly string[] = node === undefined ? [] : onTheWay(node);
     let unreadable: string | undefined;
     writeCName(name, this.#cName);
@@ -258,12 +265,26 @@ export class TreeWalk implements Disposable {
       const prefix = Buffer.allocUnsafe(path.length + 1);
       path.copy(prefix);
       prefix[path.length] = SLASH;
-      this.#push({ prefix, device: stat.device, source, node, names, next: 0, handle });
+      this.#push({
+        prefix,
+        device: stat.device,
+        look: this.#lookOn(stat.device),
+        source,
+        node,
+        names,
+        next: 0,
+        handle,
+      });
     } else handle?.[Symbol.dispose]();
     return this.#entry(path, stat, {
       ...attributes,
       ...(unreadable === undefined ? undefined : { unreadable }),
     });
+  }
+
+  /** What is mounted in a folder is seen by what the kernel knows of it: its server may be dead. */
+  #lookOn(device: number): number {
+    return this.#filesystems.isServed(device) ? AS_IT_IS : AS_KNOWN;
   }
 
   #push(frame: FolderFrame): void {
@@ -402,6 +423,18 @@ function onTheWay(node: SourceNode): string[] {
 function union(all: readonly string[], more: readonly string[]): readonly string[] {
   const missing = more.filter((name) => !all.includes(name));
   return missing.length === 0 ? all : [...all, ...missing].sort();
+}
+
+/** With the server asked, if there is one. @throws LibcError */
+function lookAgain(folder: FolderHandle, name: string): FileStat {
+  const stat = statAt(folder.fd, cString(bytes(name)));
+  if (typeof stat === 'number') throw new LibcError('statx', stat, bytes(name));
+  return stat;
+}
+
+/** A folder to mount on. Of one that no program was asked about yet, the kernel knows only that it is there. */
+function asPlace(stat: FileStat): FileStat {
+  return stat.mode === 0 ? { ...stat, mode: 0o755 } : stat;
 }
 
 function vanished(path: Buffer, cause?: unknown): AgentError {
