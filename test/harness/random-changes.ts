@@ -50,7 +50,7 @@ const MODES = [0o644, 0o755, 0o600, 0o4755, 0o2711, 0, 0o1777, 0o400];
 
 /** A program that writes in place and keeps the time: rsync --inplace -t, cp -p, a build that dates everything alike. */
 function writeUnseen(tree: RandomTree): void {
-  const path = tree.pick(tree.files());
+  const path = tree.file();
   const date = dateOf(path);
   const sizeBytes = Number(look(path).size);
   tree.writesUnseen(path);
@@ -61,13 +61,13 @@ function writeUnseen(tree: RandomTree): void {
 }
 
 function writeSomewhere(tree: RandomTree): void {
-  const path = tree.pick(tree.files());
+  const path = tree.file();
   tree.writes(path);
   write(path, tree.upTo(Number(look(path).size) + 1), tree.content(tree.pick([1, 5000, 66_000])));
 }
 
 function resize(tree: RandomTree): void {
-  const path = tree.pick(tree.files());
+  const path = tree.file();
   const sizeBytes = Number(look(path).size);
   tree.writes(path);
   // gives back what XFS has allocated ahead, which would be data in the hole for whoever comes while it is in memory
@@ -91,7 +91,7 @@ function punch(tree: RandomTree): void {
 }
 
 function rename(tree: RandomTree): void {
-  const path = tree.pick([...tree.files(), ...tree.folders(), ...tree.others()]);
+  const path = tree.anything();
   const to = tree.fresh();
   move(tree, path, to);
 }
@@ -119,7 +119,8 @@ function swap(tree: RandomTree): void {
 }
 
 function link(tree: RandomTree): void {
-  const path = tree.pick([...tree.files(), ...tree.others()]);
+  const path = tree.anything();
+  if (look(path).isDirectory()) throw new NothingToDo();
   const to = tree.fresh();
   tree.explains(path);
   linkSync(path, to);
@@ -137,7 +138,7 @@ function leaveGroup(tree: RandomTree): void {
 
 /** Another file that looks like one that is gone, where it can be had with its inode, too. */
 function makeAnew(tree: RandomTree): void {
-  const path = tree.pick(tree.files());
+  const path = tree.file();
   const date = dateOf(path);
   const { size, mode, ino } = look(path);
   const to = tree.chance(0.7) ? path : tree.fresh();
@@ -169,7 +170,7 @@ const MOST_TAKEN = 40;
 
 /** As editors and rsync replace a file. */
 function replace(tree: RandomTree): void {
-  const path = tree.pick(tree.files());
+  const path = tree.file();
   const beside = `${tree.root}.beside`;
   writeFileSync(beside, tree.content(Number(look(path).size)));
   touch(beside, dateOf(path));
@@ -178,7 +179,7 @@ function replace(tree: RandomTree): void {
 }
 
 function copy(tree: RandomTree): void {
-  const path = tree.pick(tree.files());
+  const path = tree.file();
   const to = tree.fresh();
   copyFileSync(path, to);
   if (tree.chance(0.6)) touch(to, dateOf(path));
@@ -243,7 +244,7 @@ function changeAttributes(tree: RandomTree): void {
 
 /** No symlink: these tools follow them. */
 function withAttributes(tree: RandomTree): string {
-  const path = tree.pick([...tree.files(), ...tree.folders()]);
+  const path = tree.chance(0.7) ? tree.file() : tree.pick(tree.folders());
   tree.explains(path);
   return path;
 }

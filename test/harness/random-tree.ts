@@ -5,13 +5,14 @@ import { pseudoRandomBytes } from './sample-tree.ts';
 
 const NAMES = ['a', 'a b', 'a!', 'a-', 'ab', 'two\nlines', '-rf', '*', 'ü', '.hidden', 'x'.repeat(255)];
 /** Around the borders of pages, of packets, of blocks that are told apart, and of what is sent in one request. */
-const SIZES_BYTES = [
-  0, 1, 5000, 65_535, 65_536, 131_073, 261_121, 262_143, 262_144, 262_145, 400_000, 1_100_000,
-];
+const LARGE_BYTES = [65_535, 65_536, 131_073, 261_121, 262_143, 262_144, 262_145, 400_000, 1_100_000];
+/** Few, so that many files are of one size, and some of one content. */
+const SMALL_BYTES = [0, 1, 700, 5000];
 /** Archives and builds date everything alike. */
 const DATES = ['@1', '@1000000000.000000001', '@1700000000.123456789', '@-1.000000001', '@4102444800.5'];
 
 const MOST_REMOVED = 6;
+const OFTEN_ONE_IN = 16n;
 
 /** Files of a tree, and what is drawn by lot when it is changed. */
 export class RandomTree {
@@ -55,8 +56,15 @@ export class RandomTree {
     return this.#list((stats) => !stats.isDirectory() && !stats.isFile());
   }
 
+  /** Some files come up again and again: what goes wrong takes several things in turn. */
+  file(): string {
+    const files = this.files();
+    const often = files.filter((path) => inodeOf(path) % OFTEN_ONE_IN === 0n);
+    return this.pick(often.length > 0 && this.chance(0.6) ? often : files);
+  }
+
   anything(): string {
-    return this.pick([...this.files(), ...this.folders(), ...this.others()]);
+    return this.chance(0.6) ? this.file() : this.pick([...this.folders(), ...this.others()]);
   }
 
   /** A name that is not taken. */
@@ -70,7 +78,7 @@ export class RandomTree {
   }
 
   sizeBytes(): number {
-    return this.chance(0.6) ? this.upTo(6000) : this.pick(SIZES_BYTES);
+    return this.pick(this.chance(0.65) ? SMALL_BYTES : LARGE_BYTES);
   }
 
   /** Often one that another file has, too. */
