@@ -63,6 +63,23 @@ t.test('a receipt that the disk does not give costs nothing but its figures', as
   t.equal((await world.list()).length, 2);
 });
 
+t.test('a log on a disk that takes no flush does not keep a command from ending', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 20 });
+  for (const [command, redirected] of [
+    ['backup', '2>log'],
+    ['list', '>log'],
+  ] as const) {
+    const failing = ['-P', `${world.bakker.folder}/log`, '-e', 'inject=fsync:error=EIO'];
+    const strace = ['strace', '-f', '-qq', '-o', '/dev/null', ...failing];
+    await world.expect([command], 0, { through: ['sh', '-c', `exec "$@" ${redirected}`, 'sh', ...strace] });
+    t.match(
+      readFileSync(`${world.bakker.folder}/log`, 'utf8'),
+      command === 'list' ? /complete/ : /publishing/,
+    );
+  }
+});
+
 /** Lets these calls find the quota used up: an error that Node has no name for. */
 function quotaUsedUp(...calls: readonly string[]): readonly string[] {
   const called = calls.join(',');

@@ -1,6 +1,8 @@
+import { fsyncSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
 import type * as Koffi from 'koffi';
-import { errnoName } from './errno.ts';
+import { errnoName, hasCode } from './errno.ts';
 
 export { hasCode } from './errno.ts';
 
@@ -139,6 +141,7 @@ function bind(): Libc {
   const bytes = 'const uint8_t *';
   const out = 'uint8_t *';
   const call = (name: string, result: string, parameters: string[]) => library.func(name, result, parameters);
+  if (isMainThread) leaveWithoutFlushing(call('_exit', 'void', ['int']));
   // Variadic functions are declared with fixed parameters: for integers the calling convention is the same on Linux.
   return {
     llistxattr: call('llistxattr', 'int64_t', [bytes, out, 'size_t']),
@@ -199,6 +202,28 @@ function bind(): Libc {
     ...bindNss(koffi, call),
     errno: () => koffi.errno(),
   };
+}
+
+/**
+ * koffi flushes standard output and standard error when the process ends, and where a disk refuses that (a log on it, say) it
+ * waits for ever: for itself, as it wants to say so. The process ends without that then; by now nothing is left to do.
+ */
+function leaveWithoutFlushing(leave: (status: number) => unknown): void {
+  process.once('exit', (status) => {
+    if ([STDOUT, STDERR].some(refusesFlush)) leave(status);
+  });
+}
+
+const STDOUT = 1;
+const STDERR = 2;
+
+function refusesFlush(descriptor: number): boolean {
+  try {
+    fsyncSync(descriptor);
+    return false;
+  } catch (error) {
+    return !hasCode(error, 'EINVAL'); // what a pipe or a terminal says
+  }
 }
 
 /** The look-ups without `_r`: nothing else in this process calls them, and ours run on one thread. */
