@@ -70,7 +70,7 @@ t.test('backup, restore and verify show at a terminal how far they are, and how 
   for (let index = 0; index < 200; index++)
     appendFileSync(`${world.source}/folder ${Math.floor(index / 50)}/file ${index}`, 'changed');
   writeFileSync(`${world.source}/large`, pseudoRandomBytes('larger', 4_100_000));
-  await world.configure({ 'limit-download': '2M', 'limit-upload': '2M' });
+  await world.configure({ 'limit-download': '5M', 'limit-upload': '5M' });
   const target = `${world.bakker.folder}/out`;
   for (const args of [
     ['backup', '--force'],
@@ -111,7 +111,7 @@ t.test('what is sealed is counted alike by what is done and what is to be done',
   for (let index = 0; index < 1000; index++)
     writeFileSync(`${world.source}/${index}`, pseudoRandomBytes(`${index}`, 50));
   await world.backup();
-  await world.configure({ 'limit-download': '64K' });
+  await world.configure({ 'limit-download': '200K' });
   const barsOf = async (args: readonly string[]) =>
     (await shownBy(world, args)).filter((line) => BAR.test(line)).join('\n');
   const restored = await barsOf(['restore', '--to', `${world.bakker.folder}/out`, ...world.key]);

@@ -82,6 +82,7 @@ const CASES: readonly (readonly [string, Entry, Entry, ReturnType<typeof compare
   ],
   ['read in the clock tick of its last change', SCANNED, { ...FILE, unsettled: true }, 'look'],
   ['a parent that could not read it', SCANNED, { ...SCANNED, unreadable: 'EACCES' }, 'content'],
+  ['a parent that read a part of it', SCANNED, { ...FILE, unreadable: 'EIO' }, 'content'],
   ['the same symlink', LINK, LINK, 'same'],
   ['another target', { ...LINK, target: Buffer.from('y') }, LINK, 'content'],
   ['a symlink of another owner', { ...LINK, uid: 0 }, LINK, 'metadata'],
@@ -96,12 +97,42 @@ for (const [what, now, before, expected] of CASES) {
 }
 
 t.test('each attribute that the manifest keeps makes a moved ctime "metadata"', async (t) => {
+  const xattrs = (value: string) => [{ name: Buffer.from('user.a'), value: Buffer.from(value) }];
+  const line = { tag: 'user', perms: 6, id: 5, name: 'ann' } as const;
+  const had: Partial<Entry> = { xattrs: xattrs('1'), acl: { access: [line], default: [line] } };
   const changes: readonly Partial<Entry>[] = [
+    { uid: 5 },
     { gid: 5 },
-    { xattrs: [{ name: Buffer.from('user.a'), value: Buffer.from('1') }] },
-    { acl: { access: [{ tag: 'user', perms: 6, id: 5 }] } },
-    { acl: { default: [{ tag: 'other', perms: 0 }] } },
+    { mode: 0o600 },
+    { xattrs: [] },
+    { xattrs: xattrs('2') },
+    { xattrs: [...xattrs('1'), { name: Buffer.from('user.b'), value: Buffer.from('1') }] },
+    ...[
+      [{ ...line, tag: 'group' as const }],
+      [{ ...line, perms: 4 }],
+      [{ ...line, id: 6 }],
+      [line, { tag: 'other' as const, perms: 0 }],
+      [],
+    ].flatMap((acl) => [
+      { acl: { access: acl, default: [line] } },
+      { acl: { access: [line], default: acl } },
+    ]),
   ];
-  for (const change of changes)
-    t.equal(compareEntries({ ...SCANNED, ctimeNs: 9n, ...change }, FILE), 'metadata');
+  const folder = { ...SCANNED, ...had, type: 'directory' as const, sizeBytes: 0 };
+  t.equal(compareEntries({ ...folder, linkCount: 3 }, folder), 'same', 'a folder counts folders as links');
+  for (const change of changes) {
+    const what = JSON.stringify(change);
+    t.equal(
+      compareEntries({ ...SCANNED, ...had, ctimeNs: 9n, ...change }, { ...FILE, ...had }),
+      'metadata',
+      what,
+    );
+    t.equal(compareEntries({ ...folder, ...change }, folder), 'metadata', `a folder: ${what}`);
+  }
+  for (const names of [{ user: 'ben' }, { group: 'staff' }, { acl: { access: [{ ...line, name: 'ben' }] } }])
+    t.equal(
+      compareEntries({ ...folder, ...names }, folder),
+      'metadata',
+      `a folder: ${JSON.stringify(names)}`,
+    );
 });

@@ -71,13 +71,12 @@ t.test(
       writeFileSync(place.at('phrase'), text);
       t.equal(place.key('generate', '--out', byFile, '--passphrase-file', place.at('phrase')).status, 0);
       writeFileSync(place.at('credentials/bakker-passphrase'), text);
-      for (const file of made)
-        for (const opens of [
-          env,
-          { BAKKER_PASSPHRASE: 'secret' },
-          { CREDENTIALS_DIRECTORY: place.at('credentials') },
-        ])
-          t.equal(place.keyWith(opens, 'check', '--identity-key', file).status, 0, file);
+      for (const [opens, file] of [
+        ...made.map((each) => [{ BAKKER_PASSPHRASE: 'secret' }, each] as const),
+        [env, byFile],
+        [{ CREDENTIALS_DIRECTORY: place.at('credentials') }, byVariable],
+      ] as const)
+        t.equal(place.keyWith(opens, 'check', '--identity-key', file).status, 0, file);
     }
     writeFileSync(place.at('phrase'), '\n');
     refuses(

@@ -262,6 +262,56 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
     t.same(fs.readdirSync(path.join(account.folder, '.bakker/carried')), []);
   });
 
+  for (const [what, made] of [
+    ['two notes', (run: string) => `${run}.token-${'0a'.repeat(16)}`],
+    ['the note of what was carried before', (_: string, token: string) => `carried/${token}`],
+  ] as const) {
+    t.test(`${name} links nothing from an unfinished run with ${what}`, async (t) => {
+      await using account = await make();
+      let unfinished: { run: string; folder: string };
+      {
+        await using session = await account.open();
+        await using writer = await session.begin({ nowMs: NOW_MS });
+        unfinished = { run: writer.run, folder: writer.folder };
+        await writer.file(Buffer.from('file'), Buffer.from('content'), ABOUT);
+      }
+      const { run, folder } = unfinished;
+      for (const place of ['carried', made(run, folder)].map((at) =>
+        path.join(account.folder, '.bakker', at),
+      )) {
+        fs.mkdirSync(place, { recursive: true });
+        fs.chownSync(place, ...ownerOf(account.folder));
+      }
+      await using session = await account.open();
+      await using writer = await session.begin({ nowMs: NOW_MS });
+      t.equal(writer.run, run, 'its name is free');
+      const known = writer.carriedFolders.filter((carried) => carried === folder);
+      t.equal(known.length, what === 'two notes' ? 0 : 1);
+      t.equal(writer.carriedFolders.length - known.length, 1, 'carried only to be removed');
+    });
+  }
+
+  t.test(`${name} leaves alone what is called like a run, and mends the rest`, async (t) => {
+    await using account = await make();
+    const at = (file: string) => path.join(account.folder, file);
+    let runs: readonly [RunName, RunName];
+    {
+      await using session = await account.open();
+      runs = [await publishedRun(session, { a: '1' }), await publishedRun(session, { a: '2' })];
+    }
+    const [first, moved] = runs;
+    fs.renameSync(at(moved), at('elsewhere'));
+    fs.symlinkSync('elsewhere', at(moved));
+    fs.writeFileSync(at('2001_01_01_01.impl'), 'of no run');
+    await using session = await account.open();
+    await using writer = await session.begin({ nowMs: NOW_MS });
+    t.ok(writer.run > moved, 'its name is not given again');
+    t.equal(fs.readlinkSync(at(moved)), 'elsewhere');
+    t.ok(fs.existsSync(at(`${moved}.impl`)), 'nor is its manifest removed');
+    t.notOk(fs.existsSync(at('2001_01_01_01.impl')), 'a manifest of no run is');
+    t.equal(fs.readlinkSync(at('latest')), first, 'latest points at a run');
+  });
+
   t.test(`${name} publishes nothing of a writer whose run another one carried over`, async (t) => {
     await using account = await make();
     await using slow = await account.open();
@@ -342,8 +392,10 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
     fs.mkdirSync(path.join(account.folder, '.bakker/trash/left/over'), { recursive: true });
     fs.chownSync(path.join(account.folder, '.bakker/trash/left/over'), ...ownerOf(account.folder));
     fs.chownSync(path.join(account.folder, '.bakker/trash/left'), ...ownerOf(account.folder));
+    fs.mkdirSync(path.join(account.folder, `.bakker/trash/${second}.0123abcd`));
     await session.emptyTrash({ signal });
     t.same(fs.readdirSync(path.join(account.folder, '.bakker/trash')), []);
+    t.ok(fs.existsSync(path.join(account.folder, `${second}.impl`)), 'of a name that is used again');
   });
 
   t.test(`${name} keeps one identity, and tells abilities and space`, async (t) => {

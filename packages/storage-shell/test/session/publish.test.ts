@@ -120,6 +120,8 @@ t.test(
     await shell.put('file', 'content');
     t.equal(await statusOf(shell.publish({ files: 2, bytes: 7 })), 1002);
     t.equal(await statusOf(shell.publish({ files: 1, bytes: 6 }, { manifestSha256: null })), 1002);
+    for (const more of [{ directories: 1 }, { symlinks: 1 }])
+      t.equal(await statusOf(shell.publish({ files: 1, bytes: 7, ...more }, { manifestSha256: null })), 1002);
     t.equal(await statusOf(shell.publish({ files: 1, bytes: 7 }, { manifestSha256: '00'.repeat(32) })), 1003);
     const handle = await shell.create('other');
     t.equal(await statusOf(shell.publish({ files: 1, bytes: 7 }, { manifestSha256: '00'.repeat(32) })), 5);
