@@ -104,6 +104,8 @@ for (const transport of TRANSPORTS) {
         if (command === '/bin/false' || transport === 'openssh') {
           t.match(failure, { code: 'STORAGE_UNFIT' });
         }
+        if (command !== '/bin/false' && transport === 'openssh')
+          t.match(failure, { hint: /no shell start-up file that prints/ });
       }
     });
 

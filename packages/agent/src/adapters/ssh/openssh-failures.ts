@@ -64,7 +64,9 @@ export function opensshFailure(
     return new AgentError(
       'STORAGE_UNFIT',
       `the account ${about.user}@${about.where} does not answer as an SFTP server${detail}`,
-      { hint: 'its key or user must have no forced command other than internal-sftp' },
+      {
+        hint: 'its key or user must have no forced command other than internal-sftp, and no shell start-up file that prints',
+      },
     );
   }
   return new AgentError('STORAGE_UNREACHABLE', `ssh does not reach ${about.user}@${about.where}${detail}`, {
