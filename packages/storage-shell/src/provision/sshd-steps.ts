@@ -3,6 +3,7 @@ import type { System } from '../ports/system.ts';
 import { fileStep } from './file-steps.ts';
 import { keysFolder } from './places.ts';
 import type { Places } from './places.ts';
+import { keptOutBy } from './sshd-patterns.ts';
 import type { Step } from './steps.ts';
 import { hasSystemd } from './units.ts';
 
@@ -87,7 +88,12 @@ export function sshdCheckStep(system: System, places: Places, name: string): Ste
   ];
   const look = async (): Promise<string | undefined> => {
     const { status, stdout, stderr } = await system.try(argv);
-    if (status !== 0) return `sshd -T: ${stderr.trim().split('\n').at(-1) ?? ''}`;
+    if (status !== 0)
+      return `sshd -T: ${stderr
+        .trim()
+        .split(/[\r\n]+/)
+        .slice(-2)
+        .join('; ')}`;
     return problemOf(stdout, { places, name });
   };
   return {
@@ -126,14 +132,15 @@ function problemOf(
     const found = (values.get(key) ?? ['none']).join(' ');
     if (found !== value) return `${key} is ${found}, not ${value}`;
   }
-  const users = values.get('allowusers');
-  if (users !== undefined && !users.some((user) => user === name || user === '*'))
-    return `AllowUsers leaves ${name} out`;
-  const groups = values.get('allowgroups');
-  if (groups !== undefined && !groups.some((group) => [places.group, name, '*'].includes(group))) {
-    return `AllowGroups leaves ${places.group} out`;
-  }
-  return undefined;
+  return keptOutBy(
+    { user: name, groups: [places.group, name] },
+    {
+      allowUsers: values.get('allowusers'),
+      denyUsers: values.get('denyusers'),
+      allowGroups: values.get('allowgroups'),
+      denyGroups: values.get('denygroups'),
+    },
+  );
 }
 
 /** Undefined where systemd does not run sshd. */

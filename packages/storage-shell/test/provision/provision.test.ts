@@ -280,9 +280,18 @@ t.test('a drop-in that sshd would refuse, or not read, never stays', async (t) =
   t.match(overruled.stderr, /forcecommand/);
 
   await writeFile(main, `${good}AllowUsers somebody\n`);
-  t.match((await machine.run(call)).stderr, /AllowUsers/);
+  const unnamed = await machine.run(call);
+  t.match(unnamed.stderr, /AllowUsers/);
+  await writeFile(main, `${good}DenyGroups ${machine.group.slice(0, 3)}*\n`);
+  const denied = await machine.run(call);
+  t.match(denied.stderr, /DenyGroups/);
+  for (const end of [unread, broken, overruled, unnamed, denied]) t.notMatch(end.stderr, /could not undo/);
   await writeFile(main, good);
   t.same(await stateOf(machine), before);
+
+  await writeFile(main, `${good}AllowUsers root bk*@127.0.0.0/8\n`);
+  const named = await machine.run(call);
+  t.equal(named.status, 0, named.stderr);
 });
 
 t.test(
