@@ -794,6 +794,20 @@ t.test('checkManifestBytes sees damage, but does not look into the lines', async
   });
 });
 
+t.test('a header that is refused lets go of what it was read from', async (t) => {
+  const bytes = forged(SAMPLE, (all) => all.map((line) => line.replace('"version":1', '"version":9')));
+  let isReleased = false;
+  async function* source(): AsyncGenerator<Uint8Array> {
+    try {
+      for (let sent = 0; sent < bytes.length; sent++) yield bytes.subarray(sent, sent + 1);
+    } finally {
+      isReleased = true;
+    }
+  }
+  await t.rejects(readManifest(source()), { code: 'VERSION' });
+  t.ok(isReleased);
+});
+
 t.test('memory is bounded against bombs', async (t) => {
   const bomb = manifestOf(`${textOf(SAMPLE).split('\n')[0]}\n${' '.repeat(17 * 1024 * 1024)}\n`);
   const problem = await problemOf(bomb);

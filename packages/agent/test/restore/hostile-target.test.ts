@@ -127,6 +127,36 @@ t.test('a hard link is not made through a symlink that took the place of its fol
   t.equal(lstatSync(`${victim}/file`).nlink, 1);
 });
 
+t.test('a name that another file got meanwhile is not written through', async (t) => {
+  await using world = new World();
+  await using tree = openRestoreTarget().open(world.back, { create: true });
+  if (tree === undefined) throw new Error('it was to be created');
+  const { root } = tree;
+  const attributes = { uid: 0, gid: 0, mode: 0o644, mtimeNs: 0n, xattrs: [] };
+  const place = (name: string) =>
+    [Buffer.from(name), { bytes: Buffer.from('run') }, { attributes, replaces: false }] as const;
+  const victim = `${world.folder}/victim`;
+  writeFileSync(victim, "another user's");
+  linkSync(victim, `${world.back}/linked`);
+  symlinkSync(victim, `${world.back}/symlink`);
+  root.placeFile(...place('first')); // from here on the writing thread may take them
+  for (const name of ['linked', 'symlink']) {
+    t.throws(() => root.placeFile(...place(name)), { code: 'EEXIST' }, name);
+    await t.rejects(root.placeFileSoon(...place(name)), { code: 'EEXIST' }, `${name}, by the thread`);
+  }
+  t.equal(readFileSync(victim, 'utf8'), "another user's");
+});
+
+t.test('only what a restore left behind is cleared away', async (t) => {
+  await using world = new World();
+  await using tree = openRestoreTarget().open(world.back, { create: true });
+  const theirs = ['.bakker-restore-', '.bakker-restore-0123456789abcdeg', 'a name as long as what was left'];
+  const names = [...theirs, '.bakker-restore-0123456789abcdef'];
+  for (const name of names) writeFileSync(`${world.back}/${name}`, 'x');
+  tree?.root.removeLeftovers();
+  t.same(readdirSync(world.back).sort(), theirs.sort());
+});
+
 t.test('the target itself refuses every name that is not one component', async (t) => {
   await using world = new World();
   await using tree = openRestoreTarget().open(world.back, { create: true });

@@ -18,6 +18,7 @@ export interface AccountUnderTest extends AsyncDisposable {
 
 export const NOW_MS = Date.UTC(2024, 3, 18, 1);
 const MIB = 1024 * 1024;
+const OTHER_TOKEN = '0a'.repeat(16);
 const ABOUT = { mtimeS: 1_700_000_000, executable: false };
 
 /** What every adapter of `StorageAccount` promises, tried on real storage and looked at on the disk below it. */
@@ -263,7 +264,7 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
   });
 
   for (const [what, made] of [
-    ['two notes', (run: string) => `${run}.token-${'0a'.repeat(16)}`],
+    ['two notes', (run: string) => `${run}.token-${OTHER_TOKEN}`],
     ['the note of what was carried before', (_: string, token: string) => `carried/${token}`],
   ] as const) {
     t.test(`${name} links nothing from an unfinished run with ${what}`, async (t) => {
@@ -288,6 +289,7 @@ export function checkAccountContract(name: string, make: () => Promise<AccountUn
       const known = writer.carriedFolders.filter((carried) => carried === folder);
       t.equal(known.length, what === 'two notes' ? 0 : 1);
       t.equal(writer.carriedFolders.length - known.length, 1, 'carried only to be removed');
+      t.notOk(writer.carriedFolders.includes(OTHER_TOKEN));
     });
   }
 

@@ -9,6 +9,8 @@ import {
   SealedError,
   Sealer,
 } from '../../src/sealed/index.ts';
+import { sealHoleRecord } from '../../src/sealed/strided-chunk.ts';
+import { stridedFileKey } from '../../src/sealed/strided-header.ts';
 import {
   asContents,
   CHUNK_BYTES,
@@ -280,6 +282,12 @@ t.test('a hole that is made up, moved, made longer or filled is refused', async 
     await alter(`a hole of ${chunks} chunks`, (bytes) =>
       bytes.writeBigUInt64BE(BigInt(chunks * CHUNK_BYTES), at(1) + 19),
     );
+  }
+  const { identity, envelopes } = readStridedHeader(file.bytes);
+  const key = stridedFileKey(keyring.runKey(envelopes[0] ?? Buffer.alloc(0)), identity);
+  for (const lengthBytes of [0, 1, CHUNK_BYTES + 1, 4 * CHUNK_BYTES + 1, 5 * CHUNK_BYTES]) {
+    const made = sealHoleRecord(lengthBytes, { identity, index: 1, isLast: false }, { key, slot: 0 });
+    await alter(`a hole of ${lengthBytes} bytes, by who has the key`, (bytes) => made.copy(bytes, at(1)));
   }
   for (let bit = at(1) * 8; bit < (at(1) + 43) * 8; bit++) {
     await withFlippedBit(file.bytes, bit, async () => {

@@ -224,9 +224,12 @@ t.test('a run that is given up goes, and lets the next one begin', async (t) => 
   await using shell = await Shell.open({ root: root.path });
   await shell.begin();
   await shell.put('a/b/c', 'x');
+  t.equal(await statusOf(shell.publish({ files: 9 })), 1002);
+  t.equal(await statusOf(shell.manifest(Buffer.from('more'))), 5, 'it was whole');
   await shell.create('half');
   await shell.json(VERB.abandon, {});
   t.same(readdirSync(root.account), ['.bakker']);
+  t.same(readdirSync(`${root.account}/.bakker`).sort(), ['id', 'lock', 'receipts', 'trash']);
   t.same(readdirSync(`${root.account}/.bakker/trash`), []);
   await shell.begin();
   await shell.put('a/b/c', 'x');
