@@ -4,6 +4,7 @@ export type { FailureExtra } from './coded-error.ts';
 export { COMMON_FLAGS } from './common-flags.ts';
 export { listCommand } from './command.ts';
 export type { CommandOf, CommandShape, ListedCommandOf, ParsedArgs, Performed, Screen } from './command.ts';
+export { completionOf } from './completion.ts';
 export { askYes } from './confirm.ts';
 export { escapeName, escapeText, unescapeName } from './escape-name.ts';
 export { explainFailure, whatFailed } from './explain-failure.ts';

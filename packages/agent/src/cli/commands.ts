@@ -1,15 +1,15 @@
-import { listCommand } from '@bakker/command-line';
+import { completionOf, listCommand } from '@bakker/command-line';
 import { backup } from './backup.ts';
 import { cat } from './cat.ts';
-import { completion } from './completion.ts';
 import { diff } from './diff.ts';
 import { doctor } from './doctor.ts';
 import { find } from './find.ts';
+import { GLOBAL_FLAGS } from './global-flags.ts';
 import { history } from './history.ts';
 import { init } from './init.ts';
 import { key } from './key.ts';
 import { list } from './list.ts';
-import type { ListedCommand } from './command.ts';
+import type { CommandContext, ListedCommand } from './command.ts';
 import { ls } from './ls.ts';
 import { notify } from './notify.ts';
 import { recover } from './recover.ts';
@@ -36,5 +36,7 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(notify),
   listCommand(status),
   listCommand(doctor),
-  listCommand(completion(() => COMMANDS)),
+  listCommand(
+    completionOf<CommandContext>({ program: 'bakker', globalFlags: GLOBAL_FLAGS, commands: () => COMMANDS }),
+  ),
 ];

@@ -1,4 +1,5 @@
-import { listCommand } from '@bakker/command-line';
+import { completionOf, listCommand } from '@bakker/command-line';
+import { GLOBAL_FLAGS } from './global-flags.ts';
 import { freeze } from './freeze.ts';
 import { remove } from './remove.ts';
 import { retention } from './retention.ts';
@@ -15,12 +16,11 @@ import { revoke } from './revoke.ts';
 import { grow } from './grow.ts';
 import { quota } from './quota.ts';
 import { config } from './config.ts';
-import type { ListedCommand } from './command.ts';
+import type { CommandContext, ListedCommand } from './command.ts';
 import { shell } from './shell.ts';
 
 /** Every command, in the order that `--help` shows: a line here, a file beside. */
 export const COMMANDS: readonly ListedCommand[] = [
-  //
   listCommand(shell),
   listCommand(provision),
   listCommand(deprovision),
@@ -38,4 +38,11 @@ export const COMMANDS: readonly ListedCommand[] = [
   listCommand(usage),
   listCommand(scrub),
   listCommand(timers),
+  listCommand(
+    completionOf<CommandContext>({
+      program: 'bakker-storage',
+      globalFlags: GLOBAL_FLAGS,
+      commands: () => COMMANDS,
+    }),
+  ),
 ];

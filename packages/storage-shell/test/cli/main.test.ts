@@ -30,6 +30,22 @@ t.test('help names every command, and each command its flags, with examples', (t
   t.end();
 });
 
+t.test('bash completes commands, their flags, and the values of those that have a set', (t) => {
+  const { stdout: script } = run(['completion']);
+  const offered = (...words: string[]): string => {
+    const ask =
+      'source /dev/stdin <<< "$SCRIPT"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _bakker_storage; echo "${COMPREPLY[@]}"';
+    const argv = ['--norc', '-c', ask, 'bash', 'bakker-storage', ...words];
+    return spawnSync('bash', argv, { encoding: 'utf8', env: { SCRIPT: script } }).stdout.trim();
+  };
+  t.equal(offered(''), `${COMMANDS.map(({ name }) => name).join(' ')} help`);
+  t.equal(offered('--root', '/x', 'prov'), 'provision');
+  t.equal(offered('retention', '--emp'), '--empty-trash');
+  t.equal(offered('shell', '--role', ''), 'backup restore');
+  t.equal(offered('completion', 'z'), 'zsh');
+  t.end();
+});
+
 t.test('the version is that of the package', (t) => {
   const about: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   t.match(about, { version: VERSION });
