@@ -2,6 +2,7 @@ import {
   closeSync,
   cpSync,
   linkSync,
+  mkdirSync,
   openSync,
   readFileSync,
   renameSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs';
 import t from 'tap';
 import { settle } from './harness/sample-tree.ts';
+import { makeSealedWorld } from './harness/sealed-world.ts';
 import { makeWorld, type World } from './harness/world.ts';
 
 // A moved file is told by its inode, size, mtime and birth. None of them changes for what is written in place by something that
@@ -117,4 +119,21 @@ t.test('nor where nothing was renamed: it was left out for a while', async (t) =
     ['another name', ...names].map((name) => readFileSync(`${restored}/${name}`, 'utf8')),
     ['new', 'new', 'new', 'new'],
   );
+});
+
+t.test('nor where its folder was left out, and has another name on the storage since', async (t) => {
+  await using world = await makeSealedWorld({ kind: 'local', hideNames: true });
+  const file = `${world.source}/folder/file`;
+  mkdirSync(`${world.source}/folder`);
+  write(file, 'old');
+  writeFileSync(`${world.source}/not left out`, '');
+  await settle();
+  await world.backup();
+  await world.configure({ exclude: ['folder'] });
+  await world.backup();
+  write(file, 'new');
+  await settle();
+  await world.configure({ exclude: [] });
+  await world.backup();
+  t.equal(readFileSync(`${await world.restoreSealed()}/folder/file`, 'utf8'), 'new');
 });

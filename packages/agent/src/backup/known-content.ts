@@ -41,8 +41,10 @@ export class KnownContents {
     const path = storedPath(entry);
     const key = this.#keyOf(entry);
     if (path === undefined || key.inode === NO_INODE) return undefined;
-    // one with several names may have had this one all along: no rename explains another ctime
-    const asked = entry.linkCount === 1 ? key : { ...key, bornNs: undefined };
+    // one with several names may have had this one all along, and where names are hidden, a folder that was left out for a while has
+    // others than it had: no rename explains another ctime
+    const mayBeRenamed = entry.linkCount === 1 && path.equals(entry.path);
+    const asked = mayBeRenamed ? key : { ...key, bornNs: undefined };
     const known = this.#catalogue.byInode(asked, path);
     return known && located(known, entry.sizeBytes);
   }
