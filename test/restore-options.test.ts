@@ -309,3 +309,22 @@ for (const overwrite of ['if-changed', 'if-newer', 'never'] as const) {
     t.same(await compareTrees(world.source, `${target}${world.source}`), []);
   });
 }
+
+t.test('a group reads nothing of a file before the file is that of its group', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  for (let index = 0; index < 20; index++)
+    writeFileSync(`${world.source}/small ${index}`, 'content', { mode: 0o640 });
+  await world.backup();
+  const trace = `${world.bakker.folder}/trace`;
+  await world.expect(['restore', '--to', `${world.bakker.folder}/out`], 0, {
+    through: ['strace', '-f', '-qq', '-e', 'trace=open,openat,openat2', '-o', trace],
+  });
+  const made = readFileSync(trace, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('O_CREAT|O_EXCL') && line.includes('small '));
+  t.equal(made.length, 20);
+  t.ok(
+    made.every((line) => / 0600\)/.test(line)),
+    made.join('\n'),
+  );
+});
