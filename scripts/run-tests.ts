@@ -6,8 +6,8 @@ import { parseArgs } from 'node:util';
 
 /** Tests that take minutes each: full sizes of what the others show small. Only if they are asked for. */
 const FULL_SIZE = 'test/full-size/';
-/** Scenarios that take half a minute each: many kinds of storage, limits to fill, many kills. Run each time, behind the everyday part. */
-const THOROUGH = 'test/thorough/';
+/** What takes long, of a package too: many kinds of storage, limits to fill, many kills. Run each time, behind the everyday part. */
+const THOROUGH = /(?:^|\/)test\/thorough\//;
 /** Tests that boot an emulated machine; the image is built once. */
 const MACHINE = 'test/vm/';
 /** As much of them as there is time for each time: the last of the others takes a quarter of an hour. */
@@ -82,11 +82,11 @@ function chooseFiles(): string[] {
 }
 
 function isEveryday(file: string): boolean {
-  return ![FULL_SIZE, THOROUGH, MACHINE].some((folder) => file.startsWith(folder));
+  return !THOROUGH.test(file) && ![FULL_SIZE, MACHINE].some((folder) => file.startsWith(folder));
 }
 
 function isEachTime(file: string): boolean {
-  return file.startsWith(THOROUGH) || file === SHORT_MACHINE;
+  return THOROUGH.test(file) || file === SHORT_MACHINE;
 }
 
 /** What takes long runs only by its name or its flag. */

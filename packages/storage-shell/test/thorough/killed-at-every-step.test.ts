@@ -6,9 +6,9 @@ import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
-import { Shell, publishRun, temporaryRoot } from './shell-client.ts';
+import { Shell, publishRun, temporaryRoot } from '../session/shell-client.ts';
 
-const DIE_AT = fileURLToPath(new URL('die-at.ts', import.meta.url));
+const DIE_AT = fileURLToPath(new URL('../session/die-at.ts', import.meta.url));
 
 /** Everything that a session does: begins, writes in each way, publishes, clears up. */
 async function wholeSession(shell: Shell, parent: string): Promise<void> {

@@ -10,7 +10,7 @@ import { PATIENCE } from '../../src/adapters/ssh/patience.ts';
 import type { SshSettings } from '../../src/config/config.ts';
 import { bandwidthOf } from '../../src/limits/bandwidth.ts';
 import type { StorageAccount } from '../../src/ports/storage-account.ts';
-import { addressOf, settingsFor, TRANSPORTS } from './with-sshd.ts';
+import { addressOf, settingsFor, TRANSPORTS } from '../ssh/with-sshd.ts';
 
 const MIB = 1024 * 1024;
 

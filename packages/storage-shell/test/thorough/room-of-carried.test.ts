@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
-import { Shell, publishRun, statusOf, temporaryRoot } from './shell-client.ts';
+import { Shell, publishRun, statusOf, temporaryRoot } from '../session/shell-client.ts';
 
 const QUOTA = 15;
 const FULL = 14;

@@ -9,7 +9,7 @@ import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { trySessionLock } from '../../src/adapters/account/locks.ts';
 import { readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
-import { Shell, publishRun, statusOf, string } from './shell-client.ts';
+import { Shell, publishRun, statusOf, string } from '../session/shell-client.ts';
 
 const NEVER = new AbortController().signal;
 const WEEK_MS = 7 * 86_400_000;
