@@ -113,8 +113,8 @@ t.test(
     await using bakker = await installBakker();
     const name = machine.newName();
     const other = machine.newName();
+    // so that sshd is there to refuse
     await machine.run(['provision', other]);
-    await machine.run(['provision', name]);
     const address = `ssh://${name}@127.0.0.1:${machine.port}/`;
     const refused = await bakker.run([
       'init',
@@ -129,7 +129,8 @@ t.test(
     const line = /^bakker-storage (provision .*)$/m.exec(refused.stderr)?.[1] ?? '';
     t.match(line, new RegExp(`^provision ${name} --key 'ssh-ed25519 [^']+' --size 10G$`));
     const key = /'([^']+)'/.exec(line)?.[1] ?? '';
-    t.equal((await machine.run(['provision', name, '--key', key, '--size', '10G'])).status, 0);
+    const made = await machine.run(['provision', name, '--key', key, '--size', '10G']);
+    t.equal(made.status, 0, made.stderr);
     t.match(await readFile(join(machine.etc, 'keys', name), 'utf8'), key);
   },
 );

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
+import { descendantsOf, killAndWait } from '../../../../test/harness/processes.ts';
 import { startStorageMachine } from '../../../../test/harness/storage-machine.ts';
 import { linuxSystem } from '../../src/adapters/system/linux-system.ts';
 import { StorageError } from '../../src/errors.ts';
@@ -100,7 +101,10 @@ t.test('a container where the number is another user is no session', async (t) =
   const own = session(t, web);
   const inside = ['setpriv', `--reuid=${uid}`, '--clear-groups', 'sleep', '1000'];
   const container = spawn('unshare', ['--pid', '--fork', '--kill-child', ...inside], { stdio: 'ignore' });
-  t.teardown(() => container.kill('SIGKILL'));
+  // setpriv makes --kill-child forget its signal: what is inside would stay, and keep the number from others
+  const { pid } = container;
+  if (pid === undefined) throw new Error('unshare did not start');
+  t.teardown(async () => killAndWait([...(await descendantsOf(pid)), pid]));
   await delay(300);
   t.equal((await machine.run(['deprovision', web.name])).status, 0);
   t.equal(await own.hasEnded(), true);
