@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import t from 'tap';
-import { compareTrees } from './harness/compare-trees.ts';
-import { pseudoRandomBytes, writeSampleTree } from './harness/sample-tree.ts';
-import { forcedCommand } from './harness/shell-account.ts';
-import { makeWorld } from './harness/world.ts';
+import { compareTrees } from '../harness/compare-trees.ts';
+import { pseudoRandomBytes, writeSampleTree } from '../harness/sample-tree.ts';
+import { forcedCommand } from '../harness/shell-account.ts';
+import { makeWorld } from '../harness/world.ts';
 
 /** Lets every read of these files fail as a disk with bad sectors does. */
 function badSectorsIn(...files: readonly string[]): readonly string[] {

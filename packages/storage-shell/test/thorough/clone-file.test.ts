@@ -18,7 +18,7 @@ import {
 import t from 'tap';
 import type { Test } from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
-import { Shell, publishRun, statusOf, string, temporaryRoot } from './shell-client.ts';
+import { Shell, publishRun, statusOf, string, temporaryRoot } from '../session/shell-client.ts';
 
 const DIGEST = 'user.bakker.sha256';
 const MIB = 2 ** 20;

@@ -12,9 +12,9 @@ import {
   writeSync,
 } from 'node:fs';
 import t from 'tap';
-import { settle } from './harness/sample-tree.ts';
-import { makeSealedWorld } from './harness/sealed-world.ts';
-import { makeWorld, type World } from './harness/world.ts';
+import { settle } from '../harness/sample-tree.ts';
+import { makeSealedWorld } from '../harness/sealed-world.ts';
+import { makeWorld, type World } from '../harness/world.ts';
 
 // A moved file is told by its inode, size, mtime and birth. None of them changes for what is written in place by something that
 // sets the times of what it writes (rsync --inplace -t, cp -p, builds that date everything alike): what was read from the
