@@ -5,7 +5,6 @@ import { AgentError } from '../../errors.ts';
 import type { EarlierEntries, LeftOutFolder, ScanPlan } from '../../ports/source-tree.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import {
-  AS_IT_IS,
   AS_KNOWN,
   AS_MOUNTED,
   cString,
@@ -234,9 +233,11 @@ export class TreeWalk implements Disposable {
     const isMounted = found.stat.device !== frame.device;
     if (isMounted) this.#filesystems.meet(found.stat.device, absolute(path), frame.device);
     const staysOut = this.#staysOut(found);
-    const isAsked = !staysOut || !this.#filesystems.isServed(found.stat.device);
-    const stat = !isAsked ? asPlace(found.stat) : isMounted ? lookAgain(folder, name) : found.stat;
-    const attributes = isAsked ? this.#attributes({ ...found, stat }) : {};
+    const isUnasked = staysOut && this.#filesystems.isServed(found.stat.device);
+    let { stat } = found;
+    if (isUnasked) stat = asPlace(stat);
+    else if (isMounted && !staysOut) stat = lookAgain(folder, name);
+    const attributes = isUnasked ? {} : this.#attributes({ ...found, stat });
     let source = staysOut || this.#isLeftOut(path, node) ? undefined : found.source;
     let names: readonly string[] = node === undefined ? [] : onTheWay(node);
     let unreadable: string | undefined;
@@ -282,9 +283,12 @@ export class TreeWalk implements Disposable {
     });
   }
 
-  /** What is mounted in a folder is seen by what the kernel knows of it: its server may be dead. */
+  /**
+   * What is mounted in a folder is seen by what the kernel knows of it: its server may be dead. That of the folder itself answers;
+   * exports within exports are mounted when they are asked for, and opening one unseen would lead to another file system.
+   */
   #lookOn(device: number): number {
-    return this.#filesystems.isServed(device) ? AS_IT_IS : AS_KNOWN;
+    return this.#filesystems.isServed(device) ? AS_MOUNTED : AS_KNOWN;
   }
 
   #push(frame: FolderFrame): void {
@@ -427,7 +431,7 @@ function union(all: readonly string[], more: readonly string[]): readonly string
 
 /** With the server asked, if there is one. @throws LibcError */
 function lookAgain(folder: FolderHandle, name: string): FileStat {
-  const stat = statAt(folder.fd, cString(bytes(name)));
+  const stat = statAt(folder.fd, cString(bytes(name)), AS_MOUNTED);
   if (typeof stat === 'number') throw new LibcError('statx', stat, bytes(name));
   return stat;
 }
