@@ -21,7 +21,7 @@ export interface RunDates {
  * @param receivedAtMs - oldest run first
  */
 export function dateRuns(receivedAtMs: readonly number[], nowMs: number): RunDates[] {
-  const own = receivedAtMs.map((ms) => (ms >= EARLIEST_MS && ms <= nowMs ? ms : undefined));
+  const own = receivedAtMs.map((ms) => (isDated(ms, nowMs) ? ms : undefined));
   const sources: (number | undefined)[] = [];
   let nextDated: number | undefined;
   for (let index = own.length - 1; index >= 0; index--) {
@@ -42,4 +42,9 @@ export function dateRuns(receivedAtMs: readonly number[], nowMs: number): RunDat
     }
     return { ownMs, orderMs: latestMs, witnesses: latest === undefined ? [source] : [source, latest] };
   });
+}
+
+/** Whether a date may be true. */
+export function isDated(receivedAtMs: number, nowMs: number): boolean {
+  return receivedAtMs >= EARLIEST_MS && receivedAtMs <= nowMs;
 }

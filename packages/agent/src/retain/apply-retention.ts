@@ -1,6 +1,6 @@
 import { runDateMs } from '@bakker/impl-format';
 import type { RunName } from '@bakker/impl-format';
-import { planRetention, PolicyError } from '@bakker/retention';
+import { planRetention, PolicyError, removalOrder } from '@bakker/retention';
 import type { RetainedRun, Verdict } from '@bakker/retention';
 import type { RetentionSettings } from '../config/config.ts';
 import { AgentError } from '../errors.ts';
@@ -45,8 +45,7 @@ export interface RetentionOutcome {
 }
 
 /**
- * Removes the runs that the policy does not keep, oldest first. A run is removed whole or not at all; cut off, the next
- * call goes on.
+ * Removes the runs that the policy does not keep. A run is removed whole or not at all; cut off, the next call goes on.
  *
  * Where the storage retires runs itself, nothing is removed: the outcome says what is there.
  *
@@ -60,9 +59,9 @@ export async function applyRetention(
   if (ports.account.side) return lookAtStorage(options, ports);
   if (options.dryRun) return (await plan(options, ports)).outcome;
   using _lock = await ports.state.lock('retention');
-  const { outcome, runs } = await plan(options, ports);
+  const { outcome, going, runs } = await plan(options, ports);
   if (options.thaw) await thaw(ports.state, runs.at(-1)?.run);
-  const held = await removeRuns(runs, outcome.verdicts, ports);
+  const held = await removeRuns(going, ports);
   if (held.size === 0) return outcome;
   const verdicts = outcome.verdicts.map((verdict) =>
     held.has(verdict.run)
@@ -107,15 +106,25 @@ async function withoutVerdicts(account: StorageAccount, signal: AbortSignal): Pr
   }));
 }
 
+interface Plan {
+  readonly outcome: RetentionOutcome;
+  /** What goes, in the order of its removal. */
+  readonly going: readonly RunName[];
+  readonly runs: readonly PublishedRun[];
+}
+
 async function plan(
   { policy, thaw }: RetentionOptions,
   { account, state, clock, progress, signal }: RetentionPorts,
-): Promise<{ outcome: RetentionOutcome; runs: readonly PublishedRun[] }> {
+): Promise<Plan> {
   progress.stage(`looking at the runs of ${account.address}`);
   const runs = await readPublishedRuns(account, { signal });
   const frozen = thaw ? undefined : whyFrozen(await state.lastRuns(), runs);
-  const verdicts = judge(runs.map(asRetained), { ...policy, frozen }, clock.nowMs());
-  return { outcome: { verdicts, frozen, isStorages: false, isHeld: false }, runs };
+  const nowMs = clock.nowMs();
+  const retained = runs.map(asRetained);
+  const verdicts = judge(retained, { ...policy, frozen }, nowMs);
+  const going = removalOrder(retained, verdicts, nowMs).map(({ run }) => run);
+  return { outcome: { verdicts, frozen, isStorages: false, isHeld: false }, going, runs };
 }
 
 /** This machine remembers a freeze; where its memory is lost, or ends before the newest runs, the receipts beside them do. */
@@ -141,7 +150,7 @@ function judge(
   }
 }
 
-function asRetained({ run, receipt, isDamaged }: PublishedRun): RetainedRun {
+function asRetained({ run, receipt, isDamaged }: PublishedRun): RetainedRun & { readonly run: RunName } {
   // Names are made from the date, and the end of that day is the latest that it can mean.
   const receivedAtMs = receipt?.finishedAtMs ?? runDateMs(run) + DAY_MS - 1;
   return { run, receivedAtMs, state: isDamaged ? 'damaged' : stateOf(receipt) };
@@ -160,17 +169,14 @@ async function thaw(state: StateFolder, newest: RunName | undefined): Promise<vo
 
 /** @returns the runs that stay because somebody reads */
 async function removeRuns(
-  runs: readonly PublishedRun[],
-  verdicts: readonly Verdict[],
+  going: readonly RunName[],
   { account, progress, signal, readingLock }: RetentionPorts,
 ): Promise<ReadonlySet<string>> {
-  const going = new Set<string>(verdicts.filter(({ keep }) => !keep).map(({ run }) => run));
-  const doomed: RunName[] = runs.map(({ run }) => run).filter((run) => going.has(run));
-  for (const [index, run] of doomed.entries()) {
+  for (const [index, run] of going.entries()) {
     if (index > 0) await sleep(DOOR_OPEN_MS, signal);
     signal.throwIfAborted();
     using alone = readingLock.tryRemove();
-    if (!alone) return new Set(doomed.slice(index));
+    if (!alone) return new Set(going.slice(index));
     progress.stage(`removing ${run}`);
     await account.removeRun(run, { signal });
   }

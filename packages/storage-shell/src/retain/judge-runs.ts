@@ -1,5 +1,5 @@
 import type { RunName } from '@bakker/impl-format/storage';
-import { PolicyError, planRetention } from '@bakker/retention';
+import { PolicyError, planRetention, removalOrder } from '@bakker/retention';
 import type { RetainedRun, Verdict } from '@bakker/retention';
 import { StorageError } from '../errors.ts';
 import type { RetentionRules } from '../policy/account-policy.ts';
@@ -31,17 +31,26 @@ export function judgeRuns(runs: readonly StoredRun[], { rules, frozen, nowMs }: 
   }
 }
 
-/** The runs that go, oldest first. */
-export function goingRuns(verdicts: readonly Verdict[], runs: readonly StoredRun[]): RunName[] {
-  const going = new Set(verdicts.filter(({ keep }) => !keep).map(({ run }) => run));
-  return runs.map(({ run }) => run).filter((run) => going.has(run));
+/** The runs that go, in an order in which their removal may end anywhere. */
+export function goingRuns(
+  verdicts: readonly Verdict[],
+  runs: readonly StoredRun[],
+  nowMs: number,
+): RunName[] {
+  return removalOrder(runs.map(asRetained), verdicts, nowMs).map(({ run }) => run);
 }
 
 export function frozenText({ reason, sinceRun }: FrozenAccount): string {
   return sinceRun === undefined ? reason : `${reason} (since run ${sinceRun})`;
 }
 
-function asRetained({ run, receipt, folderChangedAtMs, hasManifest, isHurt }: StoredRun): RetainedRun {
+function asRetained({
+  run,
+  receipt,
+  folderChangedAtMs,
+  hasManifest,
+  isHurt,
+}: StoredRun): RetainedRun & { readonly run: RunName } {
   return {
     run,
     // The server may have chosen any other date, in the receipt as in the tree; it can't choose a folder's ctime.

@@ -1,3 +1,4 @@
+import { compareRunNames } from '@bakker/impl-format/storage';
 import type { RunName } from '@bakker/impl-format/storage';
 import type { Verdict } from '@bakker/retention';
 import { StorageError } from '../errors.ts';
@@ -20,7 +21,7 @@ export interface RetireOptions {
 export interface Retirement {
   /** Newest first. */
   readonly verdicts: readonly Verdict[];
-  /** In the trash now; with `dryRun`, what would be. Oldest first. */
+  /** In the trash now; with `dryRun`, what would be. These lists are oldest first. */
   readonly removed: readonly RunName[];
   /** Left for the next time: a session reads from them. */
   readonly inUse: readonly RunName[];
@@ -31,7 +32,7 @@ export interface Retirement {
 }
 
 /**
- * Takes the runs away that the account's policy does not keep, oldest first, and deletes those whose time in the trash
+ * Takes the runs away that the account's policy does not keep, and deletes those whose time in the trash
  * is over, or whose space is needed. Cut off anywhere, the next call goes on.
  *
  * @throws StorageError CONFIG_INVALID, FULL, FAILED when the clock can't be right
@@ -43,10 +44,15 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
   const frozen = keeper.frozen();
   const runs = keeper.runs();
   const verdicts = judgeRuns(runs, { rules: policy.retention, frozen, nowMs });
-  const going = goingRuns(verdicts, runs);
+  const going = goingRuns(verdicts, runs, nowMs);
   const told = { verdicts, frozen: frozen && frozenText(frozen) };
   if (dryRun)
-    return { ...told, removed: going, inUse: [], deleted: wouldBeDeleted(keeper, { options, going }) };
+    return {
+      ...told,
+      removed: oldestFirst(going),
+      inUse: [],
+      deleted: wouldBeDeleted(keeper, { options, going }),
+    };
   await keeper.mend();
   const deleted: RunName[] = [];
   const removed: RunName[] = [];
@@ -60,7 +66,11 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
   }
   await keeper.deleteGivenUp(signal);
   await emptyTrash(keeper, { ...options, policy, deleted });
-  return { ...told, removed, inUse, deleted };
+  return { ...told, removed: oldestFirst(removed), inUse: oldestFirst(inUse), deleted: oldestFirst(deleted) };
+}
+
+function oldestFirst(runs: readonly RunName[]): RunName[] {
+  return runs.toSorted(compareRunNames);
 }
 
 function wouldBeDeleted(
@@ -68,7 +78,7 @@ function wouldBeDeleted(
   { options, going }: { options: RetireOptions; going: readonly RunName[] },
 ): RunName[] {
   if (options.emptyTrash !== true || keeper.frozen() !== undefined) return [];
-  return [...keeper.trash().map(({ run }) => run), ...going];
+  return [...keeper.trash().map(({ run }) => run), ...oldestFirst(going)];
 }
 
 /** On a volume where not even a name finds room, what is in the trash makes it. */

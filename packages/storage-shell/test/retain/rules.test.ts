@@ -37,7 +37,7 @@ t.test('what is no whole run takes the place of none, and the clock of the stora
   };
   const good = [stored(1), stored(2)];
   const going = (runs: readonly StoredRun[], frozen?: FrozenAccount): readonly string[] =>
-    goingRuns(judgeRuns(runs, { rules, frozen, nowMs }), runs);
+    goingRuns(judgeRuns(runs, { rules, frozen, nowMs }), runs, nowMs).toSorted();
   const all = (runs: readonly StoredRun[]): readonly string[] => runs.map(({ run }) => run);
   t.same(going([...good, stored(3)]), all(good));
   const worse = [stored(3, { hasManifest: false }), stored(4, { isHurt: true })];
