@@ -15,8 +15,8 @@ import {
 } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
-import { makeSealedWorld, type SealedWorld } from './harness/sealed-world.ts';
-import { forcedCommand } from './harness/shell-account.ts';
+import { makeSealedWorld, type SealedWorld } from '../harness/sealed-world.ts';
+import { forcedCommand } from '../harness/shell-account.ts';
 
 const SFTP_SERVER = '/usr/lib/openssh/sftp-server';
 const ZSTD_MAGIC = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
