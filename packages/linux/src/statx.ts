@@ -38,7 +38,8 @@ export function statxOpen(fd: number, wanted: number): number {
 const AT_EMPTY_PATH = 0x1000;
 const NO_NAME = cString('');
 const STATX_ATTR_MOUNT_ROOT = 0x2000;
-const BLOCK_UNIT_BYTES = 512;
+/** Of `st_blocks`, on every file system. */
+export const BLOCK_UNIT_BYTES = 512;
 const NS_PER_S = 1_000_000_000n;
 
 /** `struct statx`, written over by each call; little-endian on both machines that we run on. */

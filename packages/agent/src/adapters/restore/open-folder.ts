@@ -53,7 +53,7 @@ export interface Shared {
   readonly umask: number;
   readonly filesystems: WrittenFilesystems;
   readonly writer: FileWriter;
-  /** The folders of accounts on this machine. */
+  /** Folders of which nothing is removed. */
   readonly spared: readonly Pick<TargetItem, 'filesystem' | 'inode'>[];
 }
 

@@ -1,6 +1,13 @@
 import { encodeTreeOutcome, incompleteName } from '@bakker/impl-format/storage';
 import type { BeginReply, ObjectCounts, PublishReply, PublishRequest } from '@bakker/impl-format/storage';
-import { FilesystemFlush, makeSymlinkAt, openFolderBeneath, renameNewAt, renameOverAt } from '@bakker/linux';
+import {
+  BLOCK_UNIT_BYTES,
+  FilesystemFlush,
+  makeSymlinkAt,
+  openFolderBeneath,
+  renameNewAt,
+  renameOverAt,
+} from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { randomBytes } from 'node:crypto';
 import { fstatSync, fsyncSync } from 'node:fs';
@@ -8,7 +15,7 @@ import { StorageError } from '../../errors.ts';
 import type { NewLargeFile, NewRun, PutFile, StoredFile } from '../../ports/account.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
 import { removeTree } from '../runs/remove-tree.ts';
-import { BLOCK_BYTES, BLOCK_UNIT_BYTES, inBlocks } from '../tree/inode-use.ts';
+import { BLOCK_BYTES, inBlocks } from '../tree/inode-use.ts';
 import { TreeCloner } from '../tree/tree-cloner.ts';
 import { CarriedContent, removing } from './carried-content.ts';
 import { disown, dropToken } from './carried.ts';

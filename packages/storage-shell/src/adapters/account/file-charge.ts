@@ -1,7 +1,8 @@
+import { BLOCK_UNIT_BYTES } from '@bakker/linux';
 import { fstatSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { SpaceGuard } from '../../ports/space-guard.ts';
-import { BLOCK_BYTES, BLOCK_UNIT_BYTES } from '../tree/inode-use.ts';
+import { BLOCK_BYTES } from '../tree/inode-use.ts';
 
 /** What one file under construction is charged for: its inode, and what is written; in the end what it really takes. */
 export class FileCharge {

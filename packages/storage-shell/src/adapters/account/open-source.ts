@@ -1,11 +1,10 @@
 import { baseName, parentPath } from '@bakker/impl-format/storage';
-import { hasCode, openBeneath, openFolderBeneath } from '@bakker/linux';
+import { BLOCK_UNIT_BYTES, hasCode, openBeneath, openFolderBeneath } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { closeSync, constants, fstatSync } from 'node:fs';
 import { StorageError } from '../../errors.ts';
 import type { Trust } from '../tree/link-maker.ts';
 import { isStoredWhole } from '../tree/stored-whole.ts';
-import { BLOCK_UNIT_BYTES } from '../tree/inode-use.ts';
 
 export interface SourceRules {
   /** How far the files of the folder can be trusted. */

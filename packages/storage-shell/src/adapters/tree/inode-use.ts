@@ -49,6 +49,4 @@ export const ITSELF = Buffer.from([0]);
 const ENOENT = 2;
 /** What file systems give space in. */
 export const BLOCK_BYTES = 4096;
-/** Of `st_blocks`, on every file system. */
-export const BLOCK_UNIT_BYTES = 512;
 const WANTED = STATX.TYPE | STATX.LINKS | STATX.INODE | STATX.SIZE | STATX.BLOCKS;
