@@ -24,7 +24,7 @@ export function checkRuntime(machine: Machine): Finding {
     return failed(
       'Node.js',
       new AgentError('RUN_FAILED', `this is Node.js ${version}; bakker needs 24`, {
-        hint: "start it as bin/bakker, which uses the Node.js that is carried along; 'npm ci' brings it",
+        hint: "start it as bin/bakker, which uses the Node.js that is carried along; scripts/setup brings it",
       }),
     );
   }
