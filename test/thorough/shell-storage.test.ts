@@ -326,6 +326,26 @@ t.test(
   },
 );
 
+t.test('what an unfinished run had, and gave way since, is sent again without a word', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  const policy = `${world.storage}/.bakker/account.yaml`;
+  writeFileSync(`${world.source}/first`, 'first');
+  await world.backup();
+  writeFileSync(policy, 'space: { limit: 2M }\n');
+  for (let index = 0; index < 30; index++)
+    writeFileSync(`${world.source}/${index}`, pseudoRandomBytes(`file ${index}`, 100_000));
+  await settle();
+  await world.expect(['backup', '--json'], 13);
+  const unfinished = readdirSync(world.storage).filter((name) => name.endsWith('.incomplete'));
+  const arrived = `${world.storage}/${unfinished[0]}${world.source}`;
+  for (const name of readdirSync(arrived)) if (name !== 'first') rmSync(`${arrived}/${name}`);
+  writeFileSync(policy, 'space: { limit: 64M }\n');
+  const report = await world.backup();
+  t.equal(report.status, 'complete');
+  t.same(report.warnings, []);
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
+
 t.test('a large file that can not fit fails before it is sent; one of holes does fit', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 96 * MIB });
   await using world = await makeWorld({ kind: 'shell', storageOn: disk.folder, proxied: true });
