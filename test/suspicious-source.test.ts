@@ -32,6 +32,18 @@ t.test('a source that is empty where it was not needs --allow-empty', async (t) 
   t.ok(allowed.files.gone >= 20);
 });
 
+t.test('a new ext4 in place of the disk of a source is empty, whatever mkfs made in it', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeSampleTree(world.source, { files: 20 });
+  const first = await world.backup();
+  rmSync(world.source, { recursive: true });
+  mkdirSync(`${world.source}/lost+found`, { recursive: true, mode: 0o700 });
+  t.match((await world.expect(['backup', '--json'], 1)).stderr, /is empty, but held/);
+  t.same(completeRuns(world.storage), [first.run]);
+  writeFileSync(`${world.source}/lost+found/#12`, 'what fsck found');
+  t.equal((await world.backup()).files.new, 1);
+});
+
 t.test('one source of two being gone is noticed as well', async (t) => {
   await using world = await makeWorld();
   const other = `${world.bakker.folder}/other`;

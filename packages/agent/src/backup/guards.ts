@@ -97,6 +97,7 @@ export class SourceCounts {
     for (const [index, source] of this.#sources.entries()) {
       // once a source has a name it is not empty, and nothing more has to be known
       if ((this.#now[index] ?? 0) > 0 || path.equals(source) || !isAtOrBelow(path, source)) continue;
+      if (isMadeEmpty(path, source)) continue;
       if (isNow) this.#now[index] = (this.#now[index] ?? 0) + 1;
       if (isBefore) this.#before[index] = (this.#before[index] ?? 0) + 1;
     }
@@ -116,6 +117,14 @@ export class SourceCounts {
     }
   }
 }
+
+/** `mkfs` makes this folder in each new ext4: a disk that was replaced holds nothing, and yet a name. What is in it counts. */
+function isMadeEmpty(path: Buffer, source: Buffer): boolean {
+  const name = source.length === 0 ? path : path.subarray(source.length + 1);
+  return name.equals(LOST_AND_FOUND);
+}
+
+const LOST_AND_FOUND = Buffer.from('lost+found');
 
 /** Below this many files a share says little. */
 const MIN_FILES_FOR_SHARE = 100;

@@ -223,7 +223,7 @@ function damageText({ damagedFiles, damagedRuns }: StorageStatus): string {
   const [first, last] = [damagedRuns.at(0), damagedRuns.at(-1)];
   if (first === undefined || last === undefined) return 'It has found no damage in them.';
   const range = first === last ? `run ${first}` : `${damagedRuns.length} runs, ${first} to ${last}`;
-  return `It has found damage in ${range} (${damagedFiles} files). The next run sends again what the newest lacks and the source has.`;
+  return `It has found damage in ${range} (${damagedFiles} files). The next run sends again what the newest lacks and the source has; older runs keep the damage until the storage's administrator mends it (docs/scrub.md), or they go.`;
 }
 
 function grantText({ askedBytes, grantedBytes, limitBytes }: RequestedSpace): string {
