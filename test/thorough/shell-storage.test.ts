@@ -22,6 +22,7 @@ import t from 'tap';
 import { compareTrees } from '../harness/compare-trees.ts';
 import { mountLoopFilesystem } from '../harness/loop-fs.ts';
 import { pseudoRandomBytes, settle, writeSampleTree } from '../harness/sample-tree.ts';
+import { makeSealedWorld } from '../harness/sealed-world.ts';
 import { BAKKER_STORAGE, authoriseShell } from '../harness/shell-account.ts';
 import { completeRuns, findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
 import { makeWorld, type World } from '../harness/world.ts';
@@ -288,6 +289,34 @@ t.test('a source that lost most of its files freezes the storage, which is said'
   t.match(report.warnings.join('\n'), /storage/);
   t.match((await world.expect(['status'])).stdout, /storage's administrator/);
 });
+
+t.test(
+  'a source of which most files were renamed or copied has lost none, however they are found again',
+  async (t) => {
+    for (const hideNames of [false, true]) {
+      await using world = await makeSealedWorld({ kind: 'shell', hideNames });
+      writeSampleTree(world.source, { files: 200, filesPerFolder: 50 });
+      await settle();
+      await world.backup();
+      writeFileSync(`${world.source}/later`, 'later');
+      await world.backup();
+      for (const folder of readdirSync(world.source).filter((name) => name.startsWith('folder'))) {
+        for (const name of readdirSync(`${world.source}/${folder}`))
+          renameSync(`${world.source}/${folder}/${name}`, `${world.source}/${folder}/renamed ${name}`);
+      }
+      const renamed = await world.backup();
+      t.same(renamed.warnings, [], `names ${hideNames ? 'hidden' : 'clear'}: renamed`);
+      execFileSync('cp', ['-a', world.source, `${world.source}.copy`]);
+      rmSync(world.source, { recursive: true });
+      renameSync(`${world.source}.copy`, world.source);
+      for (const folder of readdirSync(world.source).filter((name) => name.startsWith('folder')))
+        renameSync(`${world.source}/${folder}`, `${world.source}/other ${folder}`);
+      const copied = await world.backup();
+      t.equal(copied.bytes.sent, 0);
+      t.same(copied.warnings, [], `names ${hideNames ? 'hidden' : 'clear'}: copied`);
+    }
+  },
+);
 
 t.test('a run that is known to be a link of the past shares its inode', async (t) => {
   await using world = await makeWorld({ kind: 'shell' });

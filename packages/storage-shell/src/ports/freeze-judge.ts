@@ -5,8 +5,9 @@ export interface PublishedRun {
   readonly run: RunName;
   /** The run that it was compared with, as its server chose. */
   readonly parent: RunName | undefined;
-  /** Files of the parent, 0 without one, and how many of them are in the run as they were. */
+  /** Files of the parent, 0 without one. */
   readonly parentFiles: number;
+  /** How many files of the run are in it as complete runs have them, under whatever name. */
   readonly keptFiles: number;
   /** By the storage's clock. */
   readonly receivedAtMs: number;

@@ -4,7 +4,7 @@ import type { FreezeRules } from '../policy/account-policy.ts';
 export interface PublishedFigures {
   /** Files of the parent; 0 for a first run. */
   readonly parentFiles: number;
-  /** How many of them are in the new run as they were. */
+  /** How many files of the new run are in it as complete runs have them, under whatever name. */
   readonly keptFiles: number;
   /** Runs received in the 24 hours up to now, this one among them. */
   readonly runsReceivedLastDay: number;

@@ -56,7 +56,7 @@ export interface TreeClonerOptions {
 
 /** What the scripts made, once `finish` has resolved. Folders that `RunFolders` made are counted there, not here. */
 export interface TreeCounts extends ObjectCounts {
-  /** Names of files that are the parent's, by keep or by link. */
+  /** Names of files that complete runs have, by keep or by link: what is told moved may be linked to where it was first. */
   readonly keptFiles: number;
   /** Files of the parent that were passed, kept or not; all of them after `finish`. */
   readonly parentFiles: number;
@@ -71,6 +71,7 @@ export interface TreeCounts extends ObjectCounts {
  */
 export class TreeCloner implements AsyncDisposable {
   readonly #options: TreeClonerOptions;
+  readonly #trust: (name: string) => Trust;
   readonly #cursor: ParentCursor | undefined;
   readonly #folders: FolderCloner | undefined;
   readonly #links: LinkMaker;
@@ -90,6 +91,7 @@ export class TreeCloner implements AsyncDisposable {
     const { parent, runFolders, resolveFolder, hurtInodes } = options;
     const { beforeCopy = () => undefined, trust = () => 'complete' } = options;
     this.#options = options;
+    this.#trust = trust;
     this.#measures = parent === undefined || options.parentBytes === undefined ? 'kept' : 'dropped';
     this.#fullInodes = new FullInodes(runFolders, beforeCopy);
     this.#links = new LinkMaker({
@@ -257,7 +259,7 @@ export class TreeCloner implements AsyncDisposable {
     if (result.made === 'symlink') this.#counts.symlinks++;
     else {
       this.#counts.files++;
-      if (link.folder === '') this.#counts.keptFiles++;
+      if (this.#trust(link.folder) === 'complete') this.#counts.keptFiles++;
     }
   }
 
