@@ -104,6 +104,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
     },
     readingLock: async () => (await import('./adapters/state/reading-lock.ts')).openReadingLock(stateDir),
     state: once(async () => (await import('./adapters/state-folder.ts')).openStateFolder(stateDir)),
+    lastRuns: async () => (await import('./adapters/state/last-runs-file.ts')).readLastRuns(stateDir),
     undoing,
     freezing: {
       mayHaveLeft: async () => (await import('./adapters/undo/journal-file.ts')).hasJournal(stateDir),

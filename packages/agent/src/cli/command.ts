@@ -13,7 +13,7 @@ import type { RestoreTarget } from '../ports/restore-target.ts';
 import type { SealingThreads } from '../ports/sealing-threads.ts';
 import type { ServiceManager } from '../ports/service-manager.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
-import type { StateFolder } from '../ports/state-folder.ts';
+import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { UndoJournal, Undoers } from '../ports/undo-journal.ts';
 
@@ -45,6 +45,8 @@ export interface CommandContext {
   /** This server's name. */
   readonly host: string;
   state(): Promise<StateFolder>;
+  /** What the state folder knows of the last runs, also where it can't be written. @throws AgentError STATE_UNUSABLE */
+  lastRuns(): Promise<LastRuns>;
   /** For what reads runs for long, and for what removes them. */
   readingLock(): Promise<ReadingLock>;
   /** What must be undone, and how. To be used under the run lock. */
