@@ -121,3 +121,13 @@ t.test(
     t.ok(filesBelow(`${world.storage}/latest${stateDir}`).includes('last.json'));
   },
 );
+
+t.test('an exclude that is an absolute path is warned of where a run is only tried', async (t) => {
+  await using world = await makeWorld({ kind: 'local', config: { exclude: ['/other'] } });
+  mkdirSync(`${world.source}/cache`);
+  t.notMatch((await world.expect(['backup', '--dry-run'])).stderr, /exclude/);
+  await world.configure({ exclude: [`${world.source}/cache`] });
+  const { stderr } = await world.expect(['backup', '--dry-run']);
+  t.match(stderr, `warning: exclude "${world.source}/cache" leaves nothing out`);
+  t.match(stderr, /; write "\/cache"/);
+});

@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import t from 'tap';
 import { BAKKER } from './harness/bakker.ts';
 import { BAKKER_STORAGE } from './harness/storage-machine.ts';
+import { makeTempFolder } from './harness/temp-folder.ts';
 import { makeWorld } from './harness/world.ts';
 
 t.test('a timer whose PATH has no node runs the carried one, through a symlink too', async (t) => {
@@ -41,3 +43,20 @@ t.test(
     }
   },
 );
+
+t.test('in a checkout that nobody has set up yet, each program says what to run', async (t) => {
+  for (const program of [BAKKER, BAKKER_STORAGE]) {
+    // Elsewhere than in this checkout, whose Node.js a launcher below it would find.
+    await using folder = await makeTempFolder('checkout');
+    const launchers = `${folder.path}/packages/program/bin`;
+    cpSync(dirname(program), launchers, { recursive: true });
+    const start = (): string => {
+      const { status, stderr } = spawnSync(`${launchers}/${basename(program)}`, ['--help']);
+      t.equal(status, 2);
+      return String(stderr);
+    };
+    t.match(start(), `is missing; run ${folder.path}/scripts/setup\n`);
+    symlinkSync(dirname(dirname(dirname(process.execPath))), `${folder.path}/node_modules`);
+    t.match(start(), `is not built yet; run ${folder.path}/scripts/setup\n`);
+  }
+});

@@ -127,6 +127,26 @@ t.test(
       { runs: [{ run: fourth.run, damaged: { length: 0 } }], unopened: [first.run, second.run, third.run] },
       'what a key opens is looked at',
     );
+    const found = await world.expect(['find', 'file 1', '--json', ...withNext]);
+    t.equal(
+      found.json<{ run: string }[]>().at(0)?.run,
+      fourth.run,
+      'nor does a key that is lost stop a search',
+    );
+    t.match(found.stderr, `${third.run}.impl: it is sealed for`);
+    const history = await world.expect(['history', `${world.source}/folder 0/file 1`, '--json', ...withNext]);
+    t.same(
+      history.json<{ change: string }[]>().map(({ change }) => change),
+      ['unopened', 'unopened', 'unopened', 'first'],
+    );
+    const fifth = await world.makeKey('fifth.key');
+    for (const args of [
+      ['find', 'file 1'],
+      ['history', `${world.source}/folder 0/file 1`],
+    ]) {
+      const { stderr } = await world.expect([...args, '--identity-key', fifth.file], KEY);
+      t.match(stderr, /bakker: 20.* sealed for/, 'a key that opens nothing finds nothing');
+    }
     const { stdout } = await world.expect(['verify', '--from', 'latest', ...withNext]);
     t.match(stdout, `${fourth.run}: sound`);
     await world.expect(['verify', '--from', first.run ?? '', ...withNext], KEY);

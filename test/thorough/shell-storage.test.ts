@@ -169,6 +169,38 @@ t.test('content that the storage finds damaged is sent again by the next run', a
   t.same(await compareTrees(world.source, await world.restore()), []);
 });
 
+t.test('whether retention stands still there is what the storage says now, once it was asked', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  writeSampleTree(world.source, { files: 10 });
+  const administer = (...args: string[]): void => {
+    const [root, account] = [dirname(world.storage), basename(world.storage)];
+    const { status, stderr } = spawnSync(BAKKER_STORAGE, ['--root', root, ...args, account]);
+    t.equal(status, 0, String(stderr));
+  };
+  const told = async (args: string[] = []): Promise<{ text: string; reason: string | undefined }> => {
+    const { stdout } = await world.expect(['status', ...args]);
+    const { retentionFrozen } = (await world.bakker.run(['status', ...args, '--json'])).json<{
+      retentionFrozen: { reason: string } | null;
+    }>();
+    return { text: stdout, reason: retentionFrozen?.reason };
+  };
+  await world.backup();
+  administer('freeze', '--reason', 'a look first');
+  t.equal((await told()).reason, undefined, 'the last run knew nothing of it');
+  const frozen = await told(['--storage']);
+  t.equal(frozen.reason, 'a look first');
+  t.equal(frozen.text.match(/stands still/g)?.length, 1, frozen.text);
+  t.match((await world.expect(['doctor'])).stdout, /stands still .*: a look first\n.*bakker-storage thaw/);
+  await world.backup(['--force']);
+  t.match((await told()).text, /stands still .*: a look first\.\n.*administrator/);
+  administer('thaw');
+  t.match((await told()).text, /stands still/, 'as of the last run');
+  const thawed = await told(['--storage']);
+  t.equal(thawed.reason, undefined);
+  t.notMatch(thawed.text, /stands still/);
+  t.notMatch((await world.expect(['doctor'])).stdout, /stands still/);
+});
+
 t.test('what the storage says to leave out is left out, if the server lets it', async (t) => {
   await using world = await makeWorld({ kind: 'shell', config: { 'storage-config': true } });
   writeSampleTree(world.source, { files: 60 });
@@ -293,6 +325,26 @@ t.test(
     t.same(findBrokenPromises(world.storage), []);
   },
 );
+
+t.test('what an unfinished run had, and gave way since, is sent again without a word', async (t) => {
+  await using world = await makeWorld({ kind: 'shell' });
+  const policy = `${world.storage}/.bakker/account.yaml`;
+  writeFileSync(`${world.source}/first`, 'first');
+  await world.backup();
+  writeFileSync(policy, 'space: { limit: 2M }\n');
+  for (let index = 0; index < 30; index++)
+    writeFileSync(`${world.source}/${index}`, pseudoRandomBytes(`file ${index}`, 100_000));
+  await settle();
+  await world.expect(['backup', '--json'], 13);
+  const unfinished = readdirSync(world.storage).filter((name) => name.endsWith('.incomplete'));
+  const arrived = `${world.storage}/${unfinished[0]}${world.source}`;
+  for (const name of readdirSync(arrived)) if (name !== 'first') rmSync(`${arrived}/${name}`);
+  writeFileSync(policy, 'space: { limit: 64M }\n');
+  const report = await world.backup();
+  t.equal(report.status, 'complete');
+  t.same(report.warnings, []);
+  t.same(await compareTrees(world.source, await world.restore()), []);
+});
 
 t.test('a large file that can not fit fails before it is sent; one of holes does fit', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 96 * MIB });

@@ -4,6 +4,7 @@ import { asksToFreeze } from '../config/freezing.ts';
 import type { LeftOutFolder, ScanPlan, SourceSurvey, SourceTree } from '../ports/source-tree.ts';
 import type { StateFolder } from '../ports/state-folder.ts';
 import { markedFreeze, readReceipts, unheardOf } from '../retain/published-runs.ts';
+import { adviseMisplaced, describeMisplaced, misplacedPatterns } from '../source/misplaced-patterns.ts';
 import { stages } from '../timings/stages.ts';
 import type { BackupOptions, BackupPorts } from './backup-options.ts';
 import { chooseParent } from './choose-parent.ts';
@@ -118,6 +119,7 @@ export async function attemptRun(
   const config = frozen?.config ?? asked;
   const tree = frozen?.source ?? source;
   const scan = await ((isOwn(config) && preparing) || prepareScan(config, { source: tree, state, problems }));
+  if (options.dryRun && isFirst) warnOfPatterns(scan.plan, tree, onWarning);
   onBegin();
   stages.begin('files');
   // Awaited here: the account must outlive the run.
@@ -162,6 +164,15 @@ async function prepareScan(
   const leavesOut = leftOutFolders(config, state);
   const plan: ScanPlan = { sources, leavesOut, onProblem: (problem) => problems.add(problem) };
   return { plan, survey: await source.survey(plan) };
+}
+
+function warnOfPatterns(
+  { sources }: ScanPlan,
+  tree: Pick<SourceTree, 'hasFolder'>,
+  onWarning: (text: string) => void,
+): void {
+  for (const found of misplacedPatterns(sources, (path) => tree.hasFolder(path.subarray(1))))
+    onWarning(`${describeMisplaced(found)}; ${adviseMisplaced(found)}`);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { escapeName } from '@bakker/command-line';
+import { parseRunName } from '@bakker/impl-format';
 import type { Entry } from '@bakker/impl-format';
 import type { LinkOutcome, RunWriter } from '../ports/storage-account.ts';
 import type { ContentLookup } from './content-lookup.ts';
@@ -80,6 +81,15 @@ export class ContentLinker {
     else if (now.sha256 !== undefined) known.found(entry, { ...found, place });
   }
 
+  /** What an unfinished run had may have given way to this one, where room is scarce: only a run is to have all that it had. */
+  #warnOfLoss({ place }: Located, answer: 'missing' | 'hurt'): void {
+    if (answer === 'missing' && parseRunName(place.folder) === undefined) return;
+    const what = answer === 'hurt' ? 'is damaged in' : 'is missing from';
+    this.#onWarning(
+      `/${escapeName(place.path)} ${what} ${place.folder} on the storage; its content was sent again`,
+    );
+  }
+
   #link(now: Entry, { place, sizeBytes: clearBytes, sealedBytes }: Located): Promise<LinkOutcome> {
     const sizeBytes = sealedBytes ?? clearBytes;
     const path = storedPath(now);
@@ -103,9 +113,7 @@ export class ContentLinker {
     if (copy && copy !== usedCopy) return this.linkOrSend(slot, now, found);
     if (answer !== 'refused') {
       known.forget(found);
-      const name = `/${escapeName(found.place.path)}`;
-      const what = answer === 'hurt' ? 'is damaged in' : 'is missing from';
-      this.#onWarning(`${name} ${what} ${found.place.folder} on the storage; its content was sent again`);
+      this.#warnOfLoss(found, answer);
     }
     const again = this.#sender.sendAgain(now);
     // only if the content is still the same may others link to it

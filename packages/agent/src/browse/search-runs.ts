@@ -15,7 +15,8 @@ export interface Hit {
  * Paths that match: a pattern without a slash is a name; with one, a path from `/` on, or if it does not begin with a
  * slash, the end of one. Yields run by run in path order. Each manifest is read once.
  *
- * @param onDamaged - told of each run whose manifest can't be read; the others are searched
+ * @param onUnread - told of each run whose manifest is damaged, or sealed to other keys; the others are searched
+ * @throws AgentError KEY_WRONG if no run could be searched, for want of a key
  */
 export async function* findInRuns(
   account: StorageAccount,
@@ -23,10 +24,11 @@ export async function* findInRuns(
     readonly runs: readonly RunName[];
     readonly pattern: string;
     readonly signal: AbortSignal;
-    readonly onDamaged: (error: AgentError) => void;
+    readonly onUnread: (error: AgentError) => void;
   },
 ): AsyncGenerator<Hit> {
   const matches = matcher(options.pattern);
+  const unread: AgentError[] = [];
   for (const run of options.runs) {
     try {
       await using manifest = await openManifest(account, run);
@@ -35,20 +37,37 @@ export async function* findInRuns(
         for (const entry of batch) if (matches(entry.path)) yield { run, entry };
       }
     } catch (error) {
-      if (!(error instanceof AgentError) || error.code !== 'MANIFEST_DAMAGED') throw error;
-      options.onDamaged(error);
+      unread.push(mustBeUnread(error));
     }
   }
+  refuseAllUnread(unread, options.runs);
+  unread.forEach(options.onUnread);
+}
+
+/** Damage stops no search, nor that keys change over the years: those of the oldest run may be in a safe, or lost. */
+function mustBeUnread(error: unknown): AgentError {
+  if (error instanceof AgentError && (error.code === 'MANIFEST_DAMAGED' || error.code === 'KEY_WRONG'))
+    return error;
+  throw error;
+}
+
+function refuseAllUnread(unread: readonly AgentError[], runs: readonly RunName[]): void {
+  const wrong = unread.find(({ code }) => code === 'KEY_WRONG');
+  if (wrong !== undefined && unread.length === runs.length) throw wrong;
 }
 
 /** A path in one run, against the run before that had it. */
 export interface HistoryStep {
   readonly run: RunName;
-  readonly change: 'first' | 'content' | 'metadata' | 'same' | 'absent' | 'damaged';
+  readonly change: 'first' | 'content' | 'metadata' | 'same' | 'absent' | 'damaged' | 'unopened';
   readonly entry: Entry | undefined;
 }
 
-/** A path through the runs, as given. Reads each manifest no further than the path. */
+/**
+ * A path through the runs, as given. Reads each manifest no further than the path.
+ *
+ * @throws AgentError KEY_WRONG if no run could be looked into, for want of a key
+ */
 export async function historyOf(
   account: StorageAccount,
   {
@@ -59,6 +78,7 @@ export async function historyOf(
 ): Promise<readonly HistoryStep[]> {
   const candidates = literalPaths(path);
   const steps: HistoryStep[] = [];
+  const unread: AgentError[] = [];
   let before: Entry | undefined;
   for (const run of runs) {
     if (signal.aborted) throw new AgentError('INTERRUPTED', 'the search was interrupted');
@@ -67,10 +87,12 @@ export async function historyOf(
       steps.push({ run, entry, change: stepOf(before, entry) });
       before = entry ?? before;
     } catch (error) {
-      if (!(error instanceof AgentError) || error.code !== 'MANIFEST_DAMAGED') throw error;
-      steps.push({ run, entry: undefined, change: 'damaged' });
+      unread.push(mustBeUnread(error));
+      const change = unread.at(-1)?.code === 'KEY_WRONG' ? 'unopened' : 'damaged';
+      steps.push({ run, entry: undefined, change });
     }
   }
+  refuseAllUnread(unread, runs);
   return steps;
 }
 

@@ -31,10 +31,10 @@ export const find: Command<FindArgs, readonly Hit[]> = {
     const { progress, signal } = context;
     const account = await accountOf(context, args);
     const runs = await chooseRuns(account, from);
-    const onDamaged = (error: Error) => {
-      progress.warning(error.message);
+    const onUnread = (error: Error) => {
+      progress.warning(`${error.message}: it was not searched`);
     };
-    return Array.fromAsync(findInRuns(account, { runs, pattern, signal, onDamaged }));
+    return Array.fromAsync(findInRuns(account, { runs, pattern, signal, onUnread }));
   },
   json: (hits) => hits.map(({ run, entry }) => ({ run, ...pathJson(entry.path), ...entryJson(entry) })),
   render(hits, screen) {

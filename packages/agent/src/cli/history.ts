@@ -53,4 +53,5 @@ const WORDS = {
   same: 'unchanged',
   absent: 'not there',
   damaged: 'manifest damaged',
+  unopened: 'sealed to another key',
 } as const;

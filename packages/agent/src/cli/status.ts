@@ -7,6 +7,7 @@ import type { LastRuns } from '../ports/state-folder.ts';
 import type { StorageAccount, StorageSide } from '../ports/storage-account.ts';
 import { parseSizeBytes } from '../config/sizes.ts';
 import { missingLastRun } from '../backup/guards.ts';
+import { frozenNow } from '../retain/frozen-now.ts';
 import type { Command } from './command.ts';
 
 interface StatusArgs {
@@ -83,6 +84,7 @@ export const status: Command<StatusArgs, Status> = {
     const account = await context.account();
     return {
       ...judged,
+      last: { ...judged.last, frozen: frozenNow(judged.last, account) },
       ...(askedBytes === undefined ? {} : { requested: await requestSpace(account, askedBytes) }),
       ...(args.storage === true ? { storage: await storageStatus(account, judged.last) } : {}),
     };
@@ -205,16 +207,13 @@ export async function storageStatus(
 }
 
 function storageLines(storage: StorageStatus): string[] {
-  const { runs, frozen, missingRun } = storage;
+  const { runs, missingRun } = storage;
   return [
     `The storage has ${runs} complete ${runs === 1 ? 'run' : 'runs'}.`,
     ...(missingRun === undefined
       ? []
       : [`Run ${missingRun} is not there, and no later one: was it put back to an earlier state?`]),
     ...(runs === 0 ? [] : [damageText(storage)]),
-    ...(frozen === undefined
-      ? []
-      : [`Its retention stands still since ${frozen.sinceRun}: ${escapeText(frozen.reason)}.`]),
   ];
 }
 

@@ -37,10 +37,11 @@ ${transport === DEFAULTS.transport ? `#transport: ${DEFAULTS.transport}` : `tran
 # Folders to back up: absolute paths, * and ** are taken.
 ${sources.length === 0 ? '#sources: [/etc]' : `sources:\n${sources.map(renderSource).join('\n')}`}
 
-# Never backed up, in the syntax of .gitignore, for every source.
+# Never backed up, in the syntax of .gitignore, for every source. Patterns are relative to the source: /cache/ is /var/cache
+# in the source /var. A source may have its own: { path: /var, exclude: [/cache/] }.
 #exclude:
 #  - '*.tmp'
-#  - /var/cache/
+#  - node_modules/
 
 # Stay on the file system that a source is on.
 #one-file-system: ${DEFAULTS.oneFilesystem}

@@ -14,7 +14,8 @@ import { checkChannels, checkHostKey, checkIdentity, checkNativeCrypto } from '.
 import { checkConfigFile, checkRuntime, checkSources, checkStateFolder } from './server-checks.ts';
 import { checkAbilitiesAndClock, checkRuns, checkSpace } from './storage-checks.ts';
 import { checkStorageConfig } from './storage-config-check.ts';
-import { checkLastRun } from './last-run-check.ts';
+import { frozenNow } from '../retain/frozen-now.ts';
+import { checkFrozen, checkLastRun } from './last-run-check.ts';
 import { checkNotify } from './notify-checks.ts';
 import { checkSealing } from './sealing-check.ts';
 import { checkServices } from './service-checks.ts';
@@ -109,6 +110,11 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   // worth a second try.
   const isReachable = findings.at(-1)?.exitStatus !== EXIT_STATUS.STORAGE_UNREACHABLE;
   if (isSsh && isReachable) await look('channels', () => checkChannels(known, machine));
+  await look('retention', async () => {
+    // What keeps the state folder from being read was told above.
+    const last = await (await tools.state()).lastRuns().catch(() => undefined);
+    return last === undefined ? [] : checkFrozen(frozenNow(last, reached));
+  });
   if (reached === undefined) return findings;
   await look('settings', async () => checkStorageConfig(known, await reached.agentConfig()));
   await look('storage abilities', () => checkAbilitiesAndClock(reached));

@@ -10,23 +10,6 @@ const CLOCK_ERROR_MS = HOUR_MS;
 
 /** Old is what has missed two turns; a day each unless the configuration says longer. */
 export function checkLastRun(
-  last: LastRuns,
-  { config, clock }: { config: Config | undefined; clock: Clock },
-): Finding[] {
-  const findings = [ageFinding(last, { config, clock })];
-  if (last.frozen !== undefined) {
-    findings.push(
-      warn(
-        'retention',
-        `stands still since ${last.frozen.sinceRun}: ${last.frozen.reason}`,
-        'look at that run, then see bakker retention --help',
-      ),
-    );
-  }
-  return findings;
-}
-
-function ageFinding(
   { lastSuccess, lastAttempt }: LastRuns,
   { config, clock }: { config: Config | undefined; clock: Clock },
 ): Finding {
@@ -65,4 +48,18 @@ function ageFinding(
     return warn('last run', `${detail}, partial`, 'some files could not be read: see its messages');
   }
   return ok('last run', detail);
+}
+
+/** @param frozen - as it is known now, see `frozenNow` */
+export function checkFrozen(frozen: LastRuns['frozen']): Finding[] {
+  if (frozen === undefined) return [];
+  return [
+    warn(
+      'retention',
+      `stands still since ${frozen.sinceRun}: ${frozen.reason}`,
+      frozen.isAtStorage === true
+        ? "look at that run; the storage's administrator thaws the account: bakker-storage thaw NAME"
+        : 'look at that run; bakker retention --thaw goes on',
+    ),
+  ];
 }

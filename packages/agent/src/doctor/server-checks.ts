@@ -4,6 +4,7 @@ import { AgentError } from '../errors.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
 import { unreadDisks } from '../source/covered-mounts.ts';
+import { adviseMisplaced, describeMisplaced, misplacedPatterns } from '../source/misplaced-patterns.ts';
 import { showPath } from '../source/show-path.ts';
 import { failed, ok, warn, type Finding } from './finding.ts';
 
@@ -24,7 +25,7 @@ export function checkRuntime(machine: Machine): Finding {
     return failed(
       'Node.js',
       new AgentError('RUN_FAILED', `this is Node.js ${version}; bakker needs 24`, {
-        hint: "start it as bin/bakker, which uses the Node.js that is carried along; 'npm ci' brings it",
+        hint: 'start it as bin/bakker, which uses the Node.js that is carried along; scripts/setup brings it',
       }),
     );
   }
@@ -53,7 +54,7 @@ export async function checkStateFolder(stateDir: string, machine: Machine): Prom
   return ok('state folder', `${stateDir} can be written`);
 }
 
-/** Every source, not only the first that is missing; then what is mounted below them and not read. */
+/** Every source, not only the first that is missing; then what is mounted below them and not read, and patterns that find nothing. */
 export async function checkSources(
   config: Config,
   { machine, source }: { machine: Machine; source: () => Promise<SourceTree> },
@@ -77,11 +78,15 @@ export async function checkSources(
   const tree = await source();
   const sources = await tree.expand(config.sources, config.excludes);
   const { filesystems } = await tree.survey({ sources, onProblem: () => undefined });
+  const misplaced = misplacedPatterns(sources, (path) => tree.hasFolder(path.subarray(1))).map((found) =>
+    warn('sources', describeMisplaced(found), adviseMisplaced(found)),
+  );
   const unread = unreadDisks(sources, filesystems).map(showPath);
-  if (unread.length === 0) return [ok('sources', words)];
+  if (unread.length === 0) return misplaced.length === 0 ? [ok('sources', words)] : misplaced;
   const [are, them] =
     unread.length === 1 ? ['is a file system of its own', 'it'] : ['are file systems of their own', 'them'];
   return [
+    ...misplaced,
     warn(
       'sources',
       `${words}; ${unread.join(', ')} ${are} below, and not backed up`,

@@ -31,7 +31,7 @@ export function explainKeyText(error: unknown, source: string): unknown {
 export function explainSealed(error: unknown, object: string): unknown {
   if (!(error instanceof SealedError) || error.code !== 'KEY_MISSING') return error;
   return new AgentError('KEY_WRONG', `${object}: ${error.message}`, {
-    hint: 'bakker key check says which key a file holds',
+    hint: 'bakker key check says which key a file holds; --identity-key can be given several times',
     cause: error,
   });
 }

@@ -76,7 +76,7 @@ t.test('find looks by name in all runs, or by path', async (t) => {
   await using account = await world.account();
   const runs = await chooseRuns(account, 'all');
   const found = async (pattern: string) => {
-    const hits = findInRuns(account, { runs, pattern, signal, onDamaged: (error) => t.fail(error) });
+    const hits = findInRuns(account, { runs, pattern, signal, onUnread: (error) => t.fail(error) });
     return (await Array.fromAsync(hits)).map(
       ({ run, entry }) => `${run} ${entry.path.toString().slice(world.source.length)}`,
     );

@@ -264,6 +264,14 @@ t.test('an interrupt ends it with its reason', async (t) => {
   );
 });
 
+t.test('an exclude that is an absolute path, and so leaves nothing out, is warned of', async (t) => {
+  await using patient = await Patient.admit(t);
+  patient.extraConfig = `exclude: [${join(patient.folder, 'source')}/cache/]`;
+  t.match(about(await patient.diagnose(), 'sources'), [
+    { result: 'warn', detail: /leaves nothing out: patterns are relative/, hint: /^write "\/cache\/"/ },
+  ]);
+});
+
 t.test('how each source is frozen is said, and why; what can not be is a failure', async (t) => {
   await using patient = await Patient.admit(t);
   t.match(about(await patient.diagnose(), 'snapshots'), [

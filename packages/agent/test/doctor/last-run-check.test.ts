@@ -15,7 +15,7 @@ function found(aheadMs: number, lastAttempt?: LastRuns['lastAttempt']): Finding 
   const lastSuccess = { run, status: 'complete' as const, startedAtMs: finishedAtMs, finishedAtMs };
   const success = { startedAtMs: finishedAtMs, finishedAtMs, exitStatus: 0, message: 'complete' };
   const last: LastRuns = { lastSuccess, lastAttempt: lastAttempt ?? success, frozen: undefined };
-  return checkLastRun(last, { config: undefined, clock: { nowMs: () => NOW } })[0];
+  return checkLastRun(last, { config: undefined, clock: { nowMs: () => NOW } });
 }
 
 t.test('a last success in the future is warned of, and has no age', (t) => {
