@@ -112,7 +112,7 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   if (isSsh && isReachable) await look('channels', () => checkChannels(known, machine));
   await look('retention', async () => {
     // What keeps the state folder from being read was told above.
-    const last = await (await tools.state()).lastRuns().catch(() => undefined);
+    const last = await tools.lastRuns().catch(() => undefined);
     return last === undefined ? [] : checkFrozen(frozenNow(last, reached));
   });
   if (reached === undefined) return findings;
