@@ -21,7 +21,7 @@ export function renderConfig(options: InitialSettings): string {
   const { account, identityFile, hostKey, transport, sources, storageConfig, encrypt } = options;
   const { retention } = DEFAULTS;
   return `# What bakker backs up, and where to. docs/configuration.md describes every key.
-# A line that starts with "#" shows what holds without it.
+# A line that starts with "#" shows what holds without it; some are examples, and say so.
 
 # The account that the runs go to.
 account: ${scalar(formatAccountAddress(account))}
@@ -37,8 +37,8 @@ ${transport === DEFAULTS.transport ? `#transport: ${DEFAULTS.transport}` : `tran
 # Folders to back up: absolute paths, * and ** are taken.
 ${sources.length === 0 ? '#sources: [/etc]' : `sources:\n${sources.map(renderSource).join('\n')}`}
 
-# Never backed up, in the syntax of .gitignore, for every source. Patterns are relative to the source: /cache/ is /var/cache
-# in the source /var. A source may have its own: { path: /var, exclude: [/cache/] }.
+# Examples: never backed up, in the syntax of .gitignore, for every source. Patterns are relative to the source: /cache/ is
+# /var/cache in the source /var. A source may have its own: { path: /var, exclude: [/cache/] }.
 #exclude:
 #  - '*.tmp'
 #  - node_modules/
@@ -62,15 +62,17 @@ ${sources.length === 0 ? '#sources: [/etc]' : `sources:\n${sources.map(renderSou
 # Take sources, exclude, interval and retention from the storage, as far as this file says nothing of them.
 ${storageConfig ? 'storage-config: true' : '#storage-config: false'}
 
-# Seal everything before it leaves this server, to the keys in the file recipients beside this one; hide names, too.
+# Seal everything before it leaves this server, to the keys in the file recipients beside this one: true, or
+# { hide-names: true } to hide names, too. bakker key add says whom to.
 ${renderEncrypt(encrypt)}
 
 # What stands still while a snapshot is made, in this order, and for how long at most. docs/quiesce.md has recipes.
 #services: []
 #window: ${DEFAULTS.window}
 
-# How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. Without services, none. docs/snapshots.md.
-#snapshot: { provider: ${DEFAULTS.snapshot.provider}, lvm-size: ${DEFAULTS.snapshot.lvmSize.share * 100}% }
+# How file systems are frozen: auto, lvm, btrfs, zfs, reflink, mirror or none. With services, what holds is
+# { provider: ${DEFAULTS.snapshot.provider}, lvm-size: ${DEFAULTS.snapshot.lvmSize.share * 100}% }. docs/snapshots.md.
+#snapshot: none
 
 # How much of this machine a run may take: the disk (normal, low, idle), the processor (0 to 19), memory for what is in flight.
 #io-priority: ${NO_LIMITS.ioPriority}
@@ -91,7 +93,7 @@ ${renderEncrypt(encrypt)}
 }
 
 function renderEncrypt(encrypt: EncryptSettings | undefined): string {
-  if (encrypt === undefined) return '#encrypt: { hide-names: false }';
+  if (encrypt === undefined) return '#encrypt: false';
   return encrypt.hidesNames ? 'encrypt: { hide-names: true }' : 'encrypt: true';
 }
 

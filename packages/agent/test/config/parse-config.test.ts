@@ -377,6 +377,23 @@ t.test('the file that init writes names every key', (t) => {
   t.end();
 });
 
+t.test('what the file that init writes shows is what holds, but for examples', (t) => {
+  const text = renderConfig({
+    account: { kind: 'local', folder: '/mnt/b' },
+    transport: 'ssh2',
+    sources: ['/etc'],
+    storageConfig: false,
+  });
+  const examples = ['identity', 'host-key', 'exclude', 'limit-upload', 'limit-download', 'cores'];
+  const shown = text.replaceAll(/^#([a-z-]+):/gm, (line, key: string) =>
+    examples.includes(key) ? line : `${key}:`,
+  );
+  t.match(shown, /^notify:/m);
+  const { stated } = parseConfig(shown, FILE);
+  t.strictSame(parseConfig(shown, FILE), { ...parseConfig(text, FILE), stated });
+  t.end();
+});
+
 t.test('a missing file points to init, an unreadable one to its owner', async (t) => {
   const failing = (code: string) => async (): Promise<string> => {
     throw Object.assign(new Error(code), { code });
