@@ -102,6 +102,7 @@ function createContext({ globals, running, progress, opened }: Session): Command
       opened.use(other);
       return other;
     },
+    findings: async () => (await import('./adapters/findings/temporary-findings.ts')).temporaryFindings,
     readingLock: async () => (await import('./adapters/state/reading-lock.ts')).openReadingLock(stateDir),
     state: once(async () => (await import('./adapters/state-folder.ts')).openStateFolder(stateDir)),
     undoing,

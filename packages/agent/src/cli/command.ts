@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Limits } from '../limits/limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
+import type { Findings } from '../ports/findings.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
@@ -45,6 +46,8 @@ export interface CommandContext {
   /** This server's name. */
   readonly host: string;
   state(): Promise<StateFolder>;
+  /** For what reading commands find, however much it is. */
+  findings(): Promise<Findings>;
   /** For what reads runs for long, and for what removes them. */
   readingLock(): Promise<ReadingLock>;
   /** What must be undone, and how. To be used under the run lock. */
