@@ -8,6 +8,7 @@ import type { Freezing } from '../ports/frozen-source.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Notifier, NotifyMemory } from '../ports/notifier.ts';
+import type { OpenOverflow } from '../ports/overflow.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { ReadingLock } from '../ports/reading-lock.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
@@ -48,6 +49,8 @@ export interface CommandContext {
   state(): Promise<StateFolder>;
   /** For what reading commands find, however much it is. */
   findings(): Promise<Findings>;
+  /** A table for what memory is not to hold. */
+  readonly overflow: OpenOverflow;
   /** For what reads runs for long, and for what removes them. */
   readingLock(): Promise<ReadingLock>;
   /** What must be undone, and how. To be used under the run lock. */

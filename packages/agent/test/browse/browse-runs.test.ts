@@ -10,7 +10,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { temporaryFindings } from '../../src/adapters/findings/temporary-findings.ts';
+import { temporaryFindings } from '../../src/adapters/temporary/temporary-findings.ts';
 import { chooseRuns } from '../../src/browse/choose-run.ts';
 import { diffRuns } from '../../src/browse/diff-runs.ts';
 import { lookUp } from '../../src/browse/find-entry.ts';

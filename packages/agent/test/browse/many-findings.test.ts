@@ -1,10 +1,11 @@
 import t from 'tap';
 import type { RunName } from '@bakker/impl-format';
-import { temporaryFindings } from '../../src/adapters/findings/temporary-findings.ts';
+import { temporaryFindings } from '../../src/adapters/temporary/temporary-findings.ts';
 import { longLinesByRun } from '../../src/cli/entry-lines.ts';
 import { entryOf } from '../restore/entries.ts';
 
 const MANY = 200_000;
+const text = (path: Buffer) => path.toString();
 const named = (name: string) => name as RunName;
 
 t.test('what was found comes back as it was, in order and twice, however much it is', async (t) => {
@@ -53,7 +54,7 @@ t.test(
     t.equal(differences.count, MANY + 4);
     const told = Array.from(
       differences,
-      ({ path, change, from }) => `${change} ${path}${from === undefined ? '' : ` from ${from}`}`,
+      ({ path, change, from }) => `${change} ${text(path)}${from === undefined ? '' : ` from ${text(from)}`}`,
     );
     t.same(told.slice(0, 4), [
       'metadata b',
