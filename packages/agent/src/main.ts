@@ -102,8 +102,12 @@ function createContext({ globals, running, progress, opened }: Session): Command
       opened.use(other);
       return other;
     },
+    findings: async () => (await import('./adapters/temporary/temporary-findings.ts')).temporaryFindings,
+    overflow: async () =>
+      new (await import('./adapters/temporary/temporary-overflow.ts')).TemporaryOverflow(),
     readingLock: async () => (await import('./adapters/state/reading-lock.ts')).openReadingLock(stateDir),
     state: once(async () => (await import('./adapters/state-folder.ts')).openStateFolder(stateDir)),
+    lastRuns: async () => (await import('./adapters/state/last-runs-file.ts')).readLastRuns(stateDir),
     undoing,
     freezing: {
       mayHaveLeft: async () => (await import('./adapters/undo/journal-file.ts')).hasJournal(stateDir),

@@ -4,6 +4,8 @@ import type { TypedHere } from './typed-here.ts';
 /** Lines for people. */
 export interface Screen {
   line(text: string): void;
+  /** Lines that are made as they are printed: more than the memory is to hold. */
+  lines(texts: Iterable<string>): void;
   /** Makes bytes safe for a terminal. */
   name(bytes: Uint8Array): string;
   /** Words of the program's own, the commands in them as they have to be typed here: `bakker list` becomes `bakker --config … list`. */
@@ -30,7 +32,7 @@ export interface CommandShape {
  */
 export interface CommandOf<Context, Args, Result> extends CommandShape {
   run(context: Context, args: Args): Promise<Result>;
-  /** What `--json` prints, one value; undefined for nothing. */
+  /** What `--json` prints, one value; undefined for nothing. What can be iterated is an array, made as it is printed. */
   json(result: Result): unknown;
   /** What a person reads. */
   render(result: Result, screen: Screen): void;

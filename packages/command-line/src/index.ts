@@ -24,5 +24,5 @@ export { runProgram } from './run-program.ts';
 export type { Running, Start } from './run-program.ts';
 export { OutputClosed } from './standard-output.ts';
 export type { TypedHere } from './typed-here.ts';
-export { tableLines } from './table.ts';
+export { tableLine, tableLines, widenColumns } from './table.ts';
 export { wallClockMs } from './wall-clock.ts';

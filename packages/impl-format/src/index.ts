@@ -38,6 +38,7 @@ export {
   type SteppedManifest,
 } from './manifest-reader.ts';
 export type { EntryCursor } from './entry-cursor.ts';
+export { EntryLines } from './entry-line.ts';
 export type { FileFacts } from './same-line.ts';
 export { UnchangedLines } from './unchanged-lines.ts';
 export { decodeHeaderLine } from './header-line.ts';

@@ -17,7 +17,8 @@ import type {
   StateFolder,
 } from '../ports/state-folder.ts';
 import { tryLock } from '@bakker/linux';
-import { decodeLastRuns } from './state/last-runs-text.ts';
+import { LAST_RUNS, readLastRuns } from './state/last-runs-file.ts';
+import { readIfThere } from './state/read-if-there.ts';
 import { decodeSealedAccount, encodeSealedAccount, sealedAccountIn } from './state/sealed-account-text.ts';
 import { explainState, isDamagedDatabase } from './state/state-failures.ts';
 
@@ -75,11 +76,11 @@ class DiskStateFolder implements StateFolder {
   }
 
   async lastRuns(): Promise<LastRuns> {
-    return decodeLastRuns(readIfThere(this.#file('last.json')));
+    return readLastRuns(this.folder);
   }
 
   async saveLastRuns(last: LastRuns): Promise<void> {
-    this.#guard(() => replaceFile(this.#file('last.json'), `${JSON.stringify(last, undefined, 2)}\n`));
+    this.#guard(() => replaceFile(this.#file(LAST_RUNS), `${JSON.stringify(last, undefined, 2)}\n`));
   }
 
   async catalogue(accountId: string): Promise<Catalogue> {
@@ -324,15 +325,6 @@ function replaceFile(file: string, text: string): void {
     fs.renameSync(beside, file);
   } catch (error) {
     fs.rmSync(beside, { force: true });
-    throw error;
-  }
-}
-
-function readIfThere(file: string): string | undefined {
-  try {
-    return fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
 }

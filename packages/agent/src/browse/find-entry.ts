@@ -8,31 +8,34 @@ import { openManifest } from './open-manifest.ts';
 export interface FoundPath {
   /** Undefined for the root, which is no entry. */
   readonly entry: Entry | undefined;
-  /** What lies directly in it, in manifest order; empty for anything but a folder. */
-  readonly children: readonly Entry[];
+}
+
+/** What is sought, and who is told of what lies directly in it, in manifest order. */
+export interface SoughtPath {
+  readonly run: RunName;
+  /** Absolute, as typed. */
+  readonly path: string;
+  /** Without it, what is behind the path itself is not read. */
+  readonly onChild?: (entry: Entry) => Promise<void>;
 }
 
 /**
- * Looks a path up in a run; reads its manifest no further than needed. Holds the entries of that folder.
+ * Looks a path up in a run; reads its manifest no further than needed.
  *
- * @param text - absolute, as typed
  * @returns undefined if the run does not have it
  * @throws AgentError USAGE, MANIFEST_DAMAGED
  */
 export async function lookUp(
   account: StorageAccount,
-  { run, path: text }: { readonly run: RunName; readonly path: string },
+  { run, path: text, onChild }: SoughtPath,
 ): Promise<FoundPath | undefined> {
   const candidates = literalPaths(text);
   await using manifest = await openManifest(account, run);
-  return await search(manifest, candidates);
+  return await search(manifest, candidates, onChild);
 }
 
 /** Like `lookUp`. @throws AgentError PATH_NOT_FOUND */
-export async function mustFind(
-  account: StorageAccount,
-  place: { readonly run: RunName; readonly path: string },
-): Promise<FoundPath> {
+export async function mustFind(account: StorageAccount, place: SoughtPath): Promise<FoundPath> {
   const found = await lookUp(account, place);
   if (found !== undefined) return found;
   throw new AgentError('PATH_NOT_FOUND', `${place.run} has nothing at ${place.path}`, {
@@ -43,19 +46,21 @@ export async function mustFind(
 async function search(
   manifest: ManifestReader,
   candidates: readonly Buffer[],
+  onChild: SoughtPath['onChild'],
 ): Promise<FoundPath | undefined> {
   let folder = candidates.find((candidate) => candidate.length === 0);
+  if (folder !== undefined && onChild === undefined) return { entry: undefined };
   let found: Entry | undefined;
-  const children: Entry[] = [];
   for await (const batch of manifest.batches()) {
     for (const entry of batch) {
       if (folder === undefined) {
         folder = candidates.find((candidate) => candidate.equals(entry.path));
         if (folder !== undefined) found = entry;
+        if (found !== undefined && onChild === undefined) return { entry: found };
       } else if (!isAtOrBelow(entry.path, folder)) {
-        return { entry: found, children };
-      } else if (parentPath(entry.path).equals(folder)) children.push(entry);
+        return { entry: found };
+      } else if (parentPath(entry.path).equals(folder)) await onChild?.(entry);
     }
   }
-  return folder === undefined ? undefined : { entry: found, children };
+  return folder === undefined ? undefined : { entry: found };
 }

@@ -1,15 +1,11 @@
 import { baseName, comparePaths, type Entry, type RunName } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
+import type { Hit } from '../ports/findings.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import { literalPaths } from '../restore/path-pattern.ts';
 import { wildmatch } from '../source/wildmatch.ts';
 import { changeOf } from './compare-entries.ts';
 import { openManifest } from './open-manifest.ts';
-
-export interface Hit {
-  readonly run: RunName;
-  readonly entry: Entry;
-}
 
 /**
  * Paths that match: a pattern without a slash is a name; with one, a path from `/` on, or if it does not begin with a

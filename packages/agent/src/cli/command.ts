@@ -3,17 +3,19 @@ import type { Config } from '../config/config.ts';
 import type { Limits } from '../limits/limits.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Enrolment } from '../ports/enrolment.ts';
+import type { Findings } from '../ports/findings.ts';
 import type { Freezing } from '../ports/frozen-source.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Notifier, NotifyMemory } from '../ports/notifier.ts';
+import type { OpenOverflow } from '../ports/overflow.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { ReadingLock } from '../ports/reading-lock.ts';
 import type { RestoreTarget } from '../ports/restore-target.ts';
 import type { SealingThreads } from '../ports/sealing-threads.ts';
 import type { ServiceManager } from '../ports/service-manager.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
-import type { StateFolder } from '../ports/state-folder.ts';
+import type { LastRuns, StateFolder } from '../ports/state-folder.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { UndoJournal, Undoers } from '../ports/undo-journal.ts';
 
@@ -45,6 +47,12 @@ export interface CommandContext {
   /** This server's name. */
   readonly host: string;
   state(): Promise<StateFolder>;
+  /** What the state folder knows of the last runs, also where it can't be written. @throws AgentError STATE_UNUSABLE */
+  lastRuns(): Promise<LastRuns>;
+  /** For what reading commands find, however much it is. */
+  findings(): Promise<Findings>;
+  /** A table for what memory is not to hold. */
+  readonly overflow: OpenOverflow;
   /** For what reads runs for long, and for what removes them. */
   readingLock(): Promise<ReadingLock>;
   /** What must be undone, and how. To be used under the run lock. */

@@ -30,7 +30,7 @@ export const doctor: Command<DoctorArgs, readonly Finding[]> = {
       signal: context.signal,
       config: () => context.config(),
       account: () => context.account(),
-      state: () => context.state(),
+      lastRuns: () => context.lastRuns(),
       source: () => context.source(),
       volumes: () => context.freezing.volumes(),
       keys: () => context.keys(),

@@ -1,23 +1,48 @@
-import { escapeName, formatDate, tableLines } from '@bakker/command-line';
+import { escapeName, formatDate, tableLine, widenColumns } from '@bakker/command-line';
 import type { Screen } from '@bakker/command-line';
-import { baseName, type Entry } from '@bakker/impl-format';
+import { baseName, type Entry, type RunName } from '@bakker/impl-format';
+import type { Hit } from '../ports/findings.ts';
 
-/** Entries as `ls -l` shows files; names alone, or with `paths` whole. */
-export function longLines(
-  entries: readonly Entry[],
-  screen: Pick<Screen, 'name'>,
-  { paths = false }: { readonly paths?: boolean } = {},
-): string[] {
-  const rows = entries.map((entry) => [
+/** Entries of one run as `ls -l` shows files. Goes through them twice. */
+export function* longLines(hits: Iterable<Hit>, screen: Pick<Screen, 'name'>): Generator<string> {
+  const widths: number[] = [];
+  for (const { entry } of hits) widenColumns(widths, factCells(entry, screen));
+  for (const { entry } of hits) {
+    const cells = [...factCells(entry, screen), nameText(entry, screen, 'name')];
+    yield tableLine(cells, { widths, rightAligned: RIGHT_ALIGNED });
+  }
+}
+
+/** The same run by run, with whole paths. Holds the widths of each run's columns. */
+export function* longLinesByRun(hits: Iterable<Hit>, screen: Pick<Screen, 'name'>): Generator<string> {
+  const widthsOf = new Map<RunName, number[]>();
+  for (const { run, entry } of hits) {
+    const widths = widthsOf.get(run) ?? [];
+    widthsOf.set(run, widths);
+    widenColumns(widths, factCells(entry, screen));
+  }
+  let current: RunName | undefined;
+  for (const { run, entry } of hits) {
+    if (run !== current) yield `${run}:`;
+    current = run;
+    const cells = [...factCells(entry, screen), nameText(entry, screen, 'path')];
+    yield `  ${tableLine(cells, { widths: widthsOf.get(run) ?? [], rightAligned: RIGHT_ALIGNED })}`;
+  }
+  if (current === undefined) yield 'Nothing found.';
+}
+
+const RIGHT_ALIGNED = [1, 4];
+
+/** All but the name. */
+function factCells(entry: Entry, screen: Pick<Screen, 'name'>): string[] {
+  return [
     modeText(entry),
     String(entry.linkCount),
     owner(entry.user, entry.uid, screen),
     owner(entry.group, entry.gid, screen),
     entry.device === undefined ? String(entry.sizeBytes) : `${entry.device.major}, ${entry.device.minor}`,
     formatDate(Number(entry.mtimeNs / 1_000_000n)),
-    nameText(entry, screen, paths),
-  ]);
-  return tableLines(rows, { rightAligned: [1, 4] });
+  ];
 }
 
 /** What is said of an entry in JSON besides its path. */
@@ -68,8 +93,8 @@ function owner(name: string | undefined, id: number, screen: Pick<Screen, 'name'
   return name === undefined ? String(id) : screen.name(Buffer.from(name));
 }
 
-function nameText(entry: Entry, screen: Pick<Screen, 'name'>, paths: boolean): string {
-  const name = paths ? `/${screen.name(entry.path)}` : screen.name(baseName(entry.path));
+function nameText(entry: Entry, screen: Pick<Screen, 'name'>, kind: 'name' | 'path'): string {
+  const name = kind === 'path' ? `/${screen.name(entry.path)}` : screen.name(baseName(entry.path));
   const target = entry.target === undefined ? '' : ` -> ${screen.name(entry.target)}`;
   const absent = entry.unreadable === undefined ? '' : `  (could not be read: ${entry.unreadable})`;
   return `${name}${target}${absent}`;

@@ -1,7 +1,7 @@
 import { pathJson } from '../browse/path-text.ts';
-import type { Hit } from '../browse/search-runs.ts';
+import type { Hits } from '../ports/findings.ts';
 import type { Command } from './command.ts';
-import { entryJson, longLines } from './entry-lines.ts';
+import { entryJson, longLinesByRun } from './entry-lines.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
 import type { ReadingArgs } from './other-account.ts';
 
@@ -10,7 +10,7 @@ interface FindArgs extends ReadingArgs {
   readonly from: string;
 }
 
-export const find: Command<FindArgs, readonly Hit[]> = {
+export const find: Command<FindArgs, Hits> = {
   usage: 'find <pattern>',
   summary: 'Look for names in the runs',
   examples: [
@@ -34,15 +34,13 @@ export const find: Command<FindArgs, readonly Hit[]> = {
     const onUnread = (error: Error) => {
       progress.warning(`${error.message}: it was not searched`);
     };
-    return Array.fromAsync(findInRuns(account, { runs, pattern, signal, onUnread }));
+    const hits = (await context.findings()).hits();
+    for await (const hit of findInRuns(account, { runs, pattern, signal, onUnread })) await hits.add(hit);
+    return hits;
   },
-  json: (hits) => hits.map(({ run, entry }) => ({ run, ...pathJson(entry.path), ...entryJson(entry) })),
+  json: (hits) =>
+    Iterator.from(hits).map(({ run, entry }) => ({ run, ...pathJson(entry.path), ...entryJson(entry) })),
   render(hits, screen) {
-    for (const [run, found] of Map.groupBy(hits, (hit) => hit.run)) {
-      screen.line(`${run}:`);
-      const entries = found.map(({ entry }) => entry);
-      for (const line of longLines(entries, screen, { paths: true })) screen.line(`  ${line}`);
-    }
-    if (hits.length === 0) screen.line('Nothing found.');
+    screen.lines(longLinesByRun(hits, screen));
   },
 };

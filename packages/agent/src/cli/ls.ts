@@ -1,6 +1,6 @@
-import type { Screen } from '@bakker/command-line';
-import type { Entry, RunName } from '@bakker/impl-format';
+import type { Entry } from '@bakker/impl-format';
 import { pathJson } from '../browse/path-text.ts';
+import type { Hits } from '../ports/findings.ts';
 import type { Command } from './command.ts';
 import { entryJson, longLines } from './entry-lines.ts';
 import { ACCOUNT_FLAG, accountOf } from './other-account.ts';
@@ -11,12 +11,7 @@ interface LsArgs extends ReadingArgs {
   readonly path: string;
 }
 
-interface Listed {
-  readonly run: RunName;
-  readonly entries: readonly Entry[];
-}
-
-export const ls: Command<LsArgs, Listed> = {
+export const ls: Command<LsArgs, Hits> = {
   usage: 'ls <run> [path]',
   summary: 'Show what a folder held in a run',
   examples: [
@@ -34,11 +29,15 @@ export const ls: Command<LsArgs, Listed> = {
     const { mustFind } = await import('../browse/find-entry.ts');
     const account = await accountOf(context, args);
     const run = await chooseRun(account, from);
-    const { entry, children } = await mustFind(account, { run, path });
-    return { run, entries: entry === undefined || entry.type === 'directory' ? children : [entry] };
+    const listed = (await context.findings()).hits();
+    const onChild = (child: Entry) => listed.add({ run, entry: child });
+    const { entry } = await mustFind(account, { run, path, onChild });
+    if (entry !== undefined && entry.type !== 'directory') await listed.add({ run, entry });
+    return listed;
   },
-  json: ({ entries }) => entries.map((entry) => ({ ...pathJson(entry.path), ...entryJson(entry) })),
-  render({ entries }, screen: Screen) {
-    for (const line of longLines(entries, screen)) screen.line(line);
+  json: (listed) =>
+    Iterator.from(listed).map(({ entry }) => ({ ...pathJson(entry.path), ...entryJson(entry) })),
+  render(listed, screen) {
+    screen.lines(longLines(listed, screen));
   },
 };

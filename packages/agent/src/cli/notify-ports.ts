@@ -10,7 +10,7 @@ export async function notifyPorts(context: CommandContext): Promise<NotifyPorts>
     settings: config.notify,
     subject: { host: context.host, account: formatAccountAddress(config.account), version: VERSION },
     ...(await context.notifying()),
-    lastRuns: async () => (await context.state()).lastRuns(),
+    lastRuns: () => context.lastRuns(),
     // systemd's name for this start
     invocation: process.env['INVOCATION_ID'],
   };

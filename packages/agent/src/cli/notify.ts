@@ -92,7 +92,7 @@ async function tellFailed(context: CommandContext, unit: string): Promise<Notifi
         ...notifying,
         settings: toRoot,
         subject: { host: context.host, account: 'not known', version: VERSION },
-        lastRuns: async () => (await context.state()).lastRuns(),
+        lastRuns: () => context.lastRuns(),
         invocation: process.env['MONITOR_INVOCATION_ID'],
       },
     );

@@ -166,6 +166,7 @@ async function perform(context: CommandContext, { job, account, other }: Restori
   return restoreRun(job, {
     account,
     target: await context.target(other),
+    overflow: context.overflow,
     progress,
     signal,
   });

@@ -79,8 +79,7 @@ export const status: Command<StatusArgs, Status> = {
         hint: 'write 500M, 20G or 2T',
       });
     }
-    const state = await context.state();
-    const judged = judge(await state.lastRuns(), maxAgeMs, context.clock.nowMs());
+    const judged = judge(await context.lastRuns(), maxAgeMs, context.clock.nowMs());
     if (askedBytes === undefined && args.storage !== true) return judged;
     const account = await context.account();
     return {

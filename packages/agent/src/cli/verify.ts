@@ -100,7 +100,7 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
   const share = args.data ? 1 : args.sample === undefined ? 0 : parseShare(args.sample);
   const seed = args.seed ?? (await randomSeed());
   const sample = share === 0 ? undefined : { share, seed };
-  const { progress, signal } = context;
+  const { progress, signal, overflow } = context;
   const account = await accountOf(context, args);
   const readInodes = new ReadInodes();
   const runs: RunVerdict[] = [];
@@ -114,7 +114,7 @@ async function compareRuns(context: CommandContext, args: VerifyArgs): Promise<V
     if (receipt)
       progress.expect({ files: receipt.files, ...(share === 1 ? { bytes: receipt.sourceBytes } : {}) });
     try {
-      runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal }));
+      runs.push(await verifyRun({ run, sample, readInodes, chain }, { account, progress, signal, overflow }));
     } catch (error) {
       // keys change over the years: those of the oldest run may be in a safe
       if (!(error instanceof AgentError) || error.code !== 'KEY_WRONG') throw error;

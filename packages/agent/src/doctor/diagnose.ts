@@ -4,7 +4,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { KeyFiles } from '../ports/key-files.ts';
 import type { Machine } from '../ports/machine.ts';
 import type { Progress } from '../ports/progress.ts';
-import type { StateFolder } from '../ports/state-folder.ts';
+import type { LastRuns } from '../ports/state-folder.ts';
 import type { SourceTree } from '../ports/source-tree.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { PendingUndo } from '../ports/undo-journal.ts';
@@ -31,7 +31,7 @@ export interface DoctorTools {
   readonly signal: AbortSignal;
   config(): Promise<Config>;
   account(): Promise<StorageAccount>;
-  state(): Promise<StateFolder>;
+  lastRuns(): Promise<LastRuns>;
   source(): Promise<SourceTree>;
   volumes(): Promise<Volumes>;
   keys(): Promise<KeyFiles>;
@@ -70,7 +70,7 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   await look('state folder', () => checkStateFolder(tools.stateDir, machine));
   const known = config;
   await look('last run', async () =>
-    checkLastRun(await (await tools.state()).lastRuns(), { config: known, clock: tools.clock }),
+    checkLastRun(await tools.lastRuns(), { config: known, clock: tools.clock }),
   );
   await look('leftovers', async () => {
     const pending = await tools.pending?.();
@@ -112,15 +112,13 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   if (isSsh && isReachable) await look('channels', () => checkChannels(known, machine));
   await look('retention', async () => {
     // What keeps the state folder from being read was told above.
-    const last = await (await tools.state()).lastRuns().catch(() => undefined);
+    const last = await tools.lastRuns().catch(() => undefined);
     return last === undefined ? [] : checkFrozen(frozenNow(last, reached));
   });
   if (reached === undefined) return findings;
   await look('settings', async () => checkStorageConfig(known, await reached.agentConfig()));
   await look('storage abilities', () => checkAbilitiesAndClock(reached));
-  await look('runs', async () =>
-    checkRuns(reached, await (await tools.state()).lastRuns().catch(() => undefined)),
-  );
+  await look('runs', async () => checkRuns(reached, await tools.lastRuns().catch(() => undefined)));
   await look('storage space', () => checkSpace(reached));
   return findings;
 }

@@ -28,8 +28,8 @@ export class FilePlacer implements Disposable {
   readonly #context: RestoreContext;
   readonly #walk: FolderWalk;
   readonly #fetcher: FileFetcher;
-  readonly #groups = new LinkGroups();
-  readonly #kept = new KeptInodes();
+  readonly #groups: LinkGroups;
+  readonly #kept: KeptInodes;
   /** Of names that wait for the first of their group. */
   #waitingBytes = 0;
   /** Folder of the group leader that was linked to last. */
@@ -39,13 +39,15 @@ export class FilePlacer implements Disposable {
     this.#context = context;
     this.#walk = walk;
     this.#fetcher = new FileFetcher(context);
+    this.#groups = new LinkGroups(context.ports.overflow);
+    this.#kept = new KeptInodes(context.ports.overflow);
   }
 
   /** Undefined when there is room for more work; else resolves when there is. Rejects with what ended the restore. */
   room(): Promise<void> | undefined {
     if (this.#walk.lingeringCount > MOST_LINGERING || this.#waitingBytes > MOST_WAITING_BYTES)
       return this.#fetcher.idle();
-    return this.#fetcher.room();
+    return this.#fetcher.room() ?? this.#groups.room() ?? this.#kept.room();
   }
 
   /** Resolves when nothing is in flight. Rejects with what ended the restore. */

@@ -1,4 +1,5 @@
 import type { ManifestHeader, RunName } from '@bakker/impl-format';
+import type { OpenOverflow } from '../ports/overflow.ts';
 import type { RestoreTarget, TargetTree } from '../ports/restore-target.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import type { Progress } from '../ports/progress.ts';
@@ -27,6 +28,7 @@ export interface RestoreJob {
 export interface RestorePorts {
   readonly account: StorageAccount;
   readonly target: RestoreTarget;
+  readonly overflow: OpenOverflow;
   readonly progress: Progress;
   readonly signal: AbortSignal;
 }

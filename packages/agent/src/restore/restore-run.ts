@@ -23,7 +23,7 @@ export interface RestoreOutcome {
 /**
  * Restores a run, or what the patterns select of it, in one pass over its manifest, many files in flight. The manifest
  * is checked whole before anything is written. What can't be restored is reported, and the rest goes on. Memory: one
- * batch of entries, the contents in flight, and the names of hard-link groups that are not complete.
+ * batch of entries, the contents in flight, and some thousand hard-link groups that are not complete; others go to the disk.
  *
  * @throws AgentError MANIFEST_DAMAGED, PATH_NOT_FOUND if nothing matches, RESTORE_FAILED if going on is no use,
  * INTERRUPTED; what the storage throws

@@ -2,6 +2,7 @@ import { baseName, isAtOrBelow, parentPath, type Entry, type RunName } from '@ba
 import { LONG_PATHS_FOLDER_PATH, storedPath } from '../backup/stored-place.ts';
 import { openManifest } from '../browse/open-manifest.ts';
 import { AgentError } from '../errors.ts';
+import type { OpenOverflow } from '../ports/overflow.ts';
 import type { Progress } from '../ports/progress.ts';
 import type { StorageAccount, StoredItem } from '../ports/storage-account.ts';
 import { ProblemList } from '../restore/restore-report.ts';
@@ -25,6 +26,7 @@ export interface VerifyOptions {
 export interface VerifyPorts {
   readonly account: StorageAccount;
   readonly progress: Progress;
+  readonly overflow: OpenOverflow;
   readonly signal: AbortSignal;
 }
 
@@ -95,7 +97,7 @@ class RunCheck {
   readonly #options: VerifyOptions;
   readonly #ports: VerifyPorts;
   readonly #contents: ContentChecker;
-  readonly #links = new LinkIdentity();
+  readonly #links: LinkIdentity;
   readonly #stack: Frame[] = [];
   /** Folders that entries lie in whose own path is too long, by path. */
   readonly #elsewhere = new Map<string, Listing>();
@@ -105,6 +107,7 @@ class RunCheck {
   constructor(options: VerifyOptions, ports: VerifyPorts) {
     this.#options = options;
     this.#ports = ports;
+    this.#links = new LinkIdentity(ports.overflow);
     const { account, progress } = ports;
     const onDamage = (path: Buffer, reason: string) => {
       this.damaged.add(path, reason);
@@ -122,6 +125,8 @@ class RunCheck {
     const frame = await this.#descendTo(parentPath(entry.path));
     const name = baseName(storedPath(entry) ?? entry.path).toString('latin1');
     this.checked++;
+    const room = this.#links.room();
+    if (room !== undefined) await room;
     const { problem, inode } = await this.#compare(entry, { frame, name });
     if (problem === undefined) await this.#readContent(entry, inode);
     else if (problem !== SAID) this.damaged.add(entry.path, problem);

@@ -10,6 +10,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
+import { temporaryFindings } from '../../src/adapters/temporary/temporary-findings.ts';
 import { chooseRuns } from '../../src/browse/choose-run.ts';
 import { diffRuns } from '../../src/browse/diff-runs.ts';
 import { lookUp } from '../../src/browse/find-entry.ts';
@@ -17,7 +18,7 @@ import { listRuns } from '../../src/browse/list-runs.ts';
 import { pathJson } from '../../src/browse/path-text.ts';
 import { findInRuns, historyOf } from '../../src/browse/search-runs.ts';
 import { streamContent } from '../../src/browse/stream-content.ts';
-import type { RunName } from '@bakker/impl-format';
+import type { Entry, RunName } from '@bakker/impl-format';
 import { World } from '../restore/world.ts';
 
 const signal = new AbortController().signal;
@@ -53,7 +54,12 @@ t.test('diff tells every kind of change, and moves by inode and by content', asy
   await using _world = world;
   await using account = await world.account();
   const short = (path: Buffer) => path.toString('latin1').slice(world.source.length);
-  const differences = (await diffRuns(account, { before, after })).map(
+  const found = async (pair: { before: RunName; after: RunName }) => {
+    const differences = await temporaryFindings.differences();
+    await diffRuns(account, { ...pair, differences });
+    return [...differences];
+  };
+  const differences = (await found({ before, after })).map(
     ({ path, change, from }) => `${change} ${short(path)}${from === undefined ? '' : ` from ${short(from)}`}`,
   );
   t.same(differences, [
@@ -67,7 +73,7 @@ t.test('diff tells every kind of change, and moves by inode and by content', asy
     'added new-empty',
     `added ${ODD.toString('latin1')}`,
   ]);
-  t.same(await diffRuns(account, { before: after, after }), []);
+  t.same(await found({ before: after, after }), []);
 });
 
 t.test('find looks by name in all runs, or by path', async (t) => {
@@ -110,8 +116,10 @@ t.test('a path is looked up with what lies directly in it', async (t) => {
   await using _world = world;
   await using account = await world.account();
   const look = async (path: string) => {
-    const found = await lookUp(account, { run: after, path });
-    return found?.children.map((entry) => entry.path.toString().replace(/.*\//, ''));
+    const children: string[] = [];
+    const onChild = async (entry: Entry) => void children.push(entry.path.toString().replace(/.*\//, ''));
+    const found = await lookUp(account, { run: after, path, onChild });
+    return found && children;
   };
   t.same(await look(`${world.source}/folder/`), ['copy', 'renamed']);
   t.same(await look('/'), ['tmp']);

@@ -55,7 +55,12 @@ t.test('a storage that lacks the last run is not well, whatever it says of the o
     const storage = await storageStatus({ address, side, listRuns: async () => [] }, remembered);
     const told = { ...judge(remembered, HOUR_MS, NOW), storage };
     const lines: string[] = [];
-    status.render(told, { line: (text) => lines.push(text), name: String, typedHere: String });
+    status.render(told, {
+      line: (text) => lines.push(text),
+      lines: (texts) => lines.push(...texts),
+      name: String,
+      typedHere: String,
+    });
     return [
       status.exitStatus?.(told),
       lines.some((line) => line.startsWith('Run 2024_04_18_01 is not there')),
@@ -82,7 +87,12 @@ t.test('a storage that looks for no damage is asked for its runs all the same', 
     const storage = await storageStatus({ address, listRuns: async () => runs }, last);
     const whole = { ...judge(last, HOUR_MS, NOW), storage };
     const lines: string[] = [];
-    status.render(whole, { line: (text) => lines.push(text), name: String, typedHere: String });
+    status.render(whole, {
+      line: (text) => lines.push(text),
+      lines: (texts) => lines.push(...texts),
+      name: String,
+      typedHere: String,
+    });
     return { status: status.exitStatus?.(whole), text: lines.join(' '), json: status.json(whole) };
   };
   t.match(await told(['complete', 'incomplete']), {

@@ -14,6 +14,7 @@ import { openAccount } from '../../src/adapters/open-account.ts';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import { linuxMachine } from '../../src/adapters/ssh/machine.ts';
 import { openStateFolder } from '../../src/adapters/state-folder.ts';
+import { readLastRuns } from '../../src/adapters/state/last-runs-file.ts';
 import { openVolumes } from '../../src/adapters/volumes/open-volumes.ts';
 import { doctor } from '../../src/cli/doctor.ts';
 import { parseConfig } from '../../src/config/parse-config.ts';
@@ -89,7 +90,7 @@ class Patient implements AsyncDisposable {
       signal,
       config,
       account: async () => (this.#opened = await openAccount(await config(), { signal, progress: QUIET })),
-      state: () => openStateFolder(this.stateDir),
+      lastRuns: async () => readLastRuns(this.stateDir),
       source: async () => openSourceTree(),
       volumes: async () => openVolumes(),
       keys: async () =>
@@ -254,7 +255,7 @@ t.test('an interrupt ends it with its reason', async (t) => {
       signal,
       config: never,
       account: never,
-      state: never,
+      lastRuns: never,
       source: never,
       volumes: never,
       keys: never,

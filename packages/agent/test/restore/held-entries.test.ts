@@ -30,6 +30,9 @@ function takenOf(entryAt: (index: number) => Entry): number {
     job: { run: '2024_04_19_01', memoryBytes: MEMORY_BYTES, overwrite: 'always', numericOwner: true },
     ports: {
       account: { readFile: () => new Promise(() => undefined) },
+      overflow: async () => {
+        throw new Error('too few names for it');
+      },
       target: {},
       progress: SILENT,
       signal: new AbortController().signal,

@@ -1,4 +1,5 @@
 /** Run by the test of unprivileged restores, as another user: restores the newest run, prints the report as JSON. */
+import { TemporaryOverflow } from '../../src/adapters/temporary/temporary-overflow.ts';
 import { openRestoreTarget } from '../../src/adapters/local-restore-target.ts';
 import { openAccount } from '../../src/adapters/open-account.ts';
 import { chooseRun } from '../../src/browse/choose-run.ts';
@@ -36,7 +37,13 @@ const { report } = await restoreRun(
     numericOwner: false,
     memoryBytes: 64 * 1024 * 1024,
   },
-  { account, target: openRestoreTarget(), progress: SILENT, signal },
+  {
+    account,
+    target: openRestoreTarget(),
+    progress: SILENT,
+    signal,
+    overflow: async () => new TemporaryOverflow(),
+  },
 );
 const { files, skipped, failed, damaged } = report;
 process.stdout.write(

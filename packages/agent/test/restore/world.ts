@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { RunName } from '@bakker/impl-format';
 import { parseRunName } from '@bakker/impl-format';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
+import { TemporaryOverflow } from '../../src/adapters/temporary/temporary-overflow.ts';
 import { openRestoreTarget } from '../../src/adapters/local-restore-target.ts';
 import { openAccount } from '../../src/adapters/open-account.ts';
 import { openStateFolder } from '../../src/adapters/state-folder.ts';
@@ -114,6 +115,7 @@ export class World implements AsyncDisposable {
         account: account ?? opened,
         target: openRestoreTarget([this.storage]),
         progress: SILENT,
+        overflow: async () => new TemporaryOverflow(),
         signal: this.#signal,
       },
     );

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { makeTortureTree } from '../../../../test/harness/torture-tree.ts';
+import { TemporaryOverflow } from '../../src/adapters/temporary/temporary-overflow.ts';
 import { chooseRun } from '../../src/browse/choose-run.ts';
 import type { StorageAccount } from '../../src/ports/storage-account.ts';
 import { ParentChain } from '../../src/verify/parent-chain.ts';
@@ -21,13 +22,14 @@ import type { Sample } from '../../src/verify/sample.ts';
 import { altered } from '../restore/altered-account.ts';
 import { SILENT, World } from '../restore/world.ts';
 
+const overflow = async () => new TemporaryOverflow();
 const ALL: Sample = { share: 1, seed: '' };
 
 async function verify(world: World, sample?: Sample, alter = (account: StorageAccount) => account) {
   await using account = await world.account();
   const run = await chooseRun(account, 'latest').catch(() => undefined);
   if (run === undefined) throw new Error('no run');
-  const ports = { account: alter(account), progress: SILENT, signal: new AbortController().signal };
+  const ports = { account: alter(account), progress: SILENT, signal: new AbortController().signal, overflow };
   const verdict = await verifyRun(
     { run, sample, readInodes: new ReadInodes(), chain: new ParentChain([]) },
     ports,
@@ -226,7 +228,7 @@ async function verifyRuns(world: World, { tellsInodes }: { tellsInodes: boolean 
         return tellsInodes ? items : items.map((item) => ({ ...item, inode: undefined }));
       },
     });
-    const ports = { account: watched, progress: SILENT, signal: new AbortController().signal };
+    const ports = { account: watched, progress: SILENT, signal: new AbortController().signal, overflow };
     const verdict = await verifyRun({ run, sample: ALL, readInodes, chain: new ParentChain([]) }, ports);
     for (const { path } of verdict.damaged.items)
       damaged.push(`${run} ${path.toString().replace(/.*\//, '')}`);

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { hasCode } from '@bakker/linux';
 import ssh2, { type ParsedKey } from 'ssh2';
 import { AgentError } from '../../errors.ts';
 
@@ -36,7 +37,7 @@ async function readKeyFile(file: string): Promise<Buffer> {
   try {
     return await readFile(file);
   } catch (cause) {
-    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    const isMissing = hasCode(cause, 'ENOENT');
     const reason = isMissing ? 'is not there' : "can't be read";
     throw new AgentError('AUTHENTICATION_FAILED', `the key file ${file} ${reason}`, {
       hint: isMissing

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { link, mkdir, mkdtemp, open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { hasCode } from '@bakker/linux';
 import ssh2 from 'ssh2';
 import { AgentError } from '../../errors.ts';
 
@@ -45,7 +46,7 @@ async function generate(file: string, comment: string): Promise<void> {
   try {
     await execute('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', comment, '-f', file]);
   } catch (error) {
-    if (!isMissingProgram(error)) throw error;
+    if (!hasCode(error, 'ENOENT')) throw error;
     const pair = ssh2.utils.generateKeyPairSync('ed25519', { comment });
     await writeNew(file, { text: pair.private, mode: 0o600 });
     await writeNew(`${file}.pub`, { text: `${pair.public}\n`, mode: 0o644 });
@@ -82,8 +83,4 @@ async function flush(path: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-function isMissingProgram(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hasCode } from '@bakker/linux';
 import glob from 'fast-glob';
 import type { Machine } from '../../ports/machine.ts';
 import { hasProgram, hasUser, isUnitEnabled, reach } from './machine-programs.ts';
@@ -49,9 +50,7 @@ async function inspect(path: string): Promise<Awaited<ReturnType<Machine['inspec
       (mode & 0o170000) === 0o040000 ? 'directory' : (mode & 0o170000) === 0o100000 ? 'file' : 'other';
     return { type, mode: mode & 0o7777, uid };
   } catch (error) {
-    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) {
-      return undefined;
-    }
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
 }

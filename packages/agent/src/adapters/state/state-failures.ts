@@ -8,10 +8,10 @@ export function isDamagedDatabase(error: unknown): boolean {
 }
 
 /** What the file system of the state folder refuses, as an AgentError; any other error as it is. */
-export function explainState(error: unknown, dir: string): unknown {
+export function explainState(error: unknown, dir: string, wanted: 'read' | 'written' = 'written'): unknown {
   const found = REFUSALS.find(({ codes }) => codes.test(sqliteCodeOf(error) ?? errnoOf(error) ?? ''));
   if (found === undefined) return error;
-  return new AgentError('STATE_UNUSABLE', `the state folder ${dir} ${found.words}`, {
+  return new AgentError('STATE_UNUSABLE', `the state folder ${dir} ${found.words(wanted)}`, {
     hint: found.hint,
     cause: error,
   });
@@ -23,20 +23,24 @@ function sqliteCodeOf(error: unknown): string | undefined {
   return String(error.code);
 }
 
-const REFUSALS: readonly { readonly codes: RegExp; readonly words: string; readonly hint: string }[] = [
+const REFUSALS: readonly {
+  readonly codes: RegExp;
+  readonly words: (wanted: string) => string;
+  readonly hint: string;
+}[] = [
   {
     codes: /^(ENOSPC|EDQUOT|SQLITE_FULL)$/,
-    words: 'is on a file system without room',
+    words: () => 'is on a file system without room',
     hint: 'make room there, or name another folder with --state DIR; then run the command again: what arrived is kept',
   },
   {
     codes: /^(EROFS|EACCES|EPERM|SQLITE_READONLY.*|SQLITE_CANTOPEN.*)$/,
-    words: "can't be written",
+    words: (wanted) => `can't be ${wanted}`,
     hint: 'run as root, mount it writable, or name a folder of your own with --state DIR',
   },
   {
     codes: /^(EIO|SQLITE_IOERR.*)$/,
-    words: 'is on a disk that reports errors',
+    words: () => 'is on a disk that reports errors',
     hint: 'look at its log (dmesg, smartctl -a); nothing in it is needed for a backup: --state DIR may name a new, empty folder',
   },
 ];

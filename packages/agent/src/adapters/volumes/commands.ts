@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { hasCode } from '@bakker/linux';
 import { AgentError } from '../../errors.ts';
 
 /** What a program printed is kept to this length. A machine with thousands of volumes prints megabytes. */
@@ -95,7 +96,7 @@ function run(
     });
     child.once('error', (error) => {
       clearTimeout(timer);
-      if ('code' in error && error.code === 'ENOENT') {
+      if (hasCode(error, 'ENOENT')) {
         resolve({ status: undefined, stdout: Buffer.alloc(0), stderr: '' });
       } else reject(error);
     });
