@@ -144,20 +144,21 @@ function outcome(
   };
 }
 
+/** Told at once if it can't be used: no line on the storage would help. */
 async function prepareKey(
   request: EnrolRequest,
   { tools, transport, created }: { tools: EnrolTools; transport: 'ssh2' | 'openssh'; created: string[] },
 ): Promise<string | undefined> {
   if (request.account.kind === 'local') return undefined;
   if (request.identityFile !== undefined) {
-    // Told at once if it can't be used.
-    if (transport === 'ssh2') await tools.enrolment.authorizedKeysLine(request.identityFile);
+    if (transport === 'ssh2') await tools.enrolment.checkKey(request.identityFile);
     return request.identityFile;
   }
   // With the system's ssh, its own configuration or an agent chooses the key.
   if (transport === 'openssh') return undefined;
   const file = ownKeyFile(request);
   created.push(...(await makeKey(file, tools)));
+  await tools.enrolment.checkKey(file);
   return file;
 }
 

@@ -29,6 +29,8 @@ export interface Enrolment {
   writeConfig(file: string, text: string): Promise<void>;
   /** Makes an ed25519 key pair. @returns false if the file is there already, untouched */
   makeKeyPair(file: string): Promise<boolean>;
+  /** Whether bakker's own SSH can sign in with a key. @throws AgentError AUTHENTICATION_FAILED if not: it is missing, or has a passphrase */
+  checkKey(identityFile: string): Promise<void>;
   /** The line for authorized_keys that lets a key do SFTP only. @throws AgentError AUTHENTICATION_FAILED if unusable */
   authorizedKeysLine(identityFile: string): Promise<string>;
   /** `ssh-ed25519 AAAA…`, without a comment. @throws AgentError AUTHENTICATION_FAILED if unusable */

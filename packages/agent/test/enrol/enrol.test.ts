@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import t from 'tap';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import { startSshd, type SshAccount, type SshServer } from '../../../../test/harness/sshd.ts';
@@ -196,6 +197,22 @@ t.test('unattended: the host key needs a word, by fingerprint or by acceptance',
   t.equal(result.hostKey, server.hostKeyFingerprint);
   t.same(person.questions, []);
 });
+
+t.test(
+  'a key with a passphrase is refused at once by its own way out, not by a line for the storage',
+  async (t) => {
+    await using server = await startSshd();
+    const storage = await server.addAccount();
+    const { account, configFile } = target(server, storage, t.testdir());
+    const identityFile = join(dirname(configFile), 'locked');
+    await mkdir(dirname(identityFile), { recursive: true });
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-f', identityFile]);
+    const person = new Person('absent');
+    const failure = await failureOf(person.enrol({ account, configFile, identityFile, acceptHostKey: true }));
+    t.match(failure, { code: 'AUTHENTICATION_FAILED', message: /passphrase/, hint: /a key without one/ });
+    t.notMatch(person.told.join('\n'), /authorized_keys/);
+  },
+);
 
 t.test('a no to the fingerprint stops before anything is sent', async (t) => {
   await using server = await startSshd({ extraLines: ['LogLevel VERBOSE'] });

@@ -55,7 +55,7 @@ function readFile(file: string): string {
     return fs.readFileSync(descriptor, 'utf8');
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new AgentError('QUIESCE_FAILED', `the password file ${file} can't be used: ${why}`, { cause });
+    throw new AgentError('QUIESCE_FAILED', `the file ${file} can't be used: ${why}`, { cause });
   } finally {
     if (descriptor !== undefined) fs.closeSync(descriptor);
   }
@@ -64,7 +64,7 @@ function readFile(file: string): string {
 function refused(source: SecretSource, why: string): AgentError {
   const where =
     source.from === 'file'
-      ? `the password file ${source.file}`
+      ? `the file ${source.file}`
       : source.from === 'credential'
         ? `the credential ${source.name}`
         : `the variable ${source.name}`;

@@ -9,6 +9,7 @@ import type { Enrolment } from '../../ports/enrolment.ts';
 import type { StorageAccount } from '../../ports/storage-account.ts';
 import { authorizedKeysLine, publicKeyOf } from './authorized-keys.ts';
 import { fetchHostKey } from './host-key.ts';
+import { readIdentity } from './identity.ts';
 import { makeKeyPair } from './key-pair.ts';
 import { runBySsh } from './run-by-ssh.ts';
 
@@ -22,6 +23,7 @@ export function linuxEnrolment(parts: {
       (await isThere(file)) ? loadConfig(file, (name) => readFile(name, 'utf8')) : undefined,
     writeConfig: writeNewFile,
     makeKeyPair: (file) => makeKeyPair(file, `bakker@${hostname()}`),
+    checkKey: async (file) => void (await readIdentity(file)),
     authorizedKeysLine,
     publicKey: publicKeyOf,
     runBySsh: (target, argv) => runBySsh(target, argv, { signal: parts.signal }),
