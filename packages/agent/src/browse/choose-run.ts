@@ -52,14 +52,7 @@ async function find(account: StorageAccount, { runs, from }: Choice): Promise<St
   if (from === 'latest') return newest(runs, from);
   const name = parseRunName(from);
   if (name !== undefined) return runs.find(({ run }) => run === name) ?? notFound(runs, from);
-  if (DATE.test(from)) {
-    const endMs = timeOf(from) + DAY_MS;
-    return newest(
-      runs.filter(({ run }) => runDateMs(run) < endMs),
-      from,
-      runs,
-    );
-  }
+  if (DATE.test(from)) return newestAt(account, { runs, from, timeMs: timeOf(from) + DAY_MS - 1 });
   const parts = DATE_AND_TIME.exec(from)?.groups;
   if (parts !== undefined) {
     const { date, minute, seconds, offset = 'Z' } = parts;
@@ -71,16 +64,31 @@ async function find(account: StorageAccount, { runs, from }: Choice): Promise<St
   });
 }
 
-/** By the start of each run: names tell the day only. */
+/**
+ * By the day in each run's name as long as that decides, then by its start. After a clock that was far ahead, all names are
+ * later than the days on which the runs are made: then it is the start of each that counts.
+ */
 async function newestAt(
   account: StorageAccount,
   { runs, from, timeMs }: Choice & { timeMs: number },
 ): Promise<StoredRun> {
-  for (const stored of runs.filter(({ run }) => runDateMs(run) <= timeMs).toReversed()) {
+  const isWholeDay = DATE.test(from);
+  const isAhead = await areNamesAhead(account, runs);
+  for (const stored of runs.toReversed()) {
+    const isNamedBy = runDateMs(stored.run) <= timeMs;
+    if (isNamedBy && isWholeDay) return stored;
+    if (!isNamedBy && !isAhead) continue;
     const startedAtMs = await startOf(account, stored);
     if (startedAtMs !== undefined && startedAtMs <= timeMs) return stored;
   }
   return notFound(runs, from);
+}
+
+/** What the newest receipt says is enough: where it lies, the start of each run is looked for where it is true. */
+async function areNamesAhead(account: StorageAccount, runs: readonly StoredRun[]): Promise<boolean> {
+  const run = runs.at(-1)?.run;
+  const receipt = run && (await account.receipt(run));
+  return run !== undefined && receipt !== undefined && receipt.startedAtMs < runDateMs(run);
 }
 
 /**

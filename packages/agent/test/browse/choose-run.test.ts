@@ -63,6 +63,30 @@ for (const [from, run] of CHOICES) {
   });
 }
 
+t.test('after a clock that was years ahead, a date is compared with the start of each run', async (t) => {
+  const starts = ['2024-04-18T02:00Z', '2081-09-02T02:00Z', '2024-04-20T02:00Z', '2024-04-21T02:00Z'];
+  const names = ['2024_04_18_01', '2081_09_02_01', '2081_09_02_02', '2081_09_02_03'];
+  const runs = names.map((name): StoredRun => ({
+    run: nameOf(name),
+    state: 'complete',
+    manifestSizeBytes: 1,
+  }));
+  const account = {
+    ...accountWith(runs),
+    receipt: async (run: RunName) =>
+      ({ startedAtMs: Date.parse(starts[names.indexOf(run)] ?? '') }) as Receipt,
+  };
+  for (const [from, run] of [
+    ['2024-04-19', '2024_04_18_01'],
+    ['2024-04-20', '2081_09_02_02'],
+    ['2024-04-20T01:00', '2024_04_18_01'],
+    ['2024-04-20T02:00', '2081_09_02_02'],
+    ['2024-05-01', '2081_09_02_03'],
+    ['latest', '2081_09_02_03'],
+  ] as const)
+    t.equal(await chooseRun(account, from), run, from);
+});
+
 t.test('latest is the newest run, wherever the link of that name leads', async (t) => {
   for (const link of [...Object.keys(STARTS), undefined])
     t.equal(
