@@ -19,6 +19,7 @@ export type AccountState =
   | 'ok'
   | 'closed'
   | 'unfinished'
+  | 'no user'
   | 'absent'
   | 'unreadable'
   | 'hurt'
@@ -90,6 +91,9 @@ async function look(
   const states: AccountState[] = [
     ...(record.state === 'closed' ? (['closed'] as const) : []),
     ...(record.state === 'unfinished' ? (['unfinished'] as const) : []),
+    ...(record.state !== 'unfinished' && (await system.user(record.name)) === undefined
+      ? (['no user'] as const)
+      : []),
     // a policy with mistakes says nothing of the space either
     ...(listed === undefined || (space === undefined && policy !== undefined) ? (['absent'] as const) : []),
     ...(listed !== undefined && policy === undefined ? (['unreadable'] as const) : []),

@@ -461,16 +461,16 @@ async function accountWithoutUser(
 ): Promise<{ name: string; folder: string; uid: number }> {
   const name = machine.newName();
   await machine.run(['provision', name, '--size', '1G', '--key', (await machine.newKey()).publicKey]);
-  const { uid: made = 0 } = user(name) ?? {};
   const folder = join(machine.rootDir, name);
+  const made = statSync(folder);
   execFileSync('install', ['-d', '-o', name, '-g', name, join(folder, '2024_04_18_01')]);
   await writeFile(join(machine.folder, 'agent.yaml'), 'sources: [/etc]\n');
   await machine.run(['config', name, '--set', join(machine.folder, 'agent.yaml')]);
   execFileSync('userdel', [name]);
   // Numbers that no system gives out by itself, so that neither the next user nor a test beside this one takes them.
   const uid = 1_000_000_000 + Math.floor(Math.random() * 1_000_000_000);
-  execFileSync('chown', ['-R', `--from=${made}`, String(uid), folder]);
-  execFileSync('chown', ['-R', `--from=:${made}`, `:${uid}`, folder]);
+  execFileSync('chown', ['-R', `--from=${made.uid}`, String(uid), folder]);
+  execFileSync('chown', ['-R', `--from=:${made.gid}`, `:${uid}`, folder]);
   return { name, folder, uid };
 }
 
@@ -560,6 +560,16 @@ t.test('closing keeps the data and ends sessions and access; opening again needs
   await rename(join(machine.rootDir, name), join(machine.rootDir, 'elsewhere'));
   t.same(await states(), ['absent']);
   await rename(join(machine.rootDir, 'elsewhere'), join(machine.rootDir, name));
+  const owner = statSync(join(machine.rootDir, name)).uid;
+  execFileSync('userdel', [name]);
+  t.same(await states(), ['no user'], 'nobody logs in');
+  t.equal((await machine.run(['provision', name])).status, 0);
+  t.same(await states(), ['ok']);
+  t.equal(
+    execFileSync('id', ['-u', name], { encoding: 'utf8' }).trim(),
+    String(owner),
+    'whose files they are',
+  );
 
   const unsure = await machine.run(['deprovision', name, '--delete-data']);
   t.equal(unsure.status, 1, 'nobody said yes');
