@@ -33,8 +33,8 @@ export function keyRefused(about: { address: SshAddress; identity: Identity; cau
     `${where} refuses the key ${identity.file} for the user ${address.user}`,
     {
       hint:
-        `where bakker-storage keeps accounts, run there: bakker-storage provision ${address.user} --key '${identity.publicKey}'; ` +
-        `if the account is another server's, which this one may read: bakker-storage grant ${address.user} with that key; ` +
+        `where bakker-storage keeps accounts, run there, if this one is the server's own: bakker-storage provision ${address.user} --key '${identity.publicKey}'; ` +
+        `if it is another server's, which this one may read: bakker-storage grant ${address.user} with that key; ` +
         `elsewhere, add this line to that user's authorized_keys: ${restrictedLine(identity.publicKey)}`,
       cause,
     },
