@@ -215,6 +215,18 @@ t.test('what the storage says to leave out is left out, if the server lets it', 
   t.equal((await world.backup()).files.total, 60);
 });
 
+t.test('doctor looks at the sources that only the storage names', async (t) => {
+  await using world = await makeWorld({ kind: 'shell', config: { 'storage-config': true } });
+  writeSampleTree(world.source, { files: 5 });
+  await world.backup();
+  await world.configure({ sources: undefined });
+  const agentConfig = `${world.storage}/.bakker/agent.yaml`;
+  writeFileSync(agentConfig, `sources: ["${world.source}"]\n`);
+  t.match((await world.expect(['doctor'])).stdout, `ok    sources: ${world.source} is there`);
+  writeFileSync(agentConfig, `sources: ["${world.source}", "${world.source}.gone"]\n`);
+  t.match((await world.expect(['doctor'], 1)).stdout, `FAIL  sources: ${world.source}.gone is not there`);
+});
+
 t.test('a key that may not read backs up, and says plainly what it can not do', async (t) => {
   await using world = await makeWorld({ kind: 'shell', shellKey: { mayRead: false } });
   writeSampleTree(world.source, { files: 100 });

@@ -83,15 +83,14 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
   await look('timer', () => checkTimer(known.file, machine));
   await look('services', () => checkServices(known, machine));
   await look('notifications', () => checkNotify(known, { machine, isOnline: tools.isOnline === true }));
-  if (known.sources.length > 0) {
-    await look('sources', () => checkSources(known, { machine, source: () => tools.source() }));
-    const areThere = findings.at(-1)?.result !== 'fail';
-    if (areThere) {
-      await look('snapshots', async () =>
-        checkSnapshots(known, { volumes: await tools.volumes(), live: await tools.source() }),
-      );
-    }
-  }
+  const lookAtSources = async (settings: Config): Promise<void> => {
+    await look('sources', () => checkSources(settings, { machine, source: () => tools.source() }));
+    if (findings.at(-1)?.result === 'fail') return;
+    await look('snapshots', async () =>
+      checkSnapshots(settings, { volumes: await tools.volumes(), live: await tools.source() }),
+    );
+  };
+  if (known.sources.length > 0) await lookAtSources(known);
   const isSsh = known.account.kind === 'ssh';
   if (isSsh) {
     await look('key', () => checkIdentity(known.ssh, machine));
@@ -116,7 +115,14 @@ export async function diagnose(tools: DoctorTools): Promise<Finding[]> {
     return last === undefined ? [] : checkFrozen(frozenNow(last, reached));
   });
   if (reached === undefined) return findings;
-  await look('settings', async () => checkStorageConfig(known, await reached.agentConfig()));
+  let settings = known;
+  await look('settings', async () => {
+    const checked = checkStorageConfig(known, await reached.agentConfig());
+    settings = checked.config;
+    return checked.finding;
+  });
+  // Only the storage says what is to be backed up.
+  if (settings !== known && known.sources.length === 0) await lookAtSources(settings);
   await look('storage abilities', () => checkAbilitiesAndClock(reached));
   await look('runs', async () => checkRuns(reached, await tools.lastRuns().catch(() => undefined)));
   await look('storage space', () => checkSpace(reached));
