@@ -9,12 +9,12 @@ export interface Extent {
 /**
  * Where an open file holds data, ascending, not touching, cut at `sizeBytes`; empty if it is one hole.
  * Undefined if it has no holes, or the file system does not tell. Moves the file offset: read with positions.
- * What lies behind the first `maxExtents` counts as data, holes and all: a manifest line has an end.
+ * Of more than `maxExtents`, those with the smallest holes between them become one, holes and all: a manifest line has an end.
  *
  * @throws LibcError
  */
 export function dataExtents(fd: number, sizeBytes: number, maxExtents = MAX_EXTENTS): Extent[] | undefined {
-  const extents: Extent[] = [];
+  let extents: Extent[] = [];
   for (let at = 0; at < sizeBytes;) {
     const start = Number(libc().lseek(fd, at, SEEK_DATA));
     if (start < 0) {
@@ -27,18 +27,49 @@ export function dataExtents(fd: number, sizeBytes: number, maxExtents = MAX_EXTE
     const end = Number(libc().lseek(fd, start, SEEK_HOLE));
     // ENXIO: truncated since the last call; what was data is gone, and the reader will notice.
     if (end < 0 && libc().errno() !== ENXIO) fail('lseek');
-    const isLast = extents.length + 1 >= maxExtents;
-    const stop = end < 0 || isLast ? sizeBytes : Math.min(end, sizeBytes);
+    const stop = end < 0 ? sizeBytes : Math.min(end, sizeBytes);
     const last = extents.at(-1);
     // A file being written: a hole seen a moment ago may hold data now.
     if (last !== undefined && last.offsetBytes + last.lengthBytes === start) {
       extents[extents.length - 1] = { offsetBytes: last.offsetBytes, lengthBytes: stop - last.offsetBytes };
     } else if (stop > start) extents.push({ offsetBytes: start, lengthBytes: stop - start });
+    if (extents.length >= 2 * maxExtents) extents = withLargestHoles(extents, maxExtents);
     at = Math.max(stop, start + 1);
   }
+  if (extents.length > maxExtents) extents = withLargestHoles(extents, maxExtents);
   const [first] = extents;
   const isWhole = sizeBytes === 0 || (first?.offsetBytes === 0 && first.lengthBytes === sizeBytes);
   return isWhole ? undefined : extents;
+}
+
+/** So many extents, with the largest of the holes between them. */
+function withLargestHoles(extents: readonly Extent[], count: number): Extent[] {
+  const holes = new Float64Array(extents.length - 1);
+  for (let i = 0; i < holes.length; i++) holes[i] = holeBehind(extents, i);
+  const ascending = holes.toSorted();
+  const filledCount = extents.length - count;
+  const largestFilled = ascending[filledCount - 1] ?? 0;
+  // of holes of this size some may stay
+  let left = filledCount - ascending.indexOf(largestFilled);
+  const kept: Extent[] = [];
+  for (const [i, extent] of extents.entries()) {
+    const hole = i === 0 ? Infinity : (holes[i - 1] ?? Infinity);
+    const last = kept.at(-1);
+    const isFilled = hole < largestFilled || (hole === largestFilled && left-- > 0);
+    if (last === undefined || !isFilled) kept.push(extent);
+    else
+      kept[kept.length - 1] = {
+        offsetBytes: last.offsetBytes,
+        lengthBytes: extent.offsetBytes + extent.lengthBytes - last.offsetBytes,
+      };
+  }
+  return kept;
+}
+
+function holeBehind(extents: readonly Extent[], index: number): number {
+  const [one, next] = [extents[index], extents[index + 1]];
+  if (one === undefined || next === undefined) return Infinity;
+  return next.offsetBytes - one.offsetBytes - one.lengthBytes;
 }
 
 /**

@@ -86,13 +86,27 @@ t.test('holes are found and made; ranges are copied in the kernel', (t) => {
       { offsetBytes: 0, lengthBytes: 4096 },
       { offsetBytes: 12_288, lengthBytes: 53_248 },
     ],
-    'the last extent that is allowed reaches to the end',
+    'of more than are allowed, the smallest hole is data',
   );
+  const fragments = fs.openSync(`${folder.path}/fragments`, 'w+');
+  // fifty of a block with a block between them, a megabyte of nothing, one more, and nothing up to the end
+  for (let i = 0; i < 50; i++) fs.writeSync(fragments, Buffer.alloc(4096, 1), 0, 4096, i * 8192);
+  fs.writeSync(fragments, Buffer.alloc(4096, 1), 0, 4096, 1_458_176);
+  fs.ftruncateSync(fragments, 104_857_600);
+  t.same(dataExtents(fragments, 104_857_600, 2), [
+    { offsetBytes: 0, lengthBytes: 49 * 8192 + 4096 },
+    { offsetBytes: 1_458_176, lengthBytes: 4096 },
+  ]);
+  t.equal(dataExtents(fragments, 104_857_600, 51)?.length, 51);
+  const some = dataExtents(fragments, 104_857_600, 20) ?? [];
+  t.equal(some.length, 20, 'of holes that are alike, as many stay as may');
+  t.same(some.at(-1), { offsetBytes: 1_458_176, lengthBytes: 4096 });
   t.same(nextData(from, 0, 65_536), { offsetBytes: 0, lengthBytes: 4096 });
   t.same(nextData(from, 5000, 65_536), { offsetBytes: 12_288, lengthBytes: 8192 });
   t.same(nextData(from, 13_000, 14_000), { offsetBytes: 13_000, lengthBytes: 1000 });
   t.equal(nextData(from, 5000, 12_288), undefined, 'a hole up to the end');
   t.equal(nextData(from, 65_536, 65_536), undefined);
+  fs.closeSync(fragments);
   t.equal(reflink(from, to), false, 'ext4 can not');
   t.equal(copyRange({ fd: from, offsetBytes: 4090 }, { fd: to, offsetBytes: 10 }, 12), 12);
   t.same(

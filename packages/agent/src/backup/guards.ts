@@ -1,5 +1,5 @@
 import { escapeName } from '@bakker/command-line';
-import { compareRunNames, isAtOrBelow } from '@bakker/impl-format';
+import { comparePaths, compareRunNames, isAtOrBelow } from '@bakker/impl-format';
 import type { ManifestHeader, RunName, SourceFilesystem } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
 import type { Config } from '../config/config.ts';
@@ -80,40 +80,58 @@ export function missingLastRun({
   return runs.some((run) => compareRunNames(run, lastSuccess.run) >= 0) ? undefined : lastSuccess.run;
 }
 
-/** Files of each source, counted by the entries that pass. */
+interface CountedSource {
+  readonly path: Buffer;
+  now: number;
+  before: number;
+}
+
+/** Names in each source, counted by the entries that pass, in path order. */
 export class SourceCounts {
-  readonly #sources: readonly Buffer[];
-  readonly #now: number[];
-  readonly #before: number[];
+  /** In path order. */
+  readonly #sources: readonly CountedSource[];
+  #nextIndex = 0;
+  /** Those that hold the entry that passed last, each in the one before it. */
+  readonly #around: CountedSource[] = [];
 
   /** @param sources - absolute paths */
   constructor(sources: readonly Buffer[]) {
-    this.#sources = sources.map((path) => path.subarray(1));
-    this.#now = sources.map(() => 0);
-    this.#before = sources.map(() => 0);
+    this.#sources = sources
+      .map((path) => ({ path: path.subarray(1), now: 0, before: 0 }))
+      .toSorted((a, b) => comparePaths(a.path, b.path));
   }
 
   count(path: Buffer, isNow: boolean, isBefore: boolean): void {
-    for (const [index, source] of this.#sources.entries()) {
+    this.#goTo(path);
+    for (const source of this.#around) {
       // once a source has a name it is not empty, and nothing more has to be known
-      if ((this.#now[index] ?? 0) > 0 || path.equals(source) || !isAtOrBelow(path, source)) continue;
-      if (isMadeEmpty(path, source)) continue;
-      if (isNow) this.#now[index] = (this.#now[index] ?? 0) + 1;
-      if (isBefore) this.#before[index] = (this.#before[index] ?? 0) + 1;
+      if (source.now > 0 || path.equals(source.path) || isMadeEmpty(path, source.path)) continue;
+      if (isNow) source.now++;
+      if (isBefore) source.before++;
     }
   }
 
   /** @throws AgentError SOURCE_SUSPICIOUS if a source is empty that was not */
   refuseEmptied(parentRun: string): void {
-    for (const [index, source] of this.#sources.entries()) {
-      const before = this.#before[index] ?? 0;
-      if (before === 0 || (this.#now[index] ?? 0) > 0) continue;
-      const name = `/${escapeName(source)}`;
+    for (const { path, now, before } of this.#sources) {
+      if (before === 0 || now > 0) continue;
+      const name = `/${escapeName(path)}`;
       throw new AgentError(
         'SOURCE_SUSPICIOUS',
         `${name} is empty, but held ${before === 1 ? 'one name' : `${before} names`} in run ${parentRun}; nothing was published`,
         { hint: `look whether ${name} is mounted and whole; ${ALLOW}` },
       );
+    }
+  }
+
+  #goTo(path: Buffer): void {
+    for (let last = this.#around.at(-1); last && !isAtOrBelow(path, last.path); last = this.#around.at(-1))
+      this.#around.pop();
+    for (;;) {
+      const next = this.#sources[this.#nextIndex];
+      if (next === undefined || comparePaths(next.path, path) > 0) return;
+      if (isAtOrBelow(path, next.path)) this.#around.push(next);
+      this.#nextIndex++;
     }
   }
 }

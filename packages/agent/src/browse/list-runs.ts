@@ -29,11 +29,11 @@ export interface RunSummary {
 /** What retention and scrub on the storage found. */
 export type StorageVerdict = Pick<RunVerdict, 'keeps' | 'reasons' | 'hurtFiles' | 'isManifestHurt'>;
 
-const RUNS_AT_ONCE = 4;
+const RUNS_AT_ONCE = 8;
 
 /**
  * All runs, oldest first, each with its manifest checked: by the SHA-256 in the receipt, or without a receipt by what
- * it says of itself. Manifests are streamed, four at a time.
+ * it says of itself. Manifests are streamed, eight at a time.
  */
 export async function listRuns(account: StorageAccount): Promise<readonly RunSummary[]> {
   const runs = await account.listRuns();

@@ -1,11 +1,11 @@
-import { baseName, comparePaths, type Entry, type RunName } from '@bakker/impl-format';
+import { baseName, comparePaths, type Entry, type ManifestReader, type RunName } from '@bakker/impl-format';
 import { AgentError } from '../errors.ts';
 import type { Hit } from '../ports/findings.ts';
 import type { StorageAccount } from '../ports/storage-account.ts';
 import { literalPaths } from '../restore/path-pattern.ts';
 import { wildmatch } from '../source/wildmatch.ts';
 import { changeOf } from './compare-entries.ts';
-import { openManifest } from './open-manifest.ts';
+import { openAhead } from './open-ahead.ts';
 
 /**
  * Paths that match: a pattern without a slash is a name; with one, a path from `/` on, or if it does not begin with a
@@ -25,9 +25,9 @@ export async function* findInRuns(
 ): AsyncGenerator<Hit> {
   const matches = matcher(options.pattern);
   const unread: AgentError[] = [];
-  for (const run of options.runs) {
+  for await (const { run, manifest: opening } of openAhead(account, options.runs)) {
     try {
-      await using manifest = await openManifest(account, run);
+      await using manifest = await opening;
       for await (const batch of manifest.batches()) {
         if (options.signal.aborted) throw new AgentError('INTERRUPTED', 'the search was interrupted');
         for (const entry of batch) if (matches(entry.path)) yield { run, entry };
@@ -76,10 +76,11 @@ export async function historyOf(
   const steps: HistoryStep[] = [];
   const unread: AgentError[] = [];
   let before: Entry | undefined;
-  for (const run of runs) {
-    if (signal.aborted) throw new AgentError('INTERRUPTED', 'the search was interrupted');
+  for await (const { run, manifest: opening } of openAhead(account, runs)) {
     try {
-      const entry = await entryAt(account, { run, candidates });
+      await using manifest = await opening;
+      if (signal.aborted) throw new AgentError('INTERRUPTED', 'the search was interrupted');
+      const entry = await entryIn(manifest, candidates);
       steps.push({ run, entry, change: stepOf(before, entry) });
       before = entry ?? before;
     } catch (error) {
@@ -97,11 +98,7 @@ function stepOf(before: Entry | undefined, entry: Entry | undefined): HistorySte
   return before === undefined ? 'first' : (changeOf(before, entry) ?? 'same');
 }
 
-async function entryAt(
-  account: StorageAccount,
-  { run, candidates }: { readonly run: RunName; readonly candidates: readonly Buffer[] },
-): Promise<Entry | undefined> {
-  await using manifest = await openManifest(account, run);
+async function entryIn(manifest: ManifestReader, candidates: readonly Buffer[]): Promise<Entry | undefined> {
   for await (const batch of manifest.batches()) {
     for (const entry of batch) {
       if (candidates.some((candidate) => candidate.equals(entry.path))) return entry;

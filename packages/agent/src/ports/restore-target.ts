@@ -66,7 +66,7 @@ export interface TargetFolder extends Disposable {
   readonly isSpared: boolean;
   inspect(name: Buffer): TargetItem | undefined;
   /** All names but `.` and `..`, without what an interrupted restore left. */
-  names(): Buffer[];
+  names(): Iterable<Buffer>;
   /** Removes the unfinished files that an interrupted restore left here. */
   removeLeftovers(): void;
   /** Whether a name (or, without one, the folder itself) that is `item` has exactly these attributes. */

@@ -135,7 +135,10 @@ export class FolderPlacer implements WalkEvents {
     if (!job.deletes || folder === undefined || folder.isSpared) return undefined;
     if (entry?.unreadable !== undefined) return undefined;
     const isBacked = header.sources.some((source) => isAtOrBelow(path, withoutLeadingSlash(source)));
-    return isBacked ? new Set(folder.names().map((name) => name.toString('latin1'))) : undefined;
+    if (!isBacked) return undefined;
+    const extras = new Set<string>();
+    for (const name of folder.names()) extras.add(name.toString('latin1'));
+    return extras;
   }
 
   #remove(node: FolderNode, folder: TargetFolder, name: Buffer): void {

@@ -23,6 +23,7 @@ export interface SourceNode {
  */
 export function mapSources(sources: readonly SourceRules[]): SourceNode {
   const root: SourceNode = { source: undefined, below: new Map() };
+  const excludesOf = sharedRules();
   for (const rules of sources) {
     let node = root;
     for (const name of rules.path.toString('latin1').split('/').filter(Boolean)) {
@@ -31,7 +32,17 @@ export function mapSources(sources: readonly SourceRules[]): SourceNode {
       node = next;
     }
     const prefixBytes = rules.path.length === 1 ? 0 : rules.path.length; // without the leading slash, with one behind
-    node.source = { rules, excludes: parseExcludeRules(rules.excludes), prefixBytes };
+    node.source = { rules, excludes: excludesOf(rules.excludes), prefixBytes };
   }
   return root;
+}
+
+/** Reads the patterns that many sources have, mostly those for all, once. */
+function sharedRules(): (patterns: readonly string[]) => ExcludeRules | undefined {
+  const known = new Map<string, ExcludeRules | undefined>();
+  return (patterns) => {
+    const key = JSON.stringify(patterns);
+    if (!known.has(key)) known.set(key, parseExcludeRules(patterns));
+    return known.get(key);
+  };
 }

@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   readSync,
-  readdirSync,
   readlinkSync,
   rmdirSync,
   symlinkSync,
@@ -24,7 +23,15 @@ import type {
   TargetFolder,
   TargetItem,
 } from '../../ports/restore-target.ts';
-import { FolderHandle, getXattr, hasCode, LibcError, makeNode, timespecs } from '@bakker/linux';
+import {
+  FolderHandle,
+  getXattr,
+  hasCode,
+  LibcError,
+  listDirectory,
+  makeNode,
+  timespecs,
+} from '@bakker/linux';
 import {
   ACCESS_ACL,
   chmodNoFollow,
@@ -104,8 +111,8 @@ export class OpenFolder implements TargetFolder {
     return stats === undefined ? undefined : itemOf(stats);
   }
 
-  names(): Buffer[] {
-    return this.#list().filter((name) => !isTemporaryName(name));
+  *names(): Generator<Buffer> {
+    for (const name of this.#list()) if (!isTemporaryName(name)) yield name;
   }
 
   removeLeftovers(): void {
@@ -266,7 +273,9 @@ export class OpenFolder implements TargetFolder {
     if (this.inspect(name)?.type !== 'directory') return 1;
     using folder = this.enter(name);
     if (folder.item.filesystem !== this.item.filesystem || folder.isSpared) return 0;
-    return folder.names().reduce((sum, below) => sum + folder.count(below), 1);
+    let count = 1;
+    for (const below of folder.names()) count += folder.count(below);
+    return count;
   }
 
   remove(name: Buffer, { onlyEmpty = false }: { readonly onlyEmpty?: boolean } = {}): number {
@@ -292,8 +301,16 @@ export class OpenFolder implements TargetFolder {
     this.#handle[Symbol.dispose]();
   }
 
-  #list(): Buffer[] {
-    return readdirSync(this.#handle.at(SELF), { encoding: 'buffer' });
+  /** All names as they are now; they share memory, of which each takes little. */
+  *#list(): Generator<Buffer> {
+    const fd = openSync(this.#handle.at(SELF), constants.O_RDONLY | constants.O_DIRECTORY);
+    let listing;
+    try {
+      listing = listDirectory(fd);
+    } finally {
+      closeSync(fd);
+    }
+    for (let number = 0; number < listing.count; number++) yield listing.name(number);
   }
 
   #at(name: Buffer): Buffer {
