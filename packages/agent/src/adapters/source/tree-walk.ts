@@ -3,6 +3,7 @@ import { ManifestError } from '@bakker/impl-format';
 import type { Entry, FileFacts } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
 import type { EarlierEntries, LeftOutFolder, ScanPlan } from '../../ports/source-tree.ts';
+import { detailBytes } from '../../source/detail-bytes.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import {
   AS_KNOWN,
@@ -39,6 +40,8 @@ const MAX_OPEN_FOLDERS = 64;
 /** The manifest takes nothing longer. */
 const MAX_PATH_BYTES = 4096;
 const MAX_NAME_BYTES = 255;
+/** What the entries of one batch may hold beside the usual. */
+const BATCH_DETAIL_BYTES = 4 * 1024 * 1024;
 /** The kernel takes no longer paths in one call, the NUL included. */
 const PATH_MAX_BYTES = 4096;
 
@@ -94,9 +97,10 @@ export class TreeWalk implements Disposable {
     });
   }
 
-  /** Looks at up to `limit` names and adds their entries. False when there is nothing left. */
+  /** Looks at up to `limit` names and adds their entries, fewer where these are large. False when there is nothing left. */
   fill(batch: Entry[], limit: number): boolean {
-    for (let looked = 0; looked < limit;) {
+    let roomBytes = BATCH_DETAIL_BYTES;
+    for (let looked = 0; looked < limit && roomBytes > 0;) {
       const frame = this.#stack.at(-1);
       if (frame === undefined) return false;
       const name = frame.names[frame.next++];
@@ -108,6 +112,7 @@ export class TreeWalk implements Disposable {
       const entry = this.#visit(frame, name);
       if (entry === undefined) continue;
       batch.push(entry);
+      roomBytes -= detailBytes(entry);
       this.#earlier?.interrupt();
     }
     return true;
@@ -345,7 +350,8 @@ export class TreeWalk implements Disposable {
       const code = errnoOf(error);
       if (code === 'ENOTSUP') return {};
       if (code === undefined || code === 'ENOENT') throw error;
-      const message = 'is kept without its ACLs and extended attributes, which could not be read';
+      const why = code === 'E2BIG' ? 'are more than a backup takes of one file' : 'could not be read';
+      const message = `is kept without its ACLs and extended attributes, which ${why}`;
       this.#problem(path, 'incomplete', { code, message });
       // so that the next run reads them again, and says so again
       return { unsettled: true };
