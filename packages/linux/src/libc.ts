@@ -47,6 +47,7 @@ export interface Libc {
   fgetxattr(fd: number, name: Buffer, value: Buffer | null, size: number): number;
   lsetxattr(path: Buffer, name: Buffer, value: Buffer, size: number, flags: number): number;
   lremovexattr(path: Buffer, name: Buffer): number;
+  fremovexattr(fd: number, name: Buffer): number;
   utimensat(dirfd: number, path: Buffer, times: Buffer, flags: number): number;
   futimens(fd: number, times: Buffer): number;
   statx(dirfd: number, path: Buffer, flags: number, mask: number, result: Buffer): number;
@@ -150,6 +151,7 @@ function bind(): Libc {
     fgetxattr: call('fgetxattr', 'int64_t', ['int', bytes, out, 'size_t']),
     lsetxattr: call('lsetxattr', 'int', [bytes, bytes, bytes, 'size_t', 'int']),
     lremovexattr: call('lremovexattr', 'int', [bytes, bytes]),
+    fremovexattr: call('fremovexattr', 'int', ['int', bytes]),
     utimensat: call('utimensat', 'int', ['int', bytes, bytes, 'int']),
     futimens: call('futimens', 'int', ['int', bytes]),
     statx: call('statx', 'int', ['int', bytes, 'int', 'uint', out]),

@@ -63,6 +63,12 @@ export function removeXattr(path: Buffer, name: Uint8Array | string): void {
   if (libc().errno() !== ENODATA) fail('lremovexattr', path);
 }
 
+/** Like `removeXattr`, of an open file. @throws LibcError */
+export function removeXattrOf(fd: number, name: Uint8Array | string): void {
+  if (libc().fremovexattr(fd, cString(name)) >= 0) return;
+  if (libc().errno() !== ENODATA) fail('fremovexattr');
+}
+
 const ERANGE = 34;
 const ENODATA = 61;
 /** XATTR_LIST_MAX and XATTR_SIZE_MAX of the kernel. */

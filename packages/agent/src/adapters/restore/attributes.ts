@@ -1,15 +1,18 @@
 import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, openSync } from 'node:fs';
 import type { Attributes, Refusal, TargetItem } from '../../ports/restore-target.ts';
 import {
+  cString,
   errnoOf,
   getXattr,
   hasCode,
-  listXattrs,
+  listXattrsOf,
   O_PATH,
   removeXattr,
+  removeXattrOf,
   setMtime,
   setMtimeOf,
   setXattr,
+  setXattrOf,
 } from '@bakker/linux';
 import { encodeAcl } from '../../source/posix-acl.ts';
 
@@ -20,7 +23,7 @@ export const DEFAULT_ACL = 'system.posix_acl_default';
 export interface Subject {
   /** Reaches it through an open folder; its last component is not followed. */
   readonly path: Buffer;
-  /** When it is open. */
+  /** When it is open: then all is set on that, whatever somebody gave its name to meanwhile. */
   readonly fd?: number | undefined;
   readonly type: TargetItem['type'];
   readonly uid?: number | undefined;
@@ -54,7 +57,7 @@ export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
 export function hasAttributes(path: Buffer, item: TargetItem, wanted: Attributes): boolean {
   if (item.uid !== wanted.uid || item.gid !== wanted.gid || item.mtimeNs !== wanted.mtimeNs) return false;
   if (item.type !== 'symlink' && item.mode !== wanted.mode) return false;
-  const names = xattrNames(path);
+  const names = xattrNames({ path });
   const expected: { name: string; value: Buffer }[] = wanted.xattrs.map(({ name, value }) => ({
     name: name.toString('latin1'),
     value,
@@ -126,18 +129,18 @@ function setXattrs(subject: Subject, { xattrs }: Attributes, refusals: Refusal[]
   if (xattrs.length === 0 && !subject.mayCarryMore) return;
   if (subject.mayCarryMore) {
     const wanted = new Set(xattrs.map(({ name }) => name.toString('latin1')));
-    for (const name of xattrNames(subject.path)) {
+    for (const name of xattrNames(subject)) {
       const text = name.toString('latin1');
       if (text === ACCESS_ACL || text === DEFAULT_ACL || wanted.has(text) || !isRemovable(text)) continue;
       tolerate('extended attribute', refusals, () => {
-        removeXattr(subject.path, name);
+        removeFrom(subject, name);
       });
     }
   }
   for (const xattr of xattrs) {
     const what = xattr.name.equals(CAPABILITY) ? 'capability' : 'extended attribute';
     tolerate(what, refusals, () => {
-      setXattr(subject.path, xattr);
+      setOn(subject, xattr);
     });
   }
 }
@@ -155,9 +158,21 @@ function isAcl(name: string): boolean {
   return name === ACCESS_ACL || name === DEFAULT_ACL;
 }
 
-function xattrNames(path: Buffer): Buffer[] {
+type Place = Pick<Subject, 'path' | 'fd'>;
+
+function setOn({ path, fd }: Place, xattr: { name: Uint8Array | string; value: Buffer }): void {
+  if (fd === undefined) setXattr(path, xattr);
+  else setXattrOf(fd, xattr);
+}
+
+function removeFrom({ path, fd }: Place, name: Uint8Array | string): void {
+  if (fd === undefined) removeXattr(path, name);
+  else removeXattrOf(fd, name);
+}
+
+function xattrNames({ path, fd }: Place): Buffer[] {
   try {
-    return listXattrs(path);
+    return listXattrsOf(fd ?? cString(path));
   } catch (error) {
     if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) return [];
     throw error;
@@ -183,7 +198,7 @@ function setMode(
 const SETUID_SETGID = 0o6000;
 
 /** Linux has no chmod that leaves symlinks alone: the name is pinned by a descriptor first. */
-export function chmodNoFollow({ path, fd }: Pick<Subject, 'path' | 'fd'>, mode: number): void {
+export function chmodNoFollow({ path, fd }: Place, mode: number): void {
   if (fd !== undefined) {
     fchmodSync(fd, mode);
     return;
@@ -213,16 +228,16 @@ function setAcls(subject: Subject, { acl }: Attributes, refusals: Refusal[]): vo
     )
       continue;
     tolerate('ACL', refusals, () => {
-      if (entries !== undefined) setXattr(subject.path, { name, value: encodeAcl(entries) });
-      else removeAcl(subject.path, name);
+      if (entries !== undefined) setOn(subject, { name, value: encodeAcl(entries) });
+      else removeAcl(subject, name);
     });
   }
 }
 
 /** Where there are no ACLs at all, there is none to remove. */
-export function removeAcl(path: Buffer, name: string): void {
+export function removeAcl(from: Place, name: string): void {
   try {
-    removeXattr(path, name);
+    removeFrom(from, name);
   } catch (error) {
     if (!hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) throw error;
   }
