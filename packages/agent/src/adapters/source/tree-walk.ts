@@ -12,7 +12,6 @@ import {
   dataExtents,
   errnoName,
   errnoOf,
-  hasCode,
   LibcError,
   listXattrsOf,
   openBeneath,
@@ -338,17 +337,17 @@ export class TreeWalk implements Disposable {
         if (listXattrsOf(this.#cPath).length === 0) return {};
       }
     } catch (error) {
-      if (hasCode(error, 'ENOTSUP')) {
-        this.#withoutXattrs.add(stat.device);
-        return {};
-      }
-      if (!(error instanceof LibcError)) throw error; // the open folder decides below
+      // The open folder decides below: by then the path may lead to another file system, where somebody swaps a folder for a symlink.
+      if (!(error instanceof LibcError)) throw error;
     }
     try {
       return readAttributes(cPathIn(folder, name), this.#names);
     } catch (error) {
       const code = errnoOf(error);
-      if (code === 'ENOTSUP') return {};
+      if (code === 'ENOTSUP') {
+        this.#withoutXattrs.add(stat.device);
+        return {};
+      }
       if (code === undefined || code === 'ENOENT') throw error;
       const why = code === 'E2BIG' ? 'are more than a backup takes of one file' : 'could not be read';
       const message = `is kept without its ACLs and extended attributes, which ${why}`;
