@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { Entry } from '@bakker/impl-format';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
-import { setXattr } from '@bakker/linux';
+import { setMtime, setXattr } from '@bakker/linux';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import type { Catalogue } from '../../src/ports/state-folder.ts';
 import { KnownContents, type Located } from '../../src/backup/known-content.ts';
@@ -174,6 +174,28 @@ t.test('files with many extended attributes are scanned a few at a time', async 
   }
   tree.close();
   t.equal(Math.max(...lengths), 2, 'no more than four megabytes, and the one that reached them');
+});
+
+t.test('times as far off as a file system takes them keep no run from being made', async (t) => {
+  await using world = new World();
+  mkdirSync(world.source);
+  execFileSync('mount', ['-t', 'tmpfs', 'bakker-test', world.source]);
+  try {
+    for (const [name, seconds] of [
+      ['last', 2n ** 63n - 1n],
+      ['first', -(2n ** 63n)],
+    ] as const) {
+      for (const sizeBytes of [1, 3_000_000]) {
+        const path = `${world.source}/${name}-${sizeBytes}`;
+        writeFileSync(path, Buffer.alloc(sizeBytes, name));
+        setMtime(Buffer.from(path), seconds * 1_000_000_000n);
+      }
+    }
+    t.match(await world.report(), { status: 'complete', files: { total: 4 }, warnings: { length: 0 } });
+    t.match(await world.report(), { status: 'complete', files: { unchanged: 4 }, warnings: { length: 0 } });
+  } finally {
+    execFileSync('umount', [world.source]);
+  }
 });
 
 /** Makes a file that has so many extended attributes of 64 KiB. */
