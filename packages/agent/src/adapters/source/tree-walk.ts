@@ -13,16 +13,16 @@ import {
   errnoName,
   errnoOf,
   LibcError,
-  listXattrsOf,
   openBeneath,
   openFolder,
 } from '@bakker/linux';
 import type { FolderHandle, NameService } from '@bakker/linux';
+import { AttributeReader } from './attribute-reader.ts';
 import { findMarker } from './markers.ts';
-import { describe, readAttributes, type Attributes, type Details } from './describe.ts';
+import { describe, type Details } from './describe.ts';
 import { foundFacts, foundStat, lookAt, statAt, statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
-import { cPathIn, handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
+import { handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
 import type { SourceView } from './source-view.ts';
 import { suspicious } from './suspicious.ts';
 
@@ -57,11 +57,8 @@ export class TreeWalk implements Disposable {
   readonly #leftOut: readonly LeftOutFolder[];
   readonly #root: FolderHandle;
   readonly #stack: FolderFrame[] = [];
-  readonly #withoutXattrs = new Set<number>();
   readonly #cName = Buffer.alloc(PATH_MAX_BYTES + 1);
-  /** The view's root with a slash behind, then room for a path. */
-  readonly #cPath = Buffer.alloc(PATH_MAX_BYTES + 1);
-  readonly #rootBytes: number;
+  readonly #attributes: AttributeReader;
   /** Room for a path of the manifest; begins with `#pathPrefix`. */
   readonly #path = Buffer.alloc(MAX_PATH_BYTES);
   #pathPrefix: Buffer | undefined;
@@ -78,8 +75,10 @@ export class TreeWalk implements Disposable {
     this.#earlier = ports.earlier;
     const root = ports.view.at(Buffer.from('/'));
     this.#root = openFolder(root);
-    this.#rootBytes = root.length === 1 ? 1 : root.copy(this.#cPath) + 1;
-    this.#cPath[this.#rootBytes - 1] = SLASH;
+    const onIncomplete = (path: Buffer, problem: { code: string; message: string }): void => {
+      this.#problem(path, 'incomplete', problem);
+    };
+    this.#attributes = new AttributeReader(root, { ...ports, onIncomplete });
     const node = mapSources(plan.sources);
     const stat = statOpen(this.#root.fd);
     if (typeof stat === 'number') throw new LibcError('statx', stat, root);
@@ -218,7 +217,7 @@ export class TreeWalk implements Disposable {
       return undefined;
     }
     if (stat.device !== frame.device) this.#filesystems.meetLayer(stat.device, frame.device);
-    const attributes = this.#attributes(found);
+    const attributes = this.#attributes.read(found);
     const target = stat.type === 'symlink' ? readlinkSync(folder.at(bytes(name)), 'buffer') : undefined;
     const extents =
       stat.type === 'file' && stat.allocatedBytes < stat.sizeBytes
@@ -241,7 +240,7 @@ export class TreeWalk implements Disposable {
     let { stat } = found;
     if (isUnasked) stat = asPlace(stat);
     else if (isMounted && !staysOut) stat = lookAgain(folder, name);
-    const attributes = isUnasked ? {} : this.#attributes({ ...found, stat });
+    const attributes = isUnasked ? {} : this.#attributes.read({ ...found, stat });
     let source = staysOut || this.#isLeftOut(path, node) ? undefined : found.source;
     let names: readonly string[] = node === undefined ? [] : onTheWay(node);
     let unreadable: string | undefined;
@@ -317,55 +316,6 @@ export class TreeWalk implements Disposable {
     if (leftOut === undefined || (leftOut.unlessSource && node?.source !== undefined)) return false;
     this.#skipped(path, leftOut.code, `left out but for itself: ${leftOut.why}`);
     return true;
-  }
-
-  #attributes({
-    folder,
-    name,
-    path,
-    stat,
-  }: Pick<Found, 'folder' | 'name' | 'path' | 'stat'>): Attributes & Pick<Details, 'unsettled'> {
-    if (this.#withoutXattrs.has(stat.device)) return {};
-    const known = this.#unchanged(path, stat);
-    if (known !== undefined) return known;
-    try {
-      // By the plain path first: reaching through the open folder takes twice as long, and nearly all files have none.
-      const endBytes = this.#rootBytes + path.length;
-      if (endBytes < PATH_MAX_BYTES) {
-        path.copy(this.#cPath, this.#rootBytes);
-        this.#cPath[endBytes] = 0;
-        if (listXattrsOf(this.#cPath).length === 0) return {};
-      }
-    } catch (error) {
-      // The open folder decides below: by then the path may lead to another file system, where somebody swaps a folder for a symlink.
-      if (!(error instanceof LibcError)) throw error;
-    }
-    try {
-      return readAttributes(cPathIn(folder, name), this.#names);
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === 'ENOTSUP') {
-        this.#withoutXattrs.add(stat.device);
-        return {};
-      }
-      if (code === undefined || code === 'ENOENT') throw error;
-      const why = code === 'E2BIG' ? 'are more than a backup takes of one file' : 'could not be read';
-      const message = `is kept without its ACLs and extended attributes, which ${why}`;
-      this.#problem(path, 'incomplete', { code, message });
-      // so that the next run reads them again, and says so again
-      return { unsettled: true };
-    }
-  }
-
-  /** The attributes that the parent had, if nothing can have touched them since: any change of them moves the ctime. */
-  #unchanged(path: Buffer, stat: FileStat): Attributes | undefined {
-    const before = this.#earlier?.at(path);
-    if (before?.ctimeNs !== stat.ctimeNs || before.mtimeNs !== stat.mtimeNs || before.type !== stat.type)
-      return undefined;
-    if (before.unreadable !== undefined || before.unsettled === true) return undefined;
-    if (this.#earlier?.isSettled(stat.ctimeNs) !== true) return undefined;
-    if (before.inode !== this.#filesystems.identity(stat.device, stat.inode).inode) return undefined;
-    return before;
   }
 
   /** Only asked of files with fewer blocks than bytes. That one can't be opened is noticed when it is read. */
