@@ -35,7 +35,10 @@ def answer(operation, node):
 
 def serve():
     while True:
-        _length, operation, request, node = struct.unpack_from("IIQQ", os.read(device, 1 << 20))
+        try:
+            _length, operation, request, node = struct.unpack_from("IIQQ", os.read(device, 1 << 20))
+        except OSError:
+            return  # unmounted
         if operation in (FORGET, BATCH_FORGET):
             continue
         said = answer(operation, node)
