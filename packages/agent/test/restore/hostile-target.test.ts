@@ -231,6 +231,25 @@ t.test('attributes are not set on a file that took the place of the one looked a
   t.match(itemModeAndOwner(path), { mode: 0o600, uid: 0 });
 });
 
+t.test('attributes of a symlink are not set on a file that took its place', async (t) => {
+  await using world = new World();
+  mkdirSync(world.back);
+  const path = `${world.back}/link`;
+  symlinkSync('anywhere', path);
+  await using tree = openRestoreTarget().open(world.back, { create: false });
+  if (tree === undefined) throw new Error('the folder is there');
+  const name = Buffer.from('link');
+  const item = tree.root.inspect(name);
+  if (item === undefined) throw new Error('the symlink is there');
+  const attributes = { uid: 4321, gid: 4321, mode: 0o777, mtimeNs: 5n, xattrs: [] };
+  t.same(tree.root.setAttributes(name, item, attributes), []);
+  t.match(lstatSync(path, { bigint: true }), { uid: 4321n, gid: 4321n, mtimeNs: 5n });
+  writeFileSync(`${path}-other`, "another's", { mode: 0o600 });
+  renameSync(`${path}-other`, path);
+  t.throws(() => tree.root.setAttributes(name, item, attributes), { code: 'ESTALE' });
+  t.match(itemModeAndOwner(path), { mode: 0o600, uid: 0 });
+});
+
 function itemModeAndOwner(path: string): { mode: number; uid: number } {
   const { mode, uid } = lstatSync(path);
   return { mode: mode & 0o7777, uid };

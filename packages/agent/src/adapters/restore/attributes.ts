@@ -1,20 +1,32 @@
-import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, openSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  openSync,
+} from 'node:fs';
 import type { Attributes, Refusal, TargetItem } from '../../ports/restore-target.ts';
 import {
-  cString,
   errnoOf,
   getXattr,
   hasCode,
+  LibcError,
+  listXattrs,
   listXattrsOf,
+  listXattrsThrough,
   O_PATH,
-  removeXattr,
   removeXattrOf,
-  setMtime,
+  removeXattrThrough,
   setMtimeOf,
-  setXattr,
+  setMtimeThrough,
   setXattrOf,
+  setXattrThrough,
 } from '@bakker/linux';
 import { encodeAcl } from '../../source/posix-acl.ts';
+import { itemOf } from './target-item.ts';
 
 export const ACCESS_ACL = 'system.posix_acl_access';
 export const DEFAULT_ACL = 'system.posix_acl_default';
@@ -25,6 +37,8 @@ export interface Subject {
   readonly path: Buffer;
   /** When it is open: then all is set on that, whatever somebody gave its name to meanwhile. */
   readonly fd?: number | undefined;
+  /** What was found there before; undefined if it was made just now. */
+  readonly found?: Pick<TargetItem, 'filesystem' | 'inode'> | undefined;
   readonly type: TargetItem['type'];
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
@@ -35,9 +49,32 @@ export interface Subject {
 
 /**
  * Sets everything, in the order that keeps it: chown clears setuid and capabilities, so it comes first; user attributes
- * need write permission, so they come before the mode; the ACL's mask is the mode's group bits; the time comes last.
+ * need write permission, so they come before the mode; the ACL's mask is the mode's group bits; the time comes last. What is not
+ * open is pinned, so that all is set on one thing, though somebody moves another's to its name meanwhile.
+ *
+ * @throws LibcError ESTALE if it is not what was found there, or made
  */
 export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
+  if (subject.fd !== undefined) return setAll(subject, wanted);
+  const pinned = pin(subject.path);
+  try {
+    checkPinned(pinned, subject);
+    return setAll({ ...subject, path: Buffer.from(`/proc/self/fd/${pinned}`) }, wanted);
+  } finally {
+    closeSync(pinned);
+  }
+}
+
+function checkPinned(pinned: number, { path, type, found }: Subject): void {
+  const item = itemOf(fstatSync(pinned, { bigint: true }));
+  const isSame = !found || (found.inode === item.inode && found.filesystem === item.filesystem);
+  if (item.type !== type || !isSame) throw new LibcError('open', ESTALE, path);
+}
+
+const ESTALE = 116;
+
+/** @param subject - its path, if it is not open, leads to what is pinned */
+function setAll(subject: Subject, wanted: Attributes): Refusal[] {
   const refusals: Refusal[] = [];
   const ownerCode = setOwner(subject, wanted);
   if (ownerCode !== undefined) refusals.push({ what: 'owner', code: ownerCode });
@@ -47,7 +84,7 @@ export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
     setAcls(subject, wanted, refusals);
   }
   tolerate('time', refusals, () => {
-    if (subject.fd === undefined) setMtime(subject.path, wanted.mtimeNs);
+    if (subject.fd === undefined) setMtimeThrough(subject.path, wanted.mtimeNs);
     else setMtimeOf(subject.fd, wanted.mtimeNs);
   });
   return refusals;
@@ -57,7 +94,7 @@ export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
 export function hasAttributes(path: Buffer, item: TargetItem, wanted: Attributes): boolean {
   if (item.uid !== wanted.uid || item.gid !== wanted.gid || item.mtimeNs !== wanted.mtimeNs) return false;
   if (item.type !== 'symlink' && item.mode !== wanted.mode) return false;
-  const names = xattrNames({ path });
+  const names = namesOf(() => listXattrs(path));
   const expected: { name: string; value: Buffer }[] = wanted.xattrs.map(({ name, value }) => ({
     name: name.toString('latin1'),
     value,
@@ -106,7 +143,7 @@ function refusedCode(error: unknown): string {
 function setOwner({ path, fd, uid, gid }: Subject, wanted: Attributes): string | undefined {
   if (uid === wanted.uid && gid === wanted.gid) return undefined;
   const chown = (toUid: number, toGid: number) => {
-    if (fd === undefined) lchownSync(path, toUid, toGid);
+    if (fd === undefined) chownSync(path, toUid, toGid);
     else fchownSync(fd, toUid, toGid);
   };
   try {
@@ -161,18 +198,23 @@ function isAcl(name: string): boolean {
 type Place = Pick<Subject, 'path' | 'fd'>;
 
 function setOn({ path, fd }: Place, xattr: { name: Uint8Array | string; value: Buffer }): void {
-  if (fd === undefined) setXattr(path, xattr);
+  if (fd === undefined) setXattrThrough(path, xattr);
   else setXattrOf(fd, xattr);
 }
 
 function removeFrom({ path, fd }: Place, name: Uint8Array | string): void {
-  if (fd === undefined) removeXattr(path, name);
+  if (fd === undefined) removeXattrThrough(path, name);
   else removeXattrOf(fd, name);
 }
 
 function xattrNames({ path, fd }: Place): Buffer[] {
+  return namesOf(() => (fd === undefined ? listXattrsThrough(path) : listXattrsOf(fd)));
+}
+
+/** None where the file system has none. */
+function namesOf(list: () => Buffer[]): Buffer[] {
   try {
-    return listXattrsOf(fd ?? cString(path));
+    return list();
   } catch (error) {
     if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) return [];
     throw error;
@@ -191,7 +233,8 @@ function setMode(
   const isChowned = subject.uid !== wanted.uid || subject.gid !== wanted.gid;
   if (subject.mode === mode && !(special !== 0 && isChowned)) return;
   tolerate('mode', refusals, () => {
-    chmodNoFollow(subject, mode);
+    if (subject.fd === undefined) chmodSync(subject.path, mode);
+    else fchmodSync(subject.fd, mode);
   });
 }
 

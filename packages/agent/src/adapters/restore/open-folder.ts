@@ -152,7 +152,8 @@ export class OpenFolder implements TargetFolder {
     const path = this.#at(name);
     const fd = item.type === 'file' ? openSame(path, item) : undefined;
     try {
-      return setInPlace({ path, fd, type: item.type, ...ownership(item), mayCarryMore: true }, attributes);
+      const { type } = item;
+      return setInPlace({ path, fd, found: item, type, ...ownership(item), mayCarryMore: true }, attributes);
     } finally {
       if (fd !== undefined) closeSync(fd);
     }
