@@ -74,19 +74,13 @@ export function setXattrOf(fd: number, { name, value }: { name: Uint8Array | str
   if (libc().fsetxattr(fd, cString(name), value, value.length, 0) < 0) fail('fsetxattr');
 }
 
-/** Removes an attribute; that it was not there is no failure. @throws LibcError */
-export function removeXattr(path: Buffer, name: Uint8Array | string): void {
-  if (libc().lremovexattr(cString(path), cString(name)) >= 0) return;
-  if (libc().errno() !== ENODATA) fail('lremovexattr', path);
-}
-
-/** Like `removeXattr`, but of what a symlink leads to. @throws LibcError */
+/** Removes an attribute of what the path leads to; that it was not there is no failure. @throws LibcError */
 export function removeXattrThrough(path: Buffer, name: Uint8Array | string): void {
   if (libc().removexattr(cString(path), cString(name)) >= 0) return;
   if (libc().errno() !== ENODATA) fail('removexattr', path);
 }
 
-/** Like `removeXattr`, of an open file. @throws LibcError */
+/** Like `removeXattrThrough`, of an open file. @throws LibcError */
 export function removeXattrOf(fd: number, name: Uint8Array | string): void {
   if (libc().fremovexattr(fd, cString(name)) >= 0) return;
   if (libc().errno() !== ENODATA) fail('fremovexattr');
