@@ -55,10 +55,9 @@ export function decodeHeaderLine(line: string): ManifestHeader {
   const value = parseObject(line);
   if (value['bakker'] !== FORMAT) throw new FormatProblem('VERSION', 'this is no manifest of a run');
   if (value['version'] !== VERSION) {
-    const version = JSON.stringify(value['version'] ?? null).slice(0, 32);
     throw new FormatProblem(
       'VERSION',
-      `version ${version} is unknown to this program, which reads ${VERSION}`,
+      `version ${versionText(value['version'])} is unknown to this program, which reads ${VERSION}`,
     );
   }
   refuseUnknownKeys(value, KEYS);
@@ -80,6 +79,12 @@ export function decodeHeaderLine(line: string): ManifestHeader {
   }
   if (headerText(header) !== line) throw new FormatProblem('MALFORMED', 'the line is not in its one form');
   return header;
+}
+
+/** Nothing else is looked into: who lies in wait could have nested it deeper than any stack. */
+function versionText(version: unknown): string {
+  const isPlain = typeof version === 'number' || typeof version === 'string';
+  return isPlain ? JSON.stringify(version).slice(0, 32) : 'of another kind';
 }
 
 function headerText(header: ManifestHeader): string {

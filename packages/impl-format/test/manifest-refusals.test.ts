@@ -625,6 +625,13 @@ const LINE_REFUSALS: readonly Refusal[] = [
     code: 'VERSION',
     reason: 'version 2 is unknown to this program, which reads 1',
   },
+  {
+    why: 'a version nested deeper than any stack',
+    line: 1,
+    from: '"version":1',
+    to: `"version":${'['.repeat(100_000)}${']'.repeat(100_000)}`,
+    code: 'VERSION',
+  },
   { why: 'version as text', line: 1, from: '"version":1', to: '"version":"1"', code: 'VERSION' },
   { why: 'no version', line: 1, from: '"version":1,', to: '', code: 'VERSION' },
   { why: 'header no JSON', line: 1, from: '{"bakker"', to: 'bakker', code: 'MALFORMED', reason: 'not JSON' },

@@ -46,7 +46,10 @@ export interface Libc {
   flistxattr(fd: number, list: Buffer | null, size: number): number;
   fgetxattr(fd: number, name: Buffer, value: Buffer | null, size: number): number;
   lsetxattr(path: Buffer, name: Buffer, value: Buffer, size: number, flags: number): number;
-  lremovexattr(path: Buffer, name: Buffer): number;
+  fremovexattr(fd: number, name: Buffer): number;
+  listxattr(path: Buffer, list: Buffer | null, size: number): number;
+  setxattr(path: Buffer, name: Buffer, value: Buffer, size: number, flags: number): number;
+  removexattr(path: Buffer, name: Buffer): number;
   utimensat(dirfd: number, path: Buffer, times: Buffer, flags: number): number;
   futimens(fd: number, times: Buffer): number;
   statx(dirfd: number, path: Buffer, flags: number, mask: number, result: Buffer): number;
@@ -149,7 +152,10 @@ function bind(): Libc {
     flistxattr: call('flistxattr', 'int64_t', ['int', out, 'size_t']),
     fgetxattr: call('fgetxattr', 'int64_t', ['int', bytes, out, 'size_t']),
     lsetxattr: call('lsetxattr', 'int', [bytes, bytes, bytes, 'size_t', 'int']),
-    lremovexattr: call('lremovexattr', 'int', [bytes, bytes]),
+    fremovexattr: call('fremovexattr', 'int', ['int', bytes]),
+    listxattr: call('listxattr', 'int64_t', [bytes, out, 'size_t']),
+    setxattr: call('setxattr', 'int', [bytes, bytes, bytes, 'size_t', 'int']),
+    removexattr: call('removexattr', 'int', [bytes, bytes]),
     utimensat: call('utimensat', 'int', ['int', bytes, bytes, 'int']),
     futimens: call('futimens', 'int', ['int', bytes]),
     statx: call('statx', 'int', ['int', bytes, 'int', 'uint', out]),

@@ -6,6 +6,11 @@ export function setMtime(path: Buffer, mtimeNs: bigint): void {
   if (libc().utimensat(AT_FDCWD, cString(path), times, AT_SYMLINK_NOFOLLOW) < 0) fail('utimensat', path);
 }
 
+/** Like `setMtime`, but of what a symlink leads to. @throws LibcError */
+export function setMtimeThrough(path: Buffer, mtimeNs: bigint): void {
+  if (libc().utimensat(AT_FDCWD, cString(path), timespecs(mtimeNs), 0) < 0) fail('utimensat', path);
+}
+
 /** Like `setMtime`, of an open file. @throws LibcError */
 export function setMtimeOf(fd: number, mtimeNs: bigint): void {
   if (libc().futimens(fd, timespecs(mtimeNs)) < 0) fail('futimens');

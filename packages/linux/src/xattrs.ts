@@ -13,12 +13,21 @@ export function listXattrs(path: Buffer): Buffer[] {
 
 /** Like `listXattrs`, of an open file, or of a path that already ends in NUL. */
 export function listXattrsOf(file: number | Buffer): Buffer[] {
-  let lengthBytes = list(file);
+  return listBy(list, file);
+}
+
+/** Like `listXattrs`, but of what a symlink leads to: for `/proc/self/fd/N` of what was pinned. */
+export function listXattrsThrough(path: Buffer): Buffer[] {
+  return listBy((file) => libc().listxattr(file, names, names.length), cString(path));
+}
+
+function listBy<File extends number | Buffer>(call: (file: File) => number, file: File): Buffer[] {
+  let lengthBytes = call(file);
   if (lengthBytes === 0) return [];
   if (lengthBytes < 0 && libc().errno() === ERANGE) {
     // The kernel's own limit is 64 KiB, which the scratch buffer holds; more is a file system's own idea.
     names = Buffer.alloc(names.length * 4);
-    lengthBytes = list(file);
+    lengthBytes = call(file);
   }
   if (lengthBytes < 0) fail('llistxattr', shown(file));
   const found: Buffer[] = [];
@@ -52,15 +61,29 @@ export function setXattr(path: Buffer, { name, value }: { name: Uint8Array | str
   if (libc().lsetxattr(cString(path), cString(name), value, value.length, 0) < 0) fail('lsetxattr', path);
 }
 
+/** Like `setXattr`, but of what a symlink leads to. @throws LibcError */
+export function setXattrThrough(
+  path: Buffer,
+  { name, value }: { name: Uint8Array | string; value: Buffer },
+): void {
+  if (libc().setxattr(cString(path), cString(name), value, value.length, 0) < 0) fail('setxattr', path);
+}
+
 /** Like `setXattr`, of an open file. @throws LibcError `ENOTSUP` where the file system has none */
 export function setXattrOf(fd: number, { name, value }: { name: Uint8Array | string; value: Buffer }): void {
   if (libc().fsetxattr(fd, cString(name), value, value.length, 0) < 0) fail('fsetxattr');
 }
 
-/** Removes an attribute; that it was not there is no failure. @throws LibcError */
-export function removeXattr(path: Buffer, name: Uint8Array | string): void {
-  if (libc().lremovexattr(cString(path), cString(name)) >= 0) return;
-  if (libc().errno() !== ENODATA) fail('lremovexattr', path);
+/** Removes an attribute of what the path leads to; that it was not there is no failure. @throws LibcError */
+export function removeXattrThrough(path: Buffer, name: Uint8Array | string): void {
+  if (libc().removexattr(cString(path), cString(name)) >= 0) return;
+  if (libc().errno() !== ENODATA) fail('removexattr', path);
+}
+
+/** Like `removeXattrThrough`, of an open file. @throws LibcError */
+export function removeXattrOf(fd: number, name: Uint8Array | string): void {
+  if (libc().fremovexattr(fd, cString(name)) >= 0) return;
+  if (libc().errno() !== ENODATA) fail('fremovexattr');
 }
 
 const ERANGE = 34;

@@ -19,6 +19,7 @@ export function openRestoreTarget(sparedFolders: readonly string[] = []): Restor
   const spared = sparedFolders.flatMap(identitiesOf);
   return {
     open: (path, { create }) => openTree(path, { create, spared }),
+    mayGiveAway: process.geteuid?.() === 0,
     userId: (name) => names.userId(name),
     groupId: (name) => names.groupId(name),
   };

@@ -144,14 +144,16 @@ async function checkedParent(options: {
   const source = manifestName(run);
   let digest: string;
   try {
-    const sealed = open && open(hashed(stored(), hash));
-    ({ digest } = await checkManifestBytes(sealed ?? stored(), { source, run }));
+    const bytes = hashed(stored(), hash);
+    ({ digest } = await checkManifestBytes(open?.(bytes) ?? bytes, { source, run }));
   } catch (error) {
     if (error instanceof AgentError && error.code === 'KEY_WRONG') return 'closed';
     throw error;
   }
-  const about = open && { sizeBytes: manifestSizeBytes, sha256: hash.digest('hex') };
-  await state.keepManifest(run, open?.(stored()) ?? stored(), { digest, stored: about });
+  const sha256 = hash.digest('hex');
+  const checked = unlessOther(stored(), { run, sha256 });
+  const about = open && { sizeBytes: manifestSizeBytes, sha256 };
+  await state.keepManifest(run, open?.(checked) ?? checked, { digest, stored: about });
   const kept = await state.keptManifest(run);
   if (!kept) throw new Error('a manifest that was just kept is gone');
   return unread({ run, known: kept, receipt });
@@ -171,11 +173,19 @@ async function* hashed(bytes: AsyncIterable<Buffer>, hash: Hash): AsyncGenerator
 
 /** @throws AgentError MANIFEST_DAMAGED if the storage's copy is not byte for byte the one that is kept here */
 async function compareBytes(
-  stored: AsyncIterable<Uint8Array>,
-  { run, sha256 }: { run: RunName; sha256: string },
+  stored: AsyncIterable<Buffer>,
+  expected: { run: RunName; sha256: string },
 ): Promise<void> {
+  for await (const _ of unlessOther(stored, expected));
+}
+
+/** The bytes as they come. @throws AgentError MANIFEST_DAMAGED at their end, if they were others than those with that hash */
+async function* unlessOther(
+  stored: AsyncIterable<Buffer>,
+  { run, sha256 }: { run: RunName; sha256: string },
+): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
-  for await (const piece of stored) hash.update(piece);
+  yield* hashed(stored, hash);
   if (hash.digest('hex') !== sha256) throw notWhatWasWritten(run);
 }
 

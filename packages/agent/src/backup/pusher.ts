@@ -12,6 +12,7 @@ import { ContentLinker } from './content-linker.ts';
 import { ContentLookup } from './content-lookup.ts';
 import { ContentPlacer } from './content-placer.ts';
 import { ContentSender } from './content-sender.ts';
+import { detailBytes } from '../source/detail-bytes.ts';
 import type { Joined } from './join-parent.ts';
 import { Keeping } from './keeping.ts';
 import type { KeepTeller } from './keeping.ts';
@@ -24,6 +25,8 @@ import { Transfer } from './transfer.ts';
 
 /** Entries that may wait for the slowest one before them. */
 const WINDOW_ENTRIES = 16_384;
+/** What they may hold beside the usual. */
+const WINDOW_DETAIL_BYTES = 16 * 1024 * 1024;
 /** How often the storage is asked for room, in entries. */
 const ENTRIES_A_CHECK = 64;
 
@@ -67,6 +70,8 @@ export class Pusher {
   readonly #linker: ContentLinker;
   readonly #contents: ContentPlacer;
   readonly #keeping: KeepTeller | undefined;
+  /** Of entries that may still wait. */
+  #detailBytes = 0;
 
   constructor(options: PusherOptions) {
     this.#options = options;
@@ -116,10 +121,14 @@ export class Pusher {
         }
         continue;
       }
+      this.#detailBytes += detailBytes(now);
       const waiting = this.#placeNext(now, before);
       if (waiting) await waiting;
     }
-    return this.#outgoing.takeUntil((waitingCount) => waitingCount < WINDOW_ENTRIES);
+    if (this.#detailBytes <= WINDOW_DETAIL_BYTES)
+      return this.#outgoing.takeUntil((waitingCount) => waitingCount < WINDOW_ENTRIES);
+    this.#detailBytes = 0;
+    return this.#outgoing.takeUntil((waitingCount) => waitingCount === 0);
   }
 
   /** Whether the run has a folder for files whose own path is too long. */

@@ -190,5 +190,7 @@ function dataBytesOf({ sizeBytes, extents }: Entry): number {
 
 function aboutNewFile(entry: Entry): NewFile {
   const { mtimeNs, mode } = entry;
-  return { mtimeS: Number(mtimeNs / 1_000_000_000n), mtimeNs, executable: (mode & 0o111) !== 0 };
+  // tmpfs and btrfs have seconds of 64 bits, of which the last, rounded, are no time any more
+  const mtimeS = Math.min(Number(mtimeNs / 1_000_000_000n), Number.MAX_SAFE_INTEGER);
+  return { mtimeS, mtimeNs, executable: (mode & 0o111) !== 0 };
 }

@@ -79,7 +79,7 @@ export interface TargetFolder extends Disposable {
   openUp(): void;
   /** Sets the attributes of the folder itself. */
   setOwnAttributes(attributes: Attributes): readonly Refusal[];
-  /** Sets the attributes of an existing name in place. */
+  /** Sets the attributes of an existing name in place. Throws `ESTALE` if a file there is no longer `item`. */
   setAttributes(name: Buffer, item: TargetItem, attributes: Attributes): readonly Refusal[];
   /** A small file at once. With `extents`, the rest of it is left as holes. */
   placeFile(
@@ -119,8 +119,8 @@ export interface TargetFolder extends Disposable {
     placing: Omit<Placing, 'attributes'>,
   ): void;
   readLink(name: Buffer): Buffer;
-  /** Content of a file in pieces that are valid until the next one. */
-  read(name: Buffer): Generator<Buffer>;
+  /** Content of a file in pieces that are valid until the next one. Throws `ESTALE` if it is no longer `item`. */
+  read(name: Buffer, item?: TargetItem): Generator<Buffer>;
   /** How many names `remove` would remove: 1, and all below a folder. */
   count(name: Buffer): number;
   /**
@@ -150,6 +150,8 @@ export interface RestoreTarget {
    * @throws AgentError RESTORE_FAILED if it can't be opened, or is no folder
    */
   open(path: string, options: { readonly create: boolean }): TargetTree | undefined;
+  /** Whether this process may give files to other users. */
+  readonly mayGiveAway: boolean;
   userId(name: string): number | undefined;
   groupId(name: string): number | undefined;
 }

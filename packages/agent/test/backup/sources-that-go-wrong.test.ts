@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { Entry } from '@bakker/impl-format';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
+import { setMtime, setXattr } from '@bakker/linux';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import type { Catalogue } from '../../src/ports/state-folder.ts';
 import { KnownContents, type Located } from '../../src/backup/known-content.ts';
@@ -137,3 +138,69 @@ t.test('another name of a file is not taken for one that was read before the fil
   t.notOk(known.group({ ...first, ctimeNs: 3n } as unknown as Entry), 'its mtime was set back');
   t.end();
 });
+
+t.test(
+  'a file with more extended attributes than an entry takes is kept without them, in each run',
+  async (t) => {
+    await using world = new World();
+    await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 * 1024 * 1024 });
+    tag(`${disk.folder}/laden`, 130);
+    tag(`${disk.folder}/some`, 100);
+    writeFileSync(`${disk.folder}/zero`, 'behind them');
+    for (const run of ['first', 'second']) {
+      const { status, warnings, files } = await world.report([disk.folder]);
+      t.match({ status, files }, { status: 'partial', files: { total: 3, unreadable: 1 } }, run);
+      t.equal(warnings.length, 1);
+      t.match(
+        warnings[0],
+        /laden is kept without its ACLs and extended attributes, which are more than a backup takes/,
+      );
+    }
+  },
+);
+
+t.test('files with many extended attributes are scanned a few at a time', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 * 1024 * 1024 });
+  for (let index = 0; index < 6; index++) tag(`${disk.folder}/${index}`, 40);
+  const tree = openSourceTree();
+  const plan = {
+    sources: [{ path: Buffer.from(disk.folder), excludes: [], oneFilesystem: true, honourMarkers: true }],
+    onProblem: () => undefined,
+  };
+  const { signal } = new AbortController();
+  const lengths: number[] = [];
+  for await (const batch of tree.scan(plan, await tree.survey(plan), { signal })) {
+    lengths.push(batch.filter(({ xattrs }) => xattrs !== undefined).length);
+  }
+  tree.close();
+  t.equal(Math.max(...lengths), 2, 'no more than four megabytes, and the one that reached them');
+});
+
+t.test('times as far off as a file system takes them keep no run from being made', async (t) => {
+  await using world = new World();
+  mkdirSync(world.source);
+  execFileSync('mount', ['-t', 'tmpfs', 'bakker-test', world.source]);
+  try {
+    for (const [name, seconds] of [
+      ['last', 2n ** 63n - 1n],
+      ['first', -(2n ** 63n)],
+    ] as const) {
+      for (const sizeBytes of [1, 3_000_000]) {
+        const path = `${world.source}/${name}-${sizeBytes}`;
+        writeFileSync(path, Buffer.alloc(sizeBytes, name));
+        setMtime(Buffer.from(path), seconds * 1_000_000_000n);
+      }
+    }
+    t.match(await world.report(), { status: 'complete', files: { total: 4 }, warnings: { length: 0 } });
+    t.match(await world.report(), { status: 'complete', files: { unchanged: 4 }, warnings: { length: 0 } });
+  } finally {
+    execFileSync('umount', [world.source]);
+  }
+});
+
+/** Makes a file that has so many extended attributes of 64 KiB. */
+function tag(path: string, count: number): void {
+  writeFileSync(path, 'x');
+  const value = Buffer.alloc(65_536, 'v');
+  for (let index = 0; index < count; index++) setXattr(Buffer.from(path), { name: `user.${index}`, value });
+}

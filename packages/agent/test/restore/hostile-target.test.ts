@@ -1,5 +1,6 @@
 import t from 'tap';
 import {
+  chownSync,
   existsSync,
   linkSync,
   lstatSync,
@@ -8,6 +9,7 @@ import {
   readdirSync,
   renameSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { openRestoreTarget } from '../../src/adapters/local-restore-target.ts';
@@ -176,3 +178,79 @@ t.test('the target itself refuses every name that is not one component', async (
     t.throws(() => tree.folderAt(Buffer.from(path)));
   t.notOk(existsSync('/etc/bakker-was-here'));
 });
+
+for (const names of [1, 2]) {
+  t.test(`a file with ${names} names is not given to whoever put it in the place of his own`, async (t) => {
+    await using world = new World();
+    mkdirSync(world.source);
+    writeFileSync(`${world.source}/notes`, 'recorded');
+    chownSync(`${world.source}/notes`, 4321, 4321);
+    utimesSync(`${world.source}/notes`, 1_700_000_000, 1_700_000_000);
+    if (names === 2) linkSync(`${world.source}/notes`, `${world.source}/same`);
+    await world.backUp();
+    mkdirSync(world.restored, { recursive: true });
+    const secret = `${world.folder}/secret`;
+    writeFileSync(secret, 'passwort', { mode: 0o600 });
+    utimesSync(secret, 1_700_000_000, 1_700_000_000);
+    if (names === 2) linkSync(secret, `${world.restored}/notes`);
+    else renameSync(secret, `${world.restored}/notes`);
+    await world.restore();
+    t.equal(readFileSync(`${world.restored}/notes`, 'utf8'), 'recorded');
+    t.equal(lstatSync(`${world.restored}/notes`).uid, 4321);
+    if (names === 2) t.equal(lstatSync(secret).uid, 0);
+  });
+}
+
+t.test('a file of the same content has its owner put right where it lies', async (t) => {
+  await using world = new World();
+  mkdirSync(world.source);
+  writeFileSync(`${world.source}/notes`, 'recorded');
+  chownSync(`${world.source}/notes`, 4321, 4321);
+  await world.backUp();
+  await world.restore();
+  const { ino } = lstatSync(`${world.restored}/notes`);
+  chownSync(`${world.restored}/notes`, 0, 0);
+  await world.restore();
+  t.match(lstatSync(`${world.restored}/notes`), { ino, uid: 4321, gid: 4321 });
+});
+
+t.test('attributes are not set on a file that took the place of the one looked at', async (t) => {
+  await using world = new World();
+  mkdirSync(world.back);
+  const path = `${world.back}/file`;
+  writeFileSync(path, 'looked at');
+  await using tree = openRestoreTarget().open(world.back, { create: false });
+  if (tree === undefined) throw new Error('the folder is there');
+  const name = Buffer.from('file');
+  const item = tree.root.inspect(name);
+  if (item === undefined) throw new Error('the file is there');
+  writeFileSync(`${path}-other`, "another's", { mode: 0o600 });
+  renameSync(`${path}-other`, path);
+  const attributes = { uid: 4321, gid: 4321, mode: 0o666, mtimeNs: 0n, xattrs: [] };
+  t.throws(() => tree.root.setAttributes(name, item, attributes), { code: 'ESTALE' });
+  t.match(itemModeAndOwner(path), { mode: 0o600, uid: 0 });
+});
+
+t.test('attributes of a symlink are not set on a file that took its place', async (t) => {
+  await using world = new World();
+  mkdirSync(world.back);
+  const path = `${world.back}/link`;
+  symlinkSync('anywhere', path);
+  await using tree = openRestoreTarget().open(world.back, { create: false });
+  if (tree === undefined) throw new Error('the folder is there');
+  const name = Buffer.from('link');
+  const item = tree.root.inspect(name);
+  if (item === undefined) throw new Error('the symlink is there');
+  const attributes = { uid: 4321, gid: 4321, mode: 0o777, mtimeNs: 5n, xattrs: [] };
+  t.same(tree.root.setAttributes(name, item, attributes), []);
+  t.match(lstatSync(path, { bigint: true }), { uid: 4321n, gid: 4321n, mtimeNs: 5n });
+  writeFileSync(`${path}-other`, "another's", { mode: 0o600 });
+  renameSync(`${path}-other`, path);
+  t.throws(() => tree.root.setAttributes(name, item, attributes), { code: 'ESTALE' });
+  t.match(itemModeAndOwner(path), { mode: 0o600, uid: 0 });
+});
+
+function itemModeAndOwner(path: string): { mode: number; uid: number } {
+  const { mode, uid } = lstatSync(path);
+  return { mode: mode & 0o7777, uid };
+}

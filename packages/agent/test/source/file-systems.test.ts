@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Entry } from '@bakker/impl-format';
 import t from 'tap';
 import { openSourceTree } from '../../src/adapters/local-source-tree.ts';
 import { scan, source, temporaryFolder } from './tree.ts';
@@ -213,4 +214,33 @@ t.test('a source that went away, or lies on another file system, is noticed when
     t.throws(() => tree.confirm(survey), { code: 'SOURCE_SUSPICIOUS' }, name);
     tree.close();
   }
+});
+
+t.test('ACLs are not lost to a folder that is swapped for one of a file system without them', async (t) => {
+  using folder = temporaryFolder('swapped');
+  const root = `${folder.path}/source`;
+  fs.mkdirSync(`${root}/a`, { recursive: true });
+  for (let index = 0; index < 1500; index++) fs.writeFileSync(`${root}/a/${index}`, '');
+  fs.writeFileSync(`${root}/z`, '');
+  execFileSync('setfacl', ['-m', 'u:33:r', `${root}/z`]);
+  await using _server = await served(
+    './attributeless-server.py',
+    `${folder.path}/other`,
+    `${folder.path}/said`,
+  );
+  const tree = openSourceTree();
+  const rules = { path: Buffer.from(root), excludes: [], oneFilesystem: true, honourMarkers: true };
+  const plan = { sources: [rules], onProblem: () => undefined };
+  const found = new Map<string, Entry>();
+  for await (const batch of tree.scan(plan, await tree.survey(plan), {
+    signal: new AbortController().signal,
+  })) {
+    for (const entry of batch) found.set(entry.path.toString(), entry);
+    if (fs.existsSync(`${root}/away`)) continue;
+    fs.renameSync(`${root}/a`, `${root}/away`);
+    fs.symlinkSync(`${folder.path}/other`, `${root}/a`);
+  }
+  tree.close();
+  t.equal([...found.keys()].filter((path) => path.includes('/a/')).length, 1500);
+  t.equal(found.get(`${root}/z`.slice(1))?.acl?.access?.length, 5);
 });

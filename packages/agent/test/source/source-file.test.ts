@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import * as fs from 'node:fs';
 import t from 'tap';
 import { setMtime } from '@bakker/linux';
@@ -166,3 +167,28 @@ t.test('a reader that stops in the middle leaves no file open', async (t) => {
   }
   t.equal(fs.readdirSync('/proc/self/fd').length, before);
 });
+
+t.test('a file that somebody has a lease on is read once he gave it back', async (t) => {
+  using folder = temporaryFolder('leased');
+  const path = `${folder.path}/file`;
+  fs.writeFileSync(path, 'leased');
+  const scanned = await scan([source(folder.path)]);
+  const holder = spawn('python3', ['-c', HOLD_LEASE, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(holder, 'exit');
+  await once(holder.stdout, 'data');
+  const { content } = scanned.tree.readWhole(scanned.entry(path));
+  t.equal(content.toString(), 'leased');
+  t.same(await ended, [0, null], 'it was asked for it');
+});
+
+/** Holds the lease that whoever writes has, until the kernel says that somebody wants to read. */
+const HOLD_LEASE = `
+import fcntl, os, signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGIO])
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print('held', flush=True)
+signal.sigwait([signal.SIGIO])
+time.sleep(0.2)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+`;

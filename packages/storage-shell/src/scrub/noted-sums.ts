@@ -1,6 +1,6 @@
 /*
  * `.bakker/scrub/noted`: what files hashed to that carry no checksum of their own, 56 bytes each, little-endian: u64
- * inode, u64 size, i64 mtime in nanoseconds, 32 bytes SHA-256. Appended; of two records of an inode the later holds. An
+ * inode, u64 size, i64 mtime in nanoseconds (its lower 64 bits from the year 2262 on), 32 bytes SHA-256. Appended; of two records of an inode the later holds. An
  * inode of another size or mtime is another file, to be noted anew.
  */
 
@@ -17,7 +17,7 @@ export function encodeNotedSum({ inode, sizeBytes, mtimeNs, sha256 }: NotedSum):
   const record = Buffer.alloc(NOTED_RECORD_BYTES);
   record.writeBigUInt64LE(BigInt(inode), 0);
   record.writeBigUInt64LE(BigInt(sizeBytes), 8);
-  record.writeBigInt64LE(mtimeNs, 16);
+  record.writeBigInt64LE(BigInt.asIntN(64, mtimeNs), 16);
   sha256.copy(record, SUM_AT, 0, 32);
   return record;
 }
@@ -42,7 +42,7 @@ export class NotedSums {
     const at = place * NOTED_RECORD_BYTES;
     const isSame =
       this.#records.readBigUInt64LE(at + 8) === BigInt(sizeBytes) &&
-      this.#records.readBigInt64LE(at + 16) === mtimeNs;
+      this.#records.readBigInt64LE(at + 16) === BigInt.asIntN(64, mtimeNs);
     return isSame ? this.#records.subarray(at + SUM_AT, at + SUM_AT + 32) : undefined;
   }
 

@@ -75,3 +75,10 @@ t.test('the later note of an inode holds; notes of what is gone, or half written
   );
   t.end();
 });
+
+t.test('a file of a year that 64 bits of nanoseconds do not reach is noted, too', async (t) => {
+  const about = { inode: 5, sizeBytes: 1, mtimeNs: 15_000_000_000n * 1_000_000_000n };
+  const sums = new NotedSums(encodeNotedSum({ ...about, sha256: Buffer.alloc(32, 1) }));
+  t.same(sums.find(about), Buffer.alloc(32, 1));
+  t.equal(sums.find({ ...about, mtimeNs: about.mtimeNs + 1n }), undefined);
+});

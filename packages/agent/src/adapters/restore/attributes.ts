@@ -1,17 +1,32 @@
-import { chmodSync, closeSync, constants, fchmodSync, fchownSync, lchownSync, openSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  openSync,
+} from 'node:fs';
 import type { Attributes, Refusal, TargetItem } from '../../ports/restore-target.ts';
 import {
   errnoOf,
   getXattr,
   hasCode,
+  LibcError,
   listXattrs,
+  listXattrsOf,
+  listXattrsThrough,
   O_PATH,
-  removeXattr,
-  setMtime,
+  removeXattrOf,
+  removeXattrThrough,
   setMtimeOf,
-  setXattr,
+  setMtimeThrough,
+  setXattrOf,
+  setXattrThrough,
 } from '@bakker/linux';
 import { encodeAcl } from '../../source/posix-acl.ts';
+import { itemOf } from './target-item.ts';
 
 export const ACCESS_ACL = 'system.posix_acl_access';
 export const DEFAULT_ACL = 'system.posix_acl_default';
@@ -20,8 +35,10 @@ export const DEFAULT_ACL = 'system.posix_acl_default';
 export interface Subject {
   /** Reaches it through an open folder; its last component is not followed. */
   readonly path: Buffer;
-  /** When it is open. */
+  /** When it is open: then all is set on that, whatever somebody gave its name to meanwhile. */
   readonly fd?: number | undefined;
+  /** What was found there before; undefined if it was made just now. */
+  readonly found?: Pick<TargetItem, 'filesystem' | 'inode'> | undefined;
   readonly type: TargetItem['type'];
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
@@ -32,9 +49,32 @@ export interface Subject {
 
 /**
  * Sets everything, in the order that keeps it: chown clears setuid and capabilities, so it comes first; user attributes
- * need write permission, so they come before the mode; the ACL's mask is the mode's group bits; the time comes last.
+ * need write permission, so they come before the mode; the ACL's mask is the mode's group bits; the time comes last. What is not
+ * open is pinned, so that all is set on one thing, though somebody moves another's to its name meanwhile.
+ *
+ * @throws LibcError ESTALE if it is not what was found there, or made
  */
 export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
+  if (subject.fd !== undefined) return setAll(subject, wanted);
+  const pinned = pin(subject.path);
+  try {
+    checkPinned(pinned, subject);
+    return setAll({ ...subject, path: Buffer.from(`/proc/self/fd/${pinned}`) }, wanted);
+  } finally {
+    closeSync(pinned);
+  }
+}
+
+function checkPinned(pinned: number, { path, type, found }: Subject): void {
+  const item = itemOf(fstatSync(pinned, { bigint: true }));
+  const isSame = !found || (found.inode === item.inode && found.filesystem === item.filesystem);
+  if (item.type !== type || !isSame) throw new LibcError('open', ESTALE, path);
+}
+
+const ESTALE = 116;
+
+/** @param subject - its path, if it is not open, leads to what is pinned */
+function setAll(subject: Subject, wanted: Attributes): Refusal[] {
   const refusals: Refusal[] = [];
   const ownerCode = setOwner(subject, wanted);
   if (ownerCode !== undefined) refusals.push({ what: 'owner', code: ownerCode });
@@ -44,7 +84,7 @@ export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
     setAcls(subject, wanted, refusals);
   }
   tolerate('time', refusals, () => {
-    if (subject.fd === undefined) setMtime(subject.path, wanted.mtimeNs);
+    if (subject.fd === undefined) setMtimeThrough(subject.path, wanted.mtimeNs);
     else setMtimeOf(subject.fd, wanted.mtimeNs);
   });
   return refusals;
@@ -54,7 +94,7 @@ export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
 export function hasAttributes(path: Buffer, item: TargetItem, wanted: Attributes): boolean {
   if (item.uid !== wanted.uid || item.gid !== wanted.gid || item.mtimeNs !== wanted.mtimeNs) return false;
   if (item.type !== 'symlink' && item.mode !== wanted.mode) return false;
-  const names = xattrNames(path);
+  const names = namesOf(() => listXattrs(path));
   const expected: { name: string; value: Buffer }[] = wanted.xattrs.map(({ name, value }) => ({
     name: name.toString('latin1'),
     value,
@@ -103,7 +143,7 @@ function refusedCode(error: unknown): string {
 function setOwner({ path, fd, uid, gid }: Subject, wanted: Attributes): string | undefined {
   if (uid === wanted.uid && gid === wanted.gid) return undefined;
   const chown = (toUid: number, toGid: number) => {
-    if (fd === undefined) lchownSync(path, toUid, toGid);
+    if (fd === undefined) chownSync(path, toUid, toGid);
     else fchownSync(fd, toUid, toGid);
   };
   try {
@@ -126,18 +166,18 @@ function setXattrs(subject: Subject, { xattrs }: Attributes, refusals: Refusal[]
   if (xattrs.length === 0 && !subject.mayCarryMore) return;
   if (subject.mayCarryMore) {
     const wanted = new Set(xattrs.map(({ name }) => name.toString('latin1')));
-    for (const name of xattrNames(subject.path)) {
+    for (const name of xattrNames(subject)) {
       const text = name.toString('latin1');
       if (text === ACCESS_ACL || text === DEFAULT_ACL || wanted.has(text) || !isRemovable(text)) continue;
       tolerate('extended attribute', refusals, () => {
-        removeXattr(subject.path, name);
+        removeFrom(subject, name);
       });
     }
   }
   for (const xattr of xattrs) {
     const what = xattr.name.equals(CAPABILITY) ? 'capability' : 'extended attribute';
     tolerate(what, refusals, () => {
-      setXattr(subject.path, xattr);
+      setOn(subject, xattr);
     });
   }
 }
@@ -155,9 +195,26 @@ function isAcl(name: string): boolean {
   return name === ACCESS_ACL || name === DEFAULT_ACL;
 }
 
-function xattrNames(path: Buffer): Buffer[] {
+type Place = Pick<Subject, 'path' | 'fd'>;
+
+function setOn({ path, fd }: Place, xattr: { name: Uint8Array | string; value: Buffer }): void {
+  if (fd === undefined) setXattrThrough(path, xattr);
+  else setXattrOf(fd, xattr);
+}
+
+function removeFrom({ path, fd }: Place, name: Uint8Array | string): void {
+  if (fd === undefined) removeXattrThrough(path, name);
+  else removeXattrOf(fd, name);
+}
+
+function xattrNames({ path, fd }: Place): Buffer[] {
+  return namesOf(() => (fd === undefined ? listXattrsThrough(path) : listXattrsOf(fd)));
+}
+
+/** None where the file system has none. */
+function namesOf(list: () => Buffer[]): Buffer[] {
   try {
-    return listXattrs(path);
+    return list();
   } catch (error) {
     if (hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) return [];
     throw error;
@@ -176,14 +233,15 @@ function setMode(
   const isChowned = subject.uid !== wanted.uid || subject.gid !== wanted.gid;
   if (subject.mode === mode && !(special !== 0 && isChowned)) return;
   tolerate('mode', refusals, () => {
-    chmodNoFollow(subject, mode);
+    if (subject.fd === undefined) chmodSync(subject.path, mode);
+    else fchmodSync(subject.fd, mode);
   });
 }
 
 const SETUID_SETGID = 0o6000;
 
 /** Linux has no chmod that leaves symlinks alone: the name is pinned by a descriptor first. */
-export function chmodNoFollow({ path, fd }: Pick<Subject, 'path' | 'fd'>, mode: number): void {
+export function chmodNoFollow({ path, fd }: Place, mode: number): void {
   if (fd !== undefined) {
     fchmodSync(fd, mode);
     return;
@@ -213,16 +271,16 @@ function setAcls(subject: Subject, { acl }: Attributes, refusals: Refusal[]): vo
     )
       continue;
     tolerate('ACL', refusals, () => {
-      if (entries !== undefined) setXattr(subject.path, { name, value: encodeAcl(entries) });
-      else removeAcl(subject.path, name);
+      if (entries !== undefined) setOn(subject, { name, value: encodeAcl(entries) });
+      else removeAcl(subject, name);
     });
   }
 }
 
 /** Where there are no ACLs at all, there is none to remove. */
-export function removeAcl(path: Buffer, name: string): void {
+export function removeAcl(from: Place, name: string): void {
   try {
-    removeXattr(path, name);
+    removeFrom(from, name);
   } catch (error) {
     if (!hasCode(error, 'ENOTSUP', 'EOPNOTSUPP')) throw error;
   }

@@ -156,21 +156,14 @@ export class OpenFolder implements TargetFolder {
   }
 
   setAttributes(name: Buffer, item: TargetItem, attributes: Attributes): readonly Refusal[] {
-    const subject: Subject = {
-      path: this.#at(name),
-      type: item.type,
-      ...ownership(item),
-      mayCarryMore: true,
-    };
-    if (item.type === 'symlink' || (item.mode & 0o200) !== 0 || process.geteuid?.() === 0)
-      return setAttributes(subject, attributes);
+    const path = this.#at(name);
+    const fd = item.type === 'file' ? openSame(path, item) : undefined;
     try {
-      chmodNoFollow(subject, item.mode | 0o200); // extended attributes can't be set on a read-only file
-    } catch (error) {
-      if (!hasCode(error, 'EPERM')) throw error;
-      return setAttributes(subject, attributes);
+      const { type } = item;
+      return setInPlace({ path, fd, found: item, type, ...ownership(item), mayCarryMore: true }, attributes);
+    } finally {
+      if (fd !== undefined) closeSync(fd);
     }
-    return setAttributes({ ...subject, mode: item.mode | 0o200 }, attributes);
   }
 
   placeFile(name: Buffer, content: Content, placing: Placing): readonly Refusal[] {
@@ -255,8 +248,9 @@ export class OpenFolder implements TargetFolder {
     return readlinkSync(this.#at(name), { encoding: 'buffer' });
   }
 
-  *read(name: Buffer): Generator<Buffer> {
-    const fd = openSync(this.#at(name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  *read(name: Buffer, item?: TargetItem): Generator<Buffer> {
+    const path = this.#at(name);
+    const fd = (item && openSame(path, item)) ?? openSync(path, EXISTING_FILE);
     try {
       const piece = (scratch ??= Buffer.allocUnsafe(READ_BYTES));
       for (;;) {
@@ -404,8 +398,9 @@ export class OpenFolder implements TargetFolder {
 
   #dropInherited(): void {
     if (this.#inheritsAcl) {
-      removeAcl(this.#handle.at(SELF), DEFAULT_ACL);
-      removeAcl(this.#handle.at(SELF), ACCESS_ACL);
+      const itself = { path: this.#handle.at(SELF), fd: this.#handle.fd };
+      removeAcl(itself, DEFAULT_ACL);
+      removeAcl(itself, ACCESS_ACL);
       this.#inheritsAcl = false;
     }
     if (this.item.mode !== HALF_MADE_MODE) fchmodSync(this.#handle.fd, HALF_MADE_MODE); // setgid comes from the folder above
@@ -427,7 +422,9 @@ const READ_BYTES = 262_144;
 let scratch: Buffer | undefined;
 const EXDEV = 18;
 const EBUSY = 16;
+const ESTALE = 116;
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+const EXISTING_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 /** A folder of this user's that forbids even him to read it: pinned first, then opened up. */
@@ -441,6 +438,38 @@ function openUnreadable(path: Buffer): number {
   } finally {
     closeSync(pinned);
   }
+}
+
+/**
+ * Opens a file that was looked at before, to set its attributes; undefined if this user may not.
+ *
+ * @throws LibcError ESTALE if its name is another's by now: who may write to the folder must not have us give away what he moved there
+ */
+function openSame(path: Buffer, item: Pick<TargetItem, 'filesystem' | 'inode'>): number | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, EXISTING_FILE);
+  } catch (error) {
+    if (!hasCode(error, 'EACCES')) throw error;
+    return undefined;
+  }
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  if (dev === item.filesystem && ino === item.inode) return fd;
+  closeSync(fd);
+  throw new LibcError('open', ESTALE, path);
+}
+
+function setInPlace(subject: Subject, attributes: Attributes): readonly Refusal[] {
+  const { type, mode = 0 } = subject;
+  if (type === 'symlink' || (mode & 0o200) !== 0 || process.geteuid?.() === 0)
+    return setAttributes(subject, attributes);
+  try {
+    chmodNoFollow(subject, mode | 0o200); // extended attributes can't be set on a read-only file
+  } catch (error) {
+    if (!hasCode(error, 'EPERM')) throw error;
+    return setAttributes(subject, attributes);
+  }
+  return setAttributes({ ...subject, mode: mode | 0o200 }, attributes);
 }
 
 function ownership({ uid, gid, mode }: TargetItem): { uid: number; gid: number; mode: number } {

@@ -1,6 +1,6 @@
 import type { Acl, Entry, Xattr } from '@bakker/impl-format';
 import { decodeAcl, isMinimalAcl, nameAcl } from '../../source/posix-acl.ts';
-import { getXattrOf, listXattrsOf } from '@bakker/linux';
+import { getXattrOf, LibcError, listXattrsOf } from '@bakker/linux';
 import type { NameService } from '@bakker/linux';
 import type { FileStat } from './file-stat.ts';
 
@@ -88,16 +88,19 @@ export function describe(
 /**
  * Reads the ACLs and extended attributes of an open file, or of a path that ends in NUL (a symlink is not followed).
  *
- * @throws LibcError, AclError
+ * @throws LibcError, `E2BIG` if they are more than an entry takes; AclError
  */
 export function readAttributes(file: number | Buffer, names: NameService): Attributes {
   const found = listXattrsOf(file);
   if (found.length === 0) return NONE;
   let acl: Acl = {};
   const xattrs: Xattr[] = [];
+  let roomBytes = MAX_ATTRIBUTES_BYTES;
   for (const name of found.sort((a, b) => a.compare(b))) {
     const value = getXattrOf(file, name);
     if (value === undefined) continue; // removed since it was listed
+    roomBytes -= name.length + value.length;
+    if (roomBytes < 0) throw new LibcError('getxattr', E2BIG);
     if (name.equals(ACL_ACCESS)) {
       const entries = decodeAcl(value);
       if (!isMinimalAcl(entries)) acl = { ...acl, access: nameAcl(entries, names) };
@@ -112,6 +115,12 @@ export function readAttributes(file: number | Buffer, names: NameService): Attri
 }
 
 const NONE: Attributes = {};
+const E2BIG = 7;
+/**
+ * XFS and btrfs give each user room for hundreds of megabytes at one file. As base64, and with the most that there can be of holes,
+ * this much fits into a line of a manifest.
+ */
+const MAX_ATTRIBUTES_BYTES = 8 * 1024 * 1024;
 const OWN = { kind: 'own' } as const;
 const MANIFEST = { kind: 'manifest' } as const;
 const ACL_ACCESS = Buffer.from('system.posix_acl_access');

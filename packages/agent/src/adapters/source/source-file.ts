@@ -5,7 +5,7 @@ import type { HashedPieces, OpenSourceFile, SourcePiece, WholeFile } from '../..
 import { dataExtents, hasCode, LibcError } from '@bakker/linux';
 import type { FolderHandle, NameService } from '@bakker/linux';
 import type { ContentPool } from './content-pool.ts';
-import { describe, readAttributes, type Attributes } from './describe.ts';
+import { describe, readAttributes, type Details } from './describe.ts';
 import { hashOnThread } from './hash-threads.ts';
 import { statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
@@ -169,11 +169,12 @@ function refresh(entry: Entry, { fd, stat, ports }: { fd: number; stat: FileStat
   return describe(entry.path, stat, { identity: { filesystem, inode }, details, names: ports.names });
 }
 
-function attributesOf(fd: number, names: NameService): Attributes {
+function attributesOf(fd: number, names: NameService): Details {
   try {
     return readAttributes(fd, names);
   } catch (error) {
     if (hasCode(error, 'ENOTSUP')) return {};
+    if (hasCode(error, 'E2BIG')) return { unsettled: true }; // grown since the scan: the next one says so
     throw error;
   }
 }

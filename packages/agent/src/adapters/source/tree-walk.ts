@@ -3,6 +3,7 @@ import { ManifestError } from '@bakker/impl-format';
 import type { Entry, FileFacts } from '@bakker/impl-format';
 import { AgentError } from '../../errors.ts';
 import type { EarlierEntries, LeftOutFolder, ScanPlan } from '../../ports/source-tree.ts';
+import { detailBytes } from '../../source/detail-bytes.ts';
 import { mapSources, type PlannedSource, type SourceNode } from '../../source/source-map.ts';
 import {
   AS_KNOWN,
@@ -11,18 +12,17 @@ import {
   dataExtents,
   errnoName,
   errnoOf,
-  hasCode,
   LibcError,
-  listXattrsOf,
   openBeneath,
   openFolder,
 } from '@bakker/linux';
 import type { FolderHandle, NameService } from '@bakker/linux';
+import { AttributeReader } from './attribute-reader.ts';
 import { findMarker } from './markers.ts';
-import { describe, readAttributes, type Attributes, type Details } from './describe.ts';
+import { describe, type Details } from './describe.ts';
 import { foundFacts, foundStat, lookAt, statAt, statOpen, type FileStat } from './file-stat.ts';
 import type { FilesystemTable } from './filesystem-table.ts';
-import { cPathIn, handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
+import { handleOf, openChild, readNames, writeCName, type FolderFrame } from './folder-frame.ts';
 import type { SourceView } from './source-view.ts';
 import { suspicious } from './suspicious.ts';
 
@@ -39,6 +39,8 @@ const MAX_OPEN_FOLDERS = 64;
 /** The manifest takes nothing longer. */
 const MAX_PATH_BYTES = 4096;
 const MAX_NAME_BYTES = 255;
+/** What the entries of one batch may hold beside the usual. */
+const BATCH_DETAIL_BYTES = 4 * 1024 * 1024;
 /** The kernel takes no longer paths in one call, the NUL included. */
 const PATH_MAX_BYTES = 4096;
 
@@ -55,11 +57,8 @@ export class TreeWalk implements Disposable {
   readonly #leftOut: readonly LeftOutFolder[];
   readonly #root: FolderHandle;
   readonly #stack: FolderFrame[] = [];
-  readonly #withoutXattrs = new Set<number>();
   readonly #cName = Buffer.alloc(PATH_MAX_BYTES + 1);
-  /** The view's root with a slash behind, then room for a path. */
-  readonly #cPath = Buffer.alloc(PATH_MAX_BYTES + 1);
-  readonly #rootBytes: number;
+  readonly #attributes: AttributeReader;
   /** Room for a path of the manifest; begins with `#pathPrefix`. */
   readonly #path = Buffer.alloc(MAX_PATH_BYTES);
   #pathPrefix: Buffer | undefined;
@@ -76,8 +75,10 @@ export class TreeWalk implements Disposable {
     this.#earlier = ports.earlier;
     const root = ports.view.at(Buffer.from('/'));
     this.#root = openFolder(root);
-    this.#rootBytes = root.length === 1 ? 1 : root.copy(this.#cPath) + 1;
-    this.#cPath[this.#rootBytes - 1] = SLASH;
+    const onIncomplete = (path: Buffer, problem: { code: string; message: string }): void => {
+      this.#problem(path, 'incomplete', problem);
+    };
+    this.#attributes = new AttributeReader(root, { ...ports, onIncomplete });
     const node = mapSources(plan.sources);
     const stat = statOpen(this.#root.fd);
     if (typeof stat === 'number') throw new LibcError('statx', stat, root);
@@ -94,9 +95,10 @@ export class TreeWalk implements Disposable {
     });
   }
 
-  /** Looks at up to `limit` names and adds their entries. False when there is nothing left. */
+  /** Looks at up to `limit` names and adds their entries, fewer where these are large. False when there is nothing left. */
   fill(batch: Entry[], limit: number): boolean {
-    for (let looked = 0; looked < limit;) {
+    let roomBytes = BATCH_DETAIL_BYTES;
+    for (let looked = 0; looked < limit && roomBytes > 0;) {
       const frame = this.#stack.at(-1);
       if (frame === undefined) return false;
       const name = frame.names[frame.next++];
@@ -108,6 +110,7 @@ export class TreeWalk implements Disposable {
       const entry = this.#visit(frame, name);
       if (entry === undefined) continue;
       batch.push(entry);
+      roomBytes -= detailBytes(entry);
       this.#earlier?.interrupt();
     }
     return true;
@@ -214,7 +217,7 @@ export class TreeWalk implements Disposable {
       return undefined;
     }
     if (stat.device !== frame.device) this.#filesystems.meetLayer(stat.device, frame.device);
-    const attributes = this.#attributes(found);
+    const attributes = this.#attributes.read(found);
     const target = stat.type === 'symlink' ? readlinkSync(folder.at(bytes(name)), 'buffer') : undefined;
     const extents =
       stat.type === 'file' && stat.allocatedBytes < stat.sizeBytes
@@ -237,7 +240,7 @@ export class TreeWalk implements Disposable {
     let { stat } = found;
     if (isUnasked) stat = asPlace(stat);
     else if (isMounted && !staysOut) stat = lookAgain(folder, name);
-    const attributes = isUnasked ? {} : this.#attributes({ ...found, stat });
+    const attributes = isUnasked ? {} : this.#attributes.read({ ...found, stat });
     let source = staysOut || this.#isLeftOut(path, node) ? undefined : found.source;
     let names: readonly string[] = node === undefined ? [] : onTheWay(node);
     let unreadable: string | undefined;
@@ -313,54 +316,6 @@ export class TreeWalk implements Disposable {
     if (leftOut === undefined || (leftOut.unlessSource && node?.source !== undefined)) return false;
     this.#skipped(path, leftOut.code, `left out but for itself: ${leftOut.why}`);
     return true;
-  }
-
-  #attributes({
-    folder,
-    name,
-    path,
-    stat,
-  }: Pick<Found, 'folder' | 'name' | 'path' | 'stat'>): Attributes & Pick<Details, 'unsettled'> {
-    if (this.#withoutXattrs.has(stat.device)) return {};
-    const known = this.#unchanged(path, stat);
-    if (known !== undefined) return known;
-    try {
-      // By the plain path first: reaching through the open folder takes twice as long, and nearly all files have none.
-      const endBytes = this.#rootBytes + path.length;
-      if (endBytes < PATH_MAX_BYTES) {
-        path.copy(this.#cPath, this.#rootBytes);
-        this.#cPath[endBytes] = 0;
-        if (listXattrsOf(this.#cPath).length === 0) return {};
-      }
-    } catch (error) {
-      if (hasCode(error, 'ENOTSUP')) {
-        this.#withoutXattrs.add(stat.device);
-        return {};
-      }
-      if (!(error instanceof LibcError)) throw error; // the open folder decides below
-    }
-    try {
-      return readAttributes(cPathIn(folder, name), this.#names);
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === 'ENOTSUP') return {};
-      if (code === undefined || code === 'ENOENT') throw error;
-      const message = 'is kept without its ACLs and extended attributes, which could not be read';
-      this.#problem(path, 'incomplete', { code, message });
-      // so that the next run reads them again, and says so again
-      return { unsettled: true };
-    }
-  }
-
-  /** The attributes that the parent had, if nothing can have touched them since: any change of them moves the ctime. */
-  #unchanged(path: Buffer, stat: FileStat): Attributes | undefined {
-    const before = this.#earlier?.at(path);
-    if (before?.ctimeNs !== stat.ctimeNs || before.mtimeNs !== stat.mtimeNs || before.type !== stat.type)
-      return undefined;
-    if (before.unreadable !== undefined || before.unsettled === true) return undefined;
-    if (this.#earlier?.isSettled(stat.ctimeNs) !== true) return undefined;
-    if (before.inode !== this.#filesystems.identity(stat.device, stat.inode).inode) return undefined;
-    return before;
   }
 
   /** Only asked of files with fewer blocks than bytes. That one can't be opened is noticed when it is read. */
