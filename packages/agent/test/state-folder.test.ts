@@ -48,19 +48,24 @@ t.test(
       const state = await openStateFolder(dir);
       const largest = content(RUN, 'largest inode', 2n ** 64n - 1n);
       const early = { ...content(RUN, 'before 1970', 5n), mtimeNs: -7n };
+      const namesake = { ...content(RUN, 'of that number on another', 5n), filesystem: Buffer.from('/home') };
       {
         using catalogue = await state.catalogue('account');
         t.notOk(catalogue.hasSize(300_000));
         catalogue.add(largest);
         catalogue.add(early);
+        catalogue.add(namesake);
         t.match(catalogue.byContent(300_000, largest.sha256), { folder: RUN, path: largest.path });
       }
       using catalogue = await state.catalogue('account');
-      for (const known of [largest, early]) {
+      for (const known of [largest, early, namesake]) {
         t.same(catalogue.byInode(known, ELSEWHERE), { folder: RUN, path: known.path, sha256: known.sha256 });
         t.equal(catalogue.byInode({ ...known, mtimeNs: 1n }, ELSEWHERE), undefined);
         t.equal(catalogue.byInode({ ...known, sizeBytes: 1 }, ELSEWHERE), undefined);
-        t.equal(catalogue.byInode({ ...known, filesystem: Buffer.from('/other') }, ELSEWHERE), undefined);
+        for (const other of ['/srv', '/home', '/other'].map((name) => Buffer.from(name)))
+          if (!other.equals(known.filesystem))
+            t.equal(catalogue.byInode({ ...known, filesystem: other }, ELSEWHERE), undefined);
+        t.same(catalogue.lastReadFrom(known), known.sha256);
       }
       t.ok(catalogue.hasSize(300_000));
       t.notOk(catalogue.hasSize(300_001));
