@@ -80,10 +80,12 @@ t.test('an inode whose number was given again is another one, whatever its size 
   await withState(async (dir) => {
     const known = content(RUN, 'known', 1n);
     const ofNoBirth = { ...content(RUN, 'of a file system that knows no birth', 2n), bornNs: undefined };
+    const unsettled = { ...content(RUN, 'could change unseen', 3n), ctimeNs: undefined, bornNs: undefined };
     {
       using catalogue = await (await openStateFolder(dir)).catalogue('account');
       catalogue.add(known);
       catalogue.add(ofNoBirth);
+      catalogue.add(unsettled);
     }
     using catalogue = await (await openStateFolder(dir)).catalogue('account');
     const isFound = (key: InodeKey): boolean => catalogue.byInode(key, ELSEWHERE) !== undefined;
@@ -96,6 +98,9 @@ t.test('an inode whose number was given again is another one, whatever its size 
     t.ok(isFound({ ...known, bornNs: undefined }), 'below a folder that was renamed');
     t.ok(isFound(ofNoBirth));
     t.notOk(isFound({ ...ofNoBirth, ctimeNs: later }));
+    t.notOk(isFound(unsettled), 'what is not known of either is not the same');
+    t.notOk(isFound({ ...unsettled, ctimeNs: later, bornNs: later }));
+    t.same(catalogue.lastReadFrom(unsettled), unsettled.sha256);
   });
 });
 
