@@ -48,19 +48,24 @@ t.test(
       const state = await openStateFolder(dir);
       const largest = content(RUN, 'largest inode', 2n ** 64n - 1n);
       const early = { ...content(RUN, 'before 1970', 5n), mtimeNs: -7n };
+      const namesake = { ...content(RUN, 'of that number on another', 5n), filesystem: Buffer.from('/home') };
       {
         using catalogue = await state.catalogue('account');
         t.notOk(catalogue.hasSize(300_000));
         catalogue.add(largest);
         catalogue.add(early);
+        catalogue.add(namesake);
         t.match(catalogue.byContent(300_000, largest.sha256), { folder: RUN, path: largest.path });
       }
       using catalogue = await state.catalogue('account');
-      for (const known of [largest, early]) {
+      for (const known of [largest, early, namesake]) {
         t.same(catalogue.byInode(known, ELSEWHERE), { folder: RUN, path: known.path, sha256: known.sha256 });
         t.equal(catalogue.byInode({ ...known, mtimeNs: 1n }, ELSEWHERE), undefined);
         t.equal(catalogue.byInode({ ...known, sizeBytes: 1 }, ELSEWHERE), undefined);
-        t.equal(catalogue.byInode({ ...known, filesystem: Buffer.from('/other') }, ELSEWHERE), undefined);
+        for (const other of ['/srv', '/home', '/other'].map((name) => Buffer.from(name)))
+          if (!other.equals(known.filesystem))
+            t.equal(catalogue.byInode({ ...known, filesystem: other }, ELSEWHERE), undefined);
+        t.same(catalogue.lastReadFrom(known), known.sha256);
       }
       t.ok(catalogue.hasSize(300_000));
       t.notOk(catalogue.hasSize(300_001));
@@ -75,10 +80,12 @@ t.test('an inode whose number was given again is another one, whatever its size 
   await withState(async (dir) => {
     const known = content(RUN, 'known', 1n);
     const ofNoBirth = { ...content(RUN, 'of a file system that knows no birth', 2n), bornNs: undefined };
+    const unsettled = { ...content(RUN, 'could change unseen', 3n), ctimeNs: undefined, bornNs: undefined };
     {
       using catalogue = await (await openStateFolder(dir)).catalogue('account');
       catalogue.add(known);
       catalogue.add(ofNoBirth);
+      catalogue.add(unsettled);
     }
     using catalogue = await (await openStateFolder(dir)).catalogue('account');
     const isFound = (key: InodeKey): boolean => catalogue.byInode(key, ELSEWHERE) !== undefined;
@@ -91,6 +98,9 @@ t.test('an inode whose number was given again is another one, whatever its size 
     t.ok(isFound({ ...known, bornNs: undefined }), 'below a folder that was renamed');
     t.ok(isFound(ofNoBirth));
     t.notOk(isFound({ ...ofNoBirth, ctimeNs: later }));
+    t.notOk(isFound(unsettled), 'what is not known of either is not the same');
+    t.notOk(isFound({ ...unsettled, ctimeNs: later, bornNs: later }));
+    t.same(catalogue.lastReadFrom(unsettled), unsettled.sha256);
   });
 });
 

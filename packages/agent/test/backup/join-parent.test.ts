@@ -243,3 +243,12 @@ t.test(
     await t.rejects(Array.fromAsync(joinParent(scanOf(now, parent, 10), parent)), { code: 'DAMAGED' });
   },
 );
+
+t.test('what changed just before the parent began may have changed again unseen', async (t) => {
+  const manifest = await readManifest(once(await manifestOf([])), { keepLines: true });
+  const parent = new ParentEntries(manifest.cursor(), STARTED_AT_MS);
+  const ns = (beforeMs: number): bigint => BigInt(STARTED_AT_MS - beforeMs) * 1_000_000n;
+  t.notOk(parent.isSettled(ns(1)));
+  t.notOk(parent.isSettled(ns(2000)));
+  t.ok(parent.isSettled(ns(2000) - 1n));
+});

@@ -50,6 +50,16 @@ t.test('another account begins anew, with another key', async (t) => {
   t.equal(other.byContent(a.blocks.sizeBytes, a.sha256), undefined);
 });
 
+t.test('content that stands in its own place is known on', (t) => {
+  using memory = new SqliteBlockMemory(`${t.testdir()}/blocks.sqlite`, 'account');
+  const a = content('a');
+  memory.add(a);
+  memory.add({ ...a, instead: a.sha256 });
+  memory.published();
+  t.same(memory.byContent(a.blocks.sizeBytes, a.sha256), a.blocks);
+  t.end();
+});
+
 t.test('what the disk altered is not used', async (t) => {
   const file = `${t.testdir()}/blocks.sqlite`;
   const [a, b, c] = [content('a'), content('b'), content('c')];

@@ -14,7 +14,6 @@ export const STRIDED_START_BYTES = TABLE_AT;
 const MAC_BYTES = 32;
 const HEADER_UNIT_BYTES = 4096;
 const MOST_HEADER_BYTES = 2 ** 20;
-const MOST_KEYS = 2 ** 16 - 1;
 /** Runs of one recipient that change a file before it is sealed anew as a whole: 16 KiB hold 183, 64 KiB 735. */
 const SMALL_HEADER_BYTES = 16 * 1024;
 const LARGE_HEADER_BYTES = 64 * 1024;
@@ -39,7 +38,7 @@ export function defaultHeaderSizeBytes(contentBytes: number): number {
 export function hasRoomForKey(header: StridedHeader, recipientCount: number): boolean {
   const used = header.envelopes.reduce((sum, envelope) => sum + envelope.length, TABLE_AT);
   const free = header.headerSizeBytes - MAC_BYTES - used;
-  return header.envelopes.length < MOST_KEYS && envelopeSizeBytes(recipientCount) <= free;
+  return envelopeSizeBytes(recipientCount) <= free;
 }
 
 /** The file key of one run, for one strided file. */

@@ -283,6 +283,10 @@ t.test('a hole that is made up, moved, made longer or filled is refused', async 
       bytes.writeBigUInt64BE(BigInt(chunks * CHUNK_BYTES), at(1) + 19),
     );
   }
+  await alter('two holes made one', (bytes) => {
+    bytes.writeBigUInt64BE(BigInt(3 * CHUNK_BYTES), at(1) + 19);
+    bytes.fill(0, at(3), at(4));
+  });
   const { identity, envelopes } = readStridedHeader(file.bytes);
   const key = stridedFileKey(keyring.runKey(envelopes[0] ?? Buffer.alloc(0)), identity);
   for (const lengthBytes of [0, 1, CHUNK_BYTES + 1, 4 * CHUNK_BYTES + 1, 5 * CHUNK_BYTES]) {

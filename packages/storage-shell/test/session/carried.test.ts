@@ -6,6 +6,7 @@ import {
   readFileSync,
   readdirSync,
   renameSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -110,5 +111,21 @@ t.test(
     t.ok(existsSync(`${root.account}/${second}.impl`));
     t.equal(readFileSync(`${root.account}/latest/file`, 'utf8'), 'three', 'later than all that were');
     t.equal(lstatSync(`${root.account}/${third}/file`).nlink, 1);
+  },
+);
+
+t.test(
+  'a run that was moved to another disk, and is a symlink here, keeps its manifest and its name',
+  async (t) => {
+    using root = temporaryRoot('moved-away');
+    const first = await publishRun(root.path, { file: 'one' });
+    const moved = await publishRun(root.path, { file: 'two' }, first);
+    renameSync(`${root.account}/${moved}`, `${root.path}/elsewhere`);
+    symlinkSync(`${root.path}/elsewhere`, `${root.account}/${moved}`);
+    const next = await publishRun(root.path, { file: 'three' }, first);
+    t.ok(next > moved, `${next} is later than ${moved}`);
+    t.ok(existsSync(`${root.account}/${moved}.impl`));
+    t.ok(existsSync(`${root.account}/.bakker/receipts/${moved}.json`));
+    t.equal(readFileSync(`${root.account}/${moved}/file`, 'utf8'), 'two');
   },
 );

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import t from 'tap';
+import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
 import { Shell, publishRun, temporaryRoot } from './shell-client.ts';
 
 const FILES = Object.fromEntries(
@@ -90,3 +91,21 @@ for (const choice of ['no parent', 'an older one'] as const) {
     t.match(frozen, { reason: new RegExp(`${120 - files} of 120 files`) });
   });
 }
+
+t.test('what stands where a freeze is noted, and can not be read as one, freezes all the same', async (t) => {
+  using root = temporaryRoot('odd-freeze');
+  const run = await publishRun(root.path, { file: 'x' });
+  const note = `${root.account}/.bakker/frozen.json`;
+  for (const put of [
+    () => writeFileSync(note, '{"reason":'),
+    () => writeFileSync(note, JSON.stringify({ reason: 'x'.repeat(70_000) })),
+    () => mkdirSync(note),
+    () => symlinkSync('elsewhere', note),
+  ]) {
+    rmSync(note, { recursive: true, force: true });
+    put();
+    using keeper = openKeeper(root.path, 'server1');
+    t.match(keeper.frozen()?.reason, /can not be read/);
+    t.equal(await keeper.remove(run, Date.now()), 'frozen');
+  }
+});

@@ -1,6 +1,6 @@
 import { MAX_GET_BYTES, MAX_GET_FILES, VERB } from '@bakker/impl-format';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { Shell, publishRun, statusOf, string, temporaryRoot, u32 } from './shell-client.ts';
 
@@ -107,3 +107,19 @@ t.test('what makes no sense is refused as a whole', async (t) => {
   await using blind = await Shell.open({ root: root.path, noRead: true });
   t.equal(await statusOf(blind.verb(VERB.getMany, whole)), 3);
 });
+
+t.test(
+  'a file of more than a packet is not read whole into memory, whatever the client says that it takes',
+  async (t) => {
+    using root = temporaryRoot('get-large');
+    const run = await publishRun(root.path, { fits: '' });
+    truncateSync(`${root.account}/${run}/fits`, MAX_GET_BYTES);
+    writeFileSync(`${root.account}/${run}/large`, '');
+    truncateSync(`${root.account}/${run}/large`, MAX_GET_BYTES + 1);
+    await using shell = await Shell.open({ root: root.path, role: 'restore' });
+    const get = (name: string): Promise<Buffer> =>
+      shell.verb(VERB.get, Buffer.concat([string(`${run}/${name}`), u32(2 ** 32 - 1)]));
+    t.equal((await get('fits')).length, 4 + MAX_GET_BYTES);
+    t.equal(await statusOf(get('large')), 4);
+  },
+);

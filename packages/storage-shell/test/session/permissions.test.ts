@@ -238,10 +238,11 @@ t.test('a session has so many handles and no more, and those it closes are dead'
   t.equal(await outcome(client.opendir(bytes('/'))), 4);
   const [first] = handles;
   if (first === undefined) throw new Error('no handle');
+  const given = new Set(handles.map((handle) => handle.bytes.toString('hex')));
   await client.close(first);
   t.equal(await outcome(client.read(first, 0, 1)), 5);
   const next = await client.open(bytes(`/${run}/file`), OPEN.READ);
-  t.notSame(next.bytes, first.bytes, 'a number is not given twice');
+  t.notOk(given.has(next.bytes.toString('hex')), 'a number is not given twice');
   t.equal((await client.read(next, 0, 100)).toString(), 'content');
 });
 

@@ -121,6 +121,13 @@ t.test(
     await shell.end();
     const usage = JSON.parse(readFileSync(`${root.account}/.bakker/usage.json`, 'utf8'));
     t.ok(usage.usedBytes > stored * PIECE.length, 'what was stored is counted');
+    writeFileSync(`${root.account}/.bakker/account.yaml`, 'space:\n  limit: 2M\n  ceiling: 2M\n');
+    await using later = await Shell.open({ root: root.path });
+    const { limitBytes } = parseSpaceReply(await later.json(VERB.space, {}));
+    t.ok(
+      (limitBytes ?? Infinity) < 2_500_000,
+      'what was granted goes no further than a ceiling that was lowered',
+    );
   },
 );
 

@@ -47,6 +47,7 @@ export function cloneWorld(
   const runHandle = openFolder(Buffer.from(run));
   const runFolders = new RunFolders(runHandle);
   const hurtInodes = new Set(hurt.map((path) => lstatSync(join(parent, path), { bigint: true }).ino));
+  const copiedBytes: number[] = [];
   const cloner = new TreeCloner({
     runFolders,
     parent: hasParent ? parentHandle : undefined,
@@ -54,10 +55,11 @@ export function cloneWorld(
     resolveFolder: (name) => (name === token ? runHandle : undefined),
     hurtInodes,
     processors,
+    beforeCopy: (sizeBytes) => void copiedBytes.push(sizeBytes),
   });
   const list = (which: 'parent' | 'run') => treeOf(which === 'parent' ? parent : run);
   return {
-    ...{ top, parent, run, token, runFolders, cloner },
+    ...{ top, parent, run, token, runFolders, cloner, copiedBytes },
     apply(operations: readonly TreeOperation[]): Promise<TreeOutcome> {
       const encoder = new TreeScriptEncoder();
       for (const operation of operations) writeOperation(encoder, operation);

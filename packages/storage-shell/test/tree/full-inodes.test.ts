@@ -33,6 +33,7 @@ t.test(
     t.equal(readFileSync(join(world.run, 'a/twin-999'), 'utf8'), 'content');
     t.equal(lstatSync(join(world.run, 'b/other')).nlink, 2, 'what can be linked is');
     t.equal(lstatSync(file).nlink, 65_000);
+    t.same(world.copiedBytes, [7], 'the account is charged for it, once');
     t.match(await world.cloner.finish(), { files: 1002, keptFiles: 1002, parentFiles: 1001, bytes: 7008 });
   },
 );
