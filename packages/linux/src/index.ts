@@ -15,6 +15,7 @@ export * from './mount-calls.ts';
 export * from './mounts.ts';
 export * from './names.ts';
 export * from './nodes.ts';
+export * from './pipe-room.ts';
 export * from './scheduling.ts';
 export * from './sparse.ts';
 export * from './statx.ts';

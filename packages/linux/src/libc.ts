@@ -92,6 +92,7 @@ export interface Libc {
   flock(fd: number, operation: number): number;
   poll(descriptors: Buffer, count: number, timeoutMs: number): number;
   fcntlLock(fd: number, command: number, lock: Buffer): number;
+  fcntlInt(fd: number, command: number, value: number): number;
   /** `mknodat`: called by number, because older glibc exports no such symbol. */
   mknodat(number: number, dirfd: number, path: Buffer, mode: number, device: number): number;
   openat2(number: number, dirfd: number, path: Buffer, how: Buffer, size: number): number;
@@ -203,6 +204,7 @@ function bind(): Libc {
     flock: call('flock', 'int', ['int', 'int']),
     poll: call('poll', 'int', [out, 'ulong', 'int']),
     fcntlLock: call('fcntl', 'int', ['int', 'int', bytes]),
+    fcntlInt: call('fcntl', 'int', ['int', 'int', 'int']),
     mknodat: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, 'int64_t', 'int64_t']),
     openat2: call('syscall', 'int64_t', ['int64_t', 'int64_t', bytes, bytes, 'int64_t']),
     ...bindNss(koffi, call),

@@ -36,7 +36,7 @@ if (!isMainThread) {
 function sealAll(sealer: SmallSealer, isHashed: boolean, { clear, contents, sealed }: SealOrder): SealAnswer {
   const count = contents.length / 2;
   const ends = new Uint32Array(count);
-  const sha256 = new Uint8Array(isHashed ? count * DIGEST_BYTES : 0);
+  const sha256 = Buffer.alloc(isHashed ? count * DIGEST_BYTES : 0);
   let end = 0;
   for (let index = 0; index < count; index++) {
     const content = Buffer.from(clear, contents[2 * index], contents[2 * index + 1]);
@@ -44,7 +44,8 @@ function sealAll(sealer: SmallSealer, isHashed: boolean, { clear, contents, seal
     const bytes = sealer.seal(content, true, (sizeBytes) => Buffer.from(sealed, start, sizeBytes));
     end += bytes.length;
     ends[index] = end;
-    if (isHashed) sha256.set(hash('sha256', bytes, 'buffer'), index * DIGEST_BYTES);
+    // as text: a Buffer for each would take longer to make
+    if (isHashed) sha256.write(hash('sha256', bytes, 'binary'), index * DIGEST_BYTES, 'binary');
   }
   return { ends, sha256 };
 }
