@@ -7,7 +7,7 @@ export interface OverflowOptions<Value> {
   readonly decode: (bytes: Buffer) => Value;
 }
 
-/** A map that keeps some thousand values in memory; those that were not asked for the longest go to a table on disk. */
+/** A map that keeps some thousand values in memory; of more, those that have been in memory the longest go to a table on disk. */
 export class OverflowMap<Value> {
   readonly #options: OverflowOptions<Value>;
   readonly #near = new Map<string, Value>();
