@@ -1,6 +1,6 @@
+import type { RunName } from '@bakker/impl-format';
 import type { StateFolder } from '../ports/state-folder.ts';
 import type { RunWriter } from '../ports/storage-account.ts';
-import type { Parent } from './choose-parent.ts';
 import type { LazyCatalogue } from './lazy-catalogue.ts';
 
 /*
@@ -19,17 +19,18 @@ export async function noteContents(from: {
   state: StateFolder;
   identity: Promise<string>;
   writer: RunWriter;
-  parent: Parent | undefined;
+  /** The newest run before this one. */
+  last: RunName | undefined;
 }): Promise<void> {
-  const { writer, parent } = from;
+  const { writer, last } = from;
   if (from.catalogue.opened) {
     from.catalogue.opened.renameFolder(writer.folder, writer.run);
     from.catalogue.opened.setCovers(writer.run);
     return;
   }
-  // nothing was new: what covered the parent covers this run
+  // nothing was new: what covered the last run covers this one
   using catalogue = await from.state.catalogue(await from.identity);
-  if (parent && catalogue.covers() === parent.run) catalogue.setCovers(writer.run);
+  if (last !== undefined && catalogue.covers() === last) catalogue.setCovers(writer.run);
 }
 
 /** The run is published whatever happens here: what is left is removed by a later run. */

@@ -13,7 +13,7 @@ export async function openCatalogue(options: {
   state: StateFolder;
   /** Name of what can be linked to each other: another one begins an empty catalogue. */
   identity: string;
-  /** Complete runs on the storage. */
+  /** Complete runs on the storage, oldest first. */
   runs: readonly RunName[];
   /** Tokens of unfinished runs whose content can be linked. */
   carried: readonly string[];
@@ -22,7 +22,7 @@ export async function openCatalogue(options: {
   const { state, identity, runs, carried, parent } = options;
   const catalogue = await state.catalogue(identity);
   // runs may have read files and left no note here: the state is an older copy, or another one made them
-  if (parent && catalogue.covers() !== parent.run) catalogue.doubtBirths();
+  if (catalogue.covers() !== runs.at(-1)) catalogue.doubtBirths();
   const there = new Set<string>([...runs, ...carried]);
   for (const folder of catalogue.folders()) {
     if (there.has(folder)) continue;

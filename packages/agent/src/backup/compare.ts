@@ -16,9 +16,14 @@ export type Difference = 'same' | 'metadata' | 'content' | 'look';
  * A file is the same if size, mtime, ctime and inode are, and it had been at rest when it was read. A ctime that moved alone
  * is trusted when some metadata explains it (chmod, chown, a new link); if nothing does, somebody may have written and
  * set the mtime back, and the content is read. So it is if the inode was made since: it is another file that got the number. And if it lost privileges: the kernel takes them from
- * what is written to. Names of owners explain nothing: who is called otherwise moves no ctime.
+ * what is written to. Names of owners explain nothing: who is called otherwise moves no ctime. Nor does any metadata where
+ * runs lie between, which may have read other content: of several changes since, one explains its own.
  */
-export function compareEntries(now: Entry, before: Entry): Difference {
+export function compareEntries(
+  now: Entry,
+  before: Entry,
+  { isOlder }: { readonly isOlder: boolean },
+): Difference {
   if (now.type !== before.type) return 'content';
   if (now.type !== 'file') return compareSpecial(now, before);
   if (now.sizeBytes !== before.sizeBytes) return 'content';
@@ -26,7 +31,8 @@ export function compareEntries(now: Entry, before: Entry): Difference {
   if (now.mtimeNs !== before.mtimeNs || now.inode !== before.inode || before.unsettled) return 'look';
   if (now.ctimeNs === before.ctimeNs) return 'same';
   const isAnother = now.bornNs !== undefined && now.bornNs > before.ctimeNs;
-  return isAnother || hasLostPrivileges(now, before) || isInodeEqual(now, before) ? 'look' : 'metadata';
+  const isExplained = !isAnother && !isOlder && !hasLostPrivileges(now, before) && !isInodeEqual(now, before);
+  return isExplained ? 'metadata' : 'look';
 }
 
 function hasLostPrivileges(now: Entry, before: Entry): boolean {

@@ -35,6 +35,8 @@ export interface PusherOptions {
   readonly source: SourceTree;
   readonly reader: SmallFileReader;
   readonly parent: string | undefined;
+  /** Runs lie between the parent and this one, whose manifests could not be read. */
+  readonly isParentOlder: boolean;
   /** Opened when the first file needs it: a run in which nothing changed never does. */
   readonly knownContents: () => Promise<KnownContents>;
   /** Files whose changed blocks are sent; opened when the first of them was changed or is new. */
@@ -172,7 +174,7 @@ export class Pusher {
     const { naming, writer } = this.#options;
     const placed = naming?.place(scanned, before);
     const now = placed?.entry ?? placeClear(scanned, writer.maxPathBytes);
-    const difference = differenceOf(now, before);
+    const difference = this.#differenceOf(now, before);
     const isAsBefore = placed?.isAsBefore ?? true;
     const isKept = before !== undefined && this.#isKept(now, before, isAsBefore ? difference : 'content');
     // a line tells nothing of the place where names are hidden: it is only taken over with that
@@ -188,6 +190,11 @@ export class Pusher {
         this.#count(now, before, difference);
         return this.#outgoing.fill(this.#outgoing.begin(), takenOver(now, same));
     }
+  }
+
+  #differenceOf(now: Entry, before: Entry | undefined): Difference {
+    if (now === before) return 'same';
+    return before ? compareEntries(now, before, { isOlder: this.#options.isParentOlder }) : 'content';
   }
 
   /** Whether the storage takes the parent's object over by itself. Says so, or says that it must not. */
@@ -294,9 +301,4 @@ function placeClear(scanned: Entry, maxPathBytes: number): Entry {
 
 function isUnchanged(difference: Difference): boolean {
   return difference === 'same' || difference === 'metadata';
-}
-
-function differenceOf(now: Entry, before: Entry | undefined): Difference {
-  if (now === before) return 'same';
-  return before ? compareEntries(now, before) : 'content';
 }

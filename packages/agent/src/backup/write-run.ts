@@ -129,6 +129,7 @@ export async function writeRun(
     isSettled: (ctimeNs) => earlier?.isSettled(ctimeNs) === true,
     source,
     parent: linked?.run,
+    isParentOlder: linked !== undefined && linked.run !== complete.at(-1),
     knownContents: async () => new KnownContents(await catalogue.open(), filesystems),
     large: blocks ?? undefined,
     checksum: options.checksum,
@@ -200,7 +201,7 @@ export async function writeRun(
   );
   try {
     blocks?.published();
-    await noteContents({ catalogue, state, identity: contents(), writer, parent: linked });
+    await noteContents({ catalogue, state, identity: contents(), writer, last: complete.at(-1) });
     if (sealed === null) {
       const stored = published && {
         sha256: published.manifestSha256,

@@ -90,9 +90,12 @@ const CASES: readonly (readonly [string, Entry, Entry, ReturnType<typeof compare
   ['another device', { ...DEVICE, device: { major: 1, minor: 5 } }, DEVICE, 'content'],
 ];
 
+/** The parent is the last run. */
+const LAST = { isOlder: false };
+
 for (const [what, now, before, expected] of CASES) {
   t.test(`compared with the parent, ${what} is "${expected}"`, async (t) => {
-    t.equal(compareEntries(now, before), expected);
+    t.equal(compareEntries(now, before, LAST), expected);
   });
 }
 
@@ -119,20 +122,33 @@ t.test('each attribute that the manifest keeps makes a moved ctime "metadata"', 
     ]),
   ];
   const folder = { ...SCANNED, ...had, type: 'directory' as const, sizeBytes: 0 };
-  t.equal(compareEntries({ ...folder, linkCount: 3 }, folder), 'same', 'a folder counts folders as links');
+  t.equal(
+    compareEntries({ ...folder, linkCount: 3 }, folder, LAST),
+    'same',
+    'a folder counts folders as links',
+  );
   for (const change of changes) {
     const what = JSON.stringify(change);
     t.equal(
-      compareEntries({ ...SCANNED, ...had, ctimeNs: 9n, ...change }, { ...FILE, ...had }),
+      compareEntries({ ...SCANNED, ...had, ctimeNs: 9n, ...change }, { ...FILE, ...had }, LAST),
       'metadata',
       what,
     );
-    t.equal(compareEntries({ ...folder, ...change }, folder), 'metadata', `a folder: ${what}`);
+    t.equal(compareEntries({ ...folder, ...change }, folder, LAST), 'metadata', `a folder: ${what}`);
   }
   for (const names of [{ user: 'ben' }, { group: 'staff' }, { acl: { access: [{ ...line, name: 'ben' }] } }])
     t.equal(
-      compareEntries({ ...folder, ...names }, folder),
+      compareEntries({ ...folder, ...names }, folder, LAST),
       'metadata',
       `a folder: ${JSON.stringify(names)}`,
     );
+});
+
+t.test('where runs lie between, no metadata explains a moved ctime', (t) => {
+  const older = { isOlder: true };
+  const moved = { ...SCANNED, ctimeNs: 3_000n, mode: 0o600 };
+  t.equal(compareEntries(moved, FILE, LAST), 'metadata');
+  t.equal(compareEntries(moved, FILE, older), 'look');
+  t.equal(compareEntries(SCANNED, FILE, older), 'same', 'a ctime that did not move tells enough');
+  t.end();
 });
