@@ -25,7 +25,7 @@ interface Helper extends AsyncDisposable {
  */
 async function served(script: string, path: string, said: string): Promise<Helper> {
   fs.mkdirSync(path, { recursive: true });
-  const process = spawn('python3', [new URL(script, import.meta.url).pathname, path], {
+  const process = spawn('python3', ['-B', new URL(script, import.meta.url).pathname, path], {
     stdio: ['pipe', fs.openSync(said, 'w'), 'inherit'],
   });
   const ended = once(process, 'exit');
@@ -224,7 +224,7 @@ t.test('ACLs are not lost to a folder that is swapped for one of a file system w
   fs.writeFileSync(`${root}/z`, '');
   execFileSync('setfacl', ['-m', 'u:33:r', `${root}/z`]);
   await using _server = await served(
-    './attributeless-server.py',
+    'attributeless-server.py',
     `${folder.path}/other`,
     `${folder.path}/said`,
   );

@@ -1,19 +1,9 @@
-import {
-  chmodSync,
-  chownSync,
-  closeSync,
-  constants,
-  fchmodSync,
-  fchownSync,
-  fstatSync,
-  openSync,
-} from 'node:fs';
+import { chmodSync, chownSync, closeSync, constants, fchmodSync, fchownSync, openSync } from 'node:fs';
 import type { Attributes, Refusal, TargetItem } from '../../ports/restore-target.ts';
 import {
   errnoOf,
   getXattr,
   hasCode,
-  LibcError,
   listXattrs,
   listXattrsOf,
   listXattrsThrough,
@@ -26,20 +16,17 @@ import {
   setXattrThrough,
 } from '@bakker/linux';
 import { encodeAcl } from '../../source/posix-acl.ts';
-import { itemOf } from './target-item.ts';
+import { checkSame, type LookedAt } from './check-same.ts';
 
 export const ACCESS_ACL = 'system.posix_acl_access';
 export const DEFAULT_ACL = 'system.posix_acl_default';
 
 /** What attributes are set on, and what is known of it already. */
-export interface Subject {
+export interface Subject extends LookedAt {
   /** Reaches it through an open folder; its last component is not followed. */
   readonly path: Buffer;
   /** When it is open: then all is set on that, whatever somebody gave its name to meanwhile. */
   readonly fd?: number | undefined;
-  /** What was found there before; undefined if it was made just now. */
-  readonly found?: Pick<TargetItem, 'filesystem' | 'inode'> | undefined;
-  readonly type: TargetItem['type'];
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
   readonly mode?: number | undefined;
@@ -58,20 +45,12 @@ export function setAttributes(subject: Subject, wanted: Attributes): Refusal[] {
   if (subject.fd !== undefined) return setAll(subject, wanted);
   const pinned = pin(subject.path);
   try {
-    checkPinned(pinned, subject);
+    checkSame(pinned, subject.path, subject);
     return setAll({ ...subject, path: Buffer.from(`/proc/self/fd/${pinned}`) }, wanted);
   } finally {
     closeSync(pinned);
   }
 }
-
-function checkPinned(pinned: number, { path, type, found }: Subject): void {
-  const item = itemOf(fstatSync(pinned, { bigint: true }));
-  const isSame = !found || (found.inode === item.inode && found.filesystem === item.filesystem);
-  if (item.type !== type || !isSame) throw new LibcError('open', ESTALE, path);
-}
-
-const ESTALE = 116;
 
 /** @param subject - its path, if it is not open, leads to what is pinned */
 function setAll(subject: Subject, wanted: Attributes): Refusal[] {

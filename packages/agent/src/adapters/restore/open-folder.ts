@@ -45,6 +45,7 @@ import {
 import type { FileWriter } from './file-writer.ts';
 import { LargeFile } from './large-file.ts';
 import { checkName, giveName, isTemporaryName, temporaryName } from './names.ts';
+import { checkSame } from './check-same.ts';
 import { itemOf } from './target-item.ts';
 import { writeContent } from './write-content.ts';
 import type { WriteOrder } from './write-order.ts';
@@ -422,7 +423,6 @@ const READ_BYTES = 262_144;
 let scratch: Buffer | undefined;
 const EXDEV = 18;
 const EBUSY = 16;
-const ESTALE = 116;
 const FOLDER = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const EXISTING_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
@@ -443,7 +443,7 @@ function openUnreadable(path: Buffer): number {
 /**
  * Opens a file that was looked at before, to set its attributes; undefined if this user may not.
  *
- * @throws LibcError ESTALE if its name is another's by now: who may write to the folder must not have us give away what he moved there
+ * @throws LibcError ESTALE if its name is another's by now
  */
 function openSame(path: Buffer, item: Pick<TargetItem, 'filesystem' | 'inode'>): number | undefined {
   let fd: number;
@@ -453,10 +453,13 @@ function openSame(path: Buffer, item: Pick<TargetItem, 'filesystem' | 'inode'>):
     if (!hasCode(error, 'EACCES')) throw error;
     return undefined;
   }
-  const { dev, ino } = fstatSync(fd, { bigint: true });
-  if (dev === item.filesystem && ino === item.inode) return fd;
-  closeSync(fd);
-  throw new LibcError('open', ESTALE, path);
+  try {
+    checkSame(fd, path, { type: 'file', found: item });
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 function setInPlace(subject: Subject, attributes: Attributes): readonly Refusal[] {
