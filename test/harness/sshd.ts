@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { ensurePrivilegeFolder } from './privilege-folder.ts';
 import { descendantsOf, isAlive, killAndWait, runTool } from './processes.ts';
 import { addUser, reapLeftUsers, removeUser, removeUserSync } from './unix-users.ts';
 
@@ -120,6 +121,7 @@ class PrivateSshd implements SshServer {
   }
 
   async start(): Promise<void> {
+    await ensurePrivilegeFolder();
     for (let attempt = 1; ; attempt += 1) {
       if (this.port === 0) this.port = await findFreePort();
       await this.#readHostKey();
@@ -283,8 +285,6 @@ async function makeAccountsFolder(folder: string): Promise<string> {
     await mkdir(join(folder, 'accounts'));
     return join(folder, 'accounts');
   }
-  // Privilege separation needs this folder; the Debian package makes it only when its service starts.
-  if (!existsSync('/run/sshd')) await mkdir('/run/sshd', { recursive: true, mode: 0o755 });
   const made = await mkdtemp(join(ROOT_FOLDER, FOLDER_NAME));
   await chmod(made, 0o755);
   return made;

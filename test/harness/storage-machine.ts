@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { atExit } from './at-exit.ts';
+import { ensurePrivilegeFolder } from './privilege-folder.ts';
 import { descendantsOf, isAlive, killAndWait, runTool } from './processes.ts';
 
 /** The launcher that a storage's administrator starts. */
@@ -67,7 +68,7 @@ export async function startStorageMachine(): Promise<StorageMachine> {
   await mkdir(join(folder, 'sshd_config.d'));
   await mkdir(join(folder, 'ids'), { mode: 0o700 });
   await writeFile(fstab, '/dev/sda1 / ext4 defaults 0 1\n');
-  if (!existsSync('/run/sshd')) await mkdir('/run/sshd', { mode: 0o755 });
+  await ensurePrivilegeFolder();
   const hostKey = join(folder, 'host_key');
   await runTool('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'host', '-f', hostKey]);
   const fingerprint =
