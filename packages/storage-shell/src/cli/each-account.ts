@@ -1,5 +1,6 @@
 import type { Options } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
+import { asAccount } from './as-account.ts';
 import type { CommandContext } from './command.ts';
 
 /** Taken by commands that work on one account or on all. */
@@ -21,14 +22,14 @@ export interface Outcomes<Result> {
 }
 
 export interface AccountWork<Result> {
-  /** The command and its flags, to be said again to a process of the account's user. */
+  /** The command and its flags, to be said to a process of the account's user. */
   readonly words: (account: string) => readonly string[];
   readonly perform: (account: string) => Promise<Result>;
 }
 
 /**
- * Does something for accounts, one after the other, each in the name of its own user: root starts a process for it. One
- * that fails does not keep the others from their turn.
+ * Does something for one account, or for all, one after the other, each in the name of its own user: root starts a process
+ * for each of several. One that fails does not keep the others from their turn.
  *
  * @throws StorageError USAGE; with one account, what it failed with
  */
@@ -41,10 +42,13 @@ export async function eachAccount<Result>(
   if ((account === undefined) === !all) {
     throw new StorageError('USAGE', 'name one account with --account, or take --all');
   }
+  if (account !== undefined) {
+    return { results: [await asAccount(context, account, () => perform(account))], failures: [] };
+  }
   const owners = await context.ports.owners();
   const results: Result[] = [];
   const failures: { account: string; exitStatus: number }[] = [];
-  for (const name of account === undefined ? owners.list(rootDir) : [account]) {
+  for (const name of owners.list(rootDir)) {
     signal.throwIfAborted();
     try {
       if (!owners.isForeign(rootDir, name)) {
@@ -58,7 +62,7 @@ export async function eachAccount<Result>(
       else failures.push({ account: name, exitStatus });
     } catch (error) {
       signal.throwIfAborted();
-      if (!all || !(error instanceof StorageError)) throw error;
+      if (!(error instanceof StorageError)) throw error;
       context.note(`bakker-storage: ${name}: ${error.message}`);
       failures.push({ account: name, exitStatus: error.exitStatus });
     }

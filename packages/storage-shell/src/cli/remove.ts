@@ -3,9 +3,8 @@ import { parseRunName } from '@bakker/impl-format/storage';
 import type { RunName } from '@bakker/impl-format/storage';
 import { StorageError } from '../errors.ts';
 import type { AccountKeeper } from '../ports/account-keeper.ts';
+import { asAccount } from './as-account.ts';
 import type { Command } from './command.ts';
-import { eachAccount, statusOf } from './each-account.ts';
-import type { Outcomes } from './each-account.ts';
 
 interface Args {
   readonly account: string;
@@ -17,7 +16,7 @@ interface Removed {
   readonly removed: string;
 }
 
-export const remove: Command<Args, Outcomes<Removed>> = {
+export const remove: Command<Args, Removed> = {
   usage: 'remove <account> <run>',
   summary: 'Move one run to the trash, whatever the policy says',
   examples: [
@@ -41,33 +40,21 @@ export const remove: Command<Args, Outcomes<Removed>> = {
       throw new StorageError('USAGE', `${escapeText(text)} is no name of a run`, {
         hint: 'write it as 2024_04_18_01',
       });
-    return eachAccount<Removed>(
-      context,
-      { account, all: false },
-      {
-        words: () => ['remove', account, run],
-        async perform() {
-          const { openKeeper } = await context.ports.keeping();
-          using keeper = openKeeper(context.rootDir, account);
-          await removeOne(keeper, run, context.nowMs());
-          return { account, removed: run };
-        },
-      },
+    return asAccount<Removed>(context, account, async () => {
+      const { openKeeper } = await context.ports.keeping();
+      using keeper = openKeeper(context.rootDir, account);
+      await removeOne(keeper, run, context.nowMs());
+      return { account, removed: run };
+    });
+  },
+  json: (result) => [result],
+  render({ account, removed }, screen) {
+    screen.line(`${removed} of ${account} is in the trash.`);
+    screen.line(screen.typedHere(`  bakker-storage undelete ${account} ${removed} brings it back.`));
+    screen.line(
+      screen.typedHere(`  bakker-storage retention --account ${account} --empty-trash frees its space now.`),
     );
   },
-  json: ({ results }) => results,
-  render({ results }, screen) {
-    for (const { account, removed } of results) {
-      screen.line(`${removed} of ${account} is in the trash.`);
-      screen.line(screen.typedHere(`  bakker-storage undelete ${account} ${removed} brings it back.`));
-      screen.line(
-        screen.typedHere(
-          `  bakker-storage retention --account ${account} --empty-trash frees its space now.`,
-        ),
-      );
-    }
-  },
-  exitStatus: (outcomes) => statusOf(outcomes),
 };
 
 /** @throws StorageError DENIED, LOCKED, NOT_FOUND, FULL, FAILED for the only run */

@@ -1,7 +1,6 @@
 import { escapeText } from '@bakker/command-line';
+import { asAccount } from './as-account.ts';
 import type { Command } from './command.ts';
-import { eachAccount, statusOf } from './each-account.ts';
-import type { Outcomes } from './each-account.ts';
 
 interface Args {
   readonly account: string;
@@ -13,32 +12,22 @@ interface Thawed {
   readonly reason: string | null;
 }
 
-export const thaw: Command<Args, Outcomes<Thawed>> = {
+export const thaw: Command<Args, Thawed> = {
   usage: 'thaw <account>',
   summary: 'Let retention of a frozen account go on: you have looked at why it stood still',
   examples: [['bakker-storage thaw server1', 'the next retention removes what is old enough']],
   positionals: { account: { type: 'string', describe: 'NAME of the account' } },
   flags: {},
   run(context, { account }) {
-    return eachAccount<Thawed>(
-      context,
-      { account, all: false },
-      {
-        words: () => ['thaw', account],
-        async perform() {
-          const { openKeeper } = await context.ports.keeping();
-          using keeper = openKeeper(context.rootDir, account);
-          return { account, reason: (await keeper.thaw())?.reason ?? null };
-        },
-      },
-    );
+    return asAccount<Thawed>(context, account, async () => {
+      const { openKeeper } = await context.ports.keeping();
+      using keeper = openKeeper(context.rootDir, account);
+      return { account, reason: (await keeper.thaw())?.reason ?? null };
+    });
   },
-  json: ({ results }) => results,
-  render({ results }, screen) {
-    for (const { account, reason } of results) {
-      if (reason === null) screen.line(`${account} was not frozen.`);
-      else screen.line(`${account} is thawed. It was frozen: ${escapeText(reason)}.`);
-    }
+  json: (result) => [result],
+  render({ account, reason }, screen) {
+    if (reason === null) screen.line(`${account} was not frozen.`);
+    else screen.line(`${account} is thawed. It was frozen: ${escapeText(reason)}.`);
   },
-  exitStatus: (outcomes) => statusOf(outcomes),
 };

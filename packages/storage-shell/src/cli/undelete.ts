@@ -1,9 +1,8 @@
 import { escapeText } from '@bakker/command-line';
 import { parseRunName } from '@bakker/impl-format/storage';
 import { StorageError } from '../errors.ts';
+import { asAccount } from './as-account.ts';
 import type { Command } from './command.ts';
-import { eachAccount, statusOf } from './each-account.ts';
-import type { Outcomes } from './each-account.ts';
 
 interface Args {
   readonly account: string;
@@ -17,7 +16,7 @@ interface Undeleted {
   readonly trash: readonly { readonly run: string; readonly removedAt: string }[];
 }
 
-export const undelete: Command<Args, Outcomes<Undeleted>> = {
+export const undelete: Command<Args, Undeleted> = {
   usage: 'undelete <account> [run]',
   summary: 'Bring a removed run back, with manifest and receipt, while it is in the trash',
   examples: [
@@ -35,37 +34,25 @@ export const undelete: Command<Args, Outcomes<Undeleted>> = {
       throw new StorageError('USAGE', `${escapeText(text)} is no name of a run`, {
         hint: 'write it as 2024_04_18_01',
       });
-    return eachAccount<Undeleted>(
-      context,
-      { account, all: false },
-      {
-        words: () => ['undelete', account, ...(run === undefined ? [] : [run])],
-        async perform() {
-          const { openKeeper } = await context.ports.keeping();
-          using keeper = openKeeper(context.rootDir, account);
-          if (run !== undefined) await keeper.bringBack(run);
-          const trash = keeper
-            .trash()
-            .filter(({ isWhole }) => isWhole)
-            .map((entry) => ({ run: entry.run, removedAt: new Date(entry.trashedAtMs).toISOString() }));
-          return { account, broughtBack: run ?? null, trash };
-        },
-      },
-    );
+    return asAccount<Undeleted>(context, account, async () => {
+      const { openKeeper } = await context.ports.keeping();
+      using keeper = openKeeper(context.rootDir, account);
+      if (run !== undefined) await keeper.bringBack(run);
+      const trash = keeper
+        .trash()
+        .filter(({ isWhole }) => isWhole)
+        .map((entry) => ({ run: entry.run, removedAt: new Date(entry.trashedAtMs).toISOString() }));
+      return { account, broughtBack: run ?? null, trash };
+    });
   },
-  json: ({ results }) => results,
-  render({ results }, screen) {
-    for (const { account, broughtBack, trash } of results) {
-      if (broughtBack !== null) {
-        screen.line(`${broughtBack} is back in ${account}.`);
-        screen.line(
-          screen.typedHere('  The next retention judges it again: bakker-storage freeze keeps it.'),
-        );
-        continue;
-      }
-      if (trash.length === 0) screen.line(`There is nothing in the trash of ${account}.`);
-      for (const { run, removedAt } of trash) screen.line(`${run}  removed ${removedAt}`);
+  json: (result) => [result],
+  render({ account, broughtBack, trash }, screen) {
+    if (broughtBack !== null) {
+      screen.line(`${broughtBack} is back in ${account}.`);
+      screen.line(screen.typedHere('  The next retention judges it again: bakker-storage freeze keeps it.'));
+      return;
     }
+    if (trash.length === 0) screen.line(`There is nothing in the trash of ${account}.`);
+    for (const { run, removedAt } of trash) screen.line(`${run}  removed ${removedAt}`);
   },
-  exitStatus: (outcomes) => statusOf(outcomes),
 };

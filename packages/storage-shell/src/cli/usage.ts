@@ -2,9 +2,8 @@ import { escapeText, formatBytes, tableLines } from '@bakker/command-line';
 import { parseRunName } from '@bakker/impl-format/storage';
 import { StorageError } from '../errors.ts';
 import type { FreedFigures } from '../retain/shared-use.ts';
+import { asAccount } from './as-account.ts';
 import type { Command } from './command.ts';
-import { eachAccount, statusOf } from './each-account.ts';
-import type { Outcomes } from './each-account.ts';
 
 interface Args {
   readonly account?: string;
@@ -19,7 +18,7 @@ interface Usage {
   readonly together: number;
 }
 
-export const usage: Command<Args, Outcomes<Usage>> = {
+export const usage: Command<Args, Usage> = {
   usage: 'usage',
   summary: 'Say exactly what deleting runs would free, and what the account takes',
   examples: [
@@ -41,33 +40,23 @@ export const usage: Command<Args, Outcomes<Usage>> = {
       if (run === undefined) throw new StorageError('USAGE', `${escapeText(text)} is no name of a run`);
       return run;
     });
-    return eachAccount<Usage>(
-      context,
-      { account, all: false },
-      {
-        words: () => ['usage', '--account', account, ...asked.flatMap((run) => ['--run', run])],
-        async perform() {
-          const { openKeeper } = await context.ports.keeping();
-          using keeper = openKeeper(context.rootDir, account);
-          const all = keeper.runs().map(({ run }) => run);
-          const measured = await keeper.measure(asked.length > 0 ? asked : all, context.signal);
-          const total = asked.length > 0 ? null : await keeper.measureAll(context.signal);
-          const runs = measured.runs.map(({ run, freed }) => ({ run, freesBytes: freed.bytes }));
-          return { account, total, runs, together: measured.together.bytes };
-        },
-      },
-    );
+    return asAccount<Usage>(context, account, async () => {
+      const { openKeeper } = await context.ports.keeping();
+      using keeper = openKeeper(context.rootDir, account);
+      const all = keeper.runs().map(({ run }) => run);
+      const measured = await keeper.measure(asked.length > 0 ? asked : all, context.signal);
+      const total = asked.length > 0 ? null : await keeper.measureAll(context.signal);
+      const runs = measured.runs.map(({ run, freed }) => ({ run, freesBytes: freed.bytes }));
+      return { account, total, runs, together: measured.together.bytes };
+    });
   },
-  json: ({ results }) => results,
-  render({ results }, screen) {
-    for (const { account, total, runs, together } of results) {
-      const rows = runs.map(({ run, freesBytes }) => [run, formatBytes(freesBytes)]);
-      const both = runs.length > 1 ? [['all of them', formatBytes(together)]] : [];
-      for (const line of tableLines([['deleting', 'frees'], ...rows, ...both], { rightAligned: [1] }))
-        screen.line(line);
-      if (total !== null)
-        screen.line(`${account} takes ${formatBytes(total.bytes)} in ${total.inodes} files and folders.`);
-    }
+  json: (result) => [result],
+  render({ account, total, runs, together }, screen) {
+    const rows = runs.map(({ run, freesBytes }) => [run, formatBytes(freesBytes)]);
+    const both = runs.length > 1 ? [['all of them', formatBytes(together)]] : [];
+    for (const line of tableLines([['deleting', 'frees'], ...rows, ...both], { rightAligned: [1] }))
+      screen.line(line);
+    if (total !== null)
+      screen.line(`${account} takes ${formatBytes(total.bytes)} in ${total.inodes} files and folders.`);
   },
-  exitStatus: (outcomes) => statusOf(outcomes),
 };

@@ -10,6 +10,12 @@ export interface AccountOwners {
   /** Folders in the root that are accounts, or can't be looked at, sorted. @throws StorageError NOT_FOUND if there is no such root */
   list(rootDir: string): string[];
   /**
+   * Makes this process that of the account's user, for good, if it is root's. It leaves all groups of root's first.
+   *
+   * @throws StorageError NOT_FOUND, ACCOUNT_UNUSABLE if its folder can't be looked at, FAILED if the system refuses
+   */
+  become(rootDir: string, account: string): void;
+  /**
    * Whether this process is not the account's user, but root, and so has to start one that is.
    *
    * @throws StorageError NOT_FOUND, ACCOUNT_UNUSABLE if its folder can't be looked at

@@ -19,8 +19,24 @@ export const accountOwners: AccountOwners = {
       });
     }
   },
+  become(rootDir, account) {
+    const { uid, gid } = ownerOf(rootDir, account);
+    if (!isRoot() || uid === 0) return;
+    try {
+      // In this order: who is not root any more can't leave a group.
+      process.setgroups?.([]);
+      process.setgid?.(gid);
+      process.setuid?.(uid);
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new StorageError('FAILED', `root may not become the user ${uid} of ${account} here: ${why}`, {
+        hint: 'what this was started by must leave it CAP_SETUID and CAP_SETGID',
+        cause,
+      });
+    }
+  },
   isForeign(rootDir, account) {
-    return process.geteuid?.() === 0 && ownerOf(rootDir, account).uid !== 0;
+    return isRoot() && ownerOf(rootDir, account).uid !== 0;
   },
   delegate({ rootDir, account, signal }, words) {
     const { uid, gid } = ownerOf(rootDir, account);
@@ -51,6 +67,8 @@ export const accountOwners: AccountOwners = {
     });
   },
 };
+
+const isRoot = (): boolean => process.geteuid?.() === 0;
 
 const KILLED = 1;
 
