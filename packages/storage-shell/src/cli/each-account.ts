@@ -1,5 +1,6 @@
 import type { Options } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
+import type { Keeping } from '../ports/keeping.ts';
 import { asAccount } from './as-account.ts';
 import type { CommandContext } from './command.ts';
 
@@ -24,7 +25,7 @@ export interface Outcomes<Result> {
 export interface AccountWork<Result> {
   /** The command and its flags, to be said to a process of the account's user. */
   readonly words: (account: string) => readonly string[];
-  readonly perform: (account: string) => Promise<Result>;
+  readonly perform: (account: string, keeping: Keeping) => Promise<Result>;
 }
 
 /**
@@ -43,7 +44,8 @@ export async function eachAccount<Result>(
     throw new StorageError('USAGE', 'name one account with --account, or take --all');
   }
   if (account !== undefined) {
-    return { results: [await asAccount(context, account, () => perform(account))], failures: [] };
+    const result = await asAccount(context, account, (keeping) => perform(account, keeping));
+    return { results: [result], failures: [] };
   }
   const owners = await context.ports.owners();
   const results: Result[] = [];
@@ -52,7 +54,7 @@ export async function eachAccount<Result>(
     signal.throwIfAborted();
     try {
       if (!owners.isForeign(rootDir, name)) {
-        results.push(await perform(name));
+        results.push(await perform(name, await context.ports.keeping()));
         continue;
       }
       const { exitStatus, value } = await owners.delegate({ rootDir, account: name, signal }, words(name));

@@ -21,8 +21,7 @@ export const freeze: Command<Args, Frozen> = {
   positionals: { account: { type: 'string', describe: 'NAME of the account' } },
   flags: { reason: { type: 'string', describe: 'why, for whoever looks at it later' } },
   run(context, { account, reason = 'frozen by an administrator' }) {
-    return asAccount<Frozen>(context, account, async () => {
-      const { openKeeper } = await context.ports.keeping();
+    return asAccount<Frozen>(context, account, async ({ openKeeper }) => {
       using keeper = openKeeper(context.rootDir, account);
       const sinceRun = keeper.runs().at(-1)?.run;
       await keeper.freeze({ reason, sinceRun, atMs: context.nowMs() });

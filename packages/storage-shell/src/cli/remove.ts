@@ -40,8 +40,7 @@ export const remove: Command<Args, Removed> = {
       throw new StorageError('USAGE', `${escapeText(text)} is no name of a run`, {
         hint: 'write it as 2024_04_18_01',
       });
-    return asAccount<Removed>(context, account, async () => {
-      const { openKeeper } = await context.ports.keeping();
+    return asAccount<Removed>(context, account, async ({ openKeeper }) => {
       using keeper = openKeeper(context.rootDir, account);
       await removeOne(keeper, run, context.nowMs());
       return { account, removed: run };

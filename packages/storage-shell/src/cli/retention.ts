@@ -45,6 +45,7 @@ export const retention: Command<Args, Result> = {
     },
   },
   async run(context, { account, all, dryRun, explain, emptyTrash }) {
+    const { retireRuns } = await import('../retain/retire-runs.ts');
     const outcomes = await eachAccount<Retired>(
       context,
       { all, ...(account === undefined ? {} : { account }) },
@@ -54,9 +55,7 @@ export const retention: Command<Args, Result> = {
           ...(dryRun ? ['--dry-run'] : []),
           ...(emptyTrash ? ['--empty-trash'] : []),
         ],
-        async perform(name) {
-          const { retireRuns } = await loadWork();
-          const { openKeeper, stepBack } = await context.ports.keeping();
+        async perform(name, { openKeeper, stepBack }) {
           stepBack();
           using keeper = openKeeper(context.rootDir, name);
           const { signal } = context;
@@ -79,9 +78,6 @@ export const retention: Command<Args, Result> = {
   },
   exitStatus: (result) => statusOf(result),
 };
-
-/** Not in a block with `using`: TypeScript 5.9 leaves the `.ts` of an import in one as it is. */
-const loadWork = () => import('../retain/retire-runs.ts');
 
 interface Telling {
   readonly screen: Screen;

@@ -45,9 +45,10 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
     sample: { type: 'string', describe: 'a SHARE of the files, such as 5%' },
     budget: { type: 'string', describe: 'no file is begun after this TIME, such as 30m or 2h' },
   },
-  run(context, { account, all, sample, budget }) {
+  async run(context, { account, all, sample, budget }) {
     const share = sample === undefined ? 1 : parseShare(sample);
     const budgetMs = budget === undefined ? undefined : parseTime(budget);
+    const { scrubAccount } = await import('../scrub/scrub-account.ts');
     return eachAccount<Scrubbed>(
       context,
       { all, ...(account === undefined ? {} : { account }) },
@@ -59,9 +60,7 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
           ...(sample === undefined ? [] : ['--sample', sample]),
           ...(budget === undefined ? [] : ['--budget', budget]),
         ],
-        async perform(name) {
-          const { scrubAccount } = await loadWork();
-          const { openContent, stepBack } = await context.ports.keeping();
+        async perform(name, { openContent, stepBack }) {
           stepBack();
           using content = openContent(context.rootDir, name);
           const { signal } = context;
@@ -114,9 +113,6 @@ export const scrub: Command<Args, Outcomes<Scrubbed>> = {
     return isHurt ? EXIT_STATUS.DAMAGE_FOUND : statusOf(outcomes);
   },
 };
-
-/** Not in a block with `using`: TypeScript 5.9 leaves the `.ts` of an import in one as it is. */
-const loadWork = () => import('../scrub/scrub-account.ts');
 
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 

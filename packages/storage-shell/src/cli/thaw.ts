@@ -19,8 +19,7 @@ export const thaw: Command<Args, Thawed> = {
   positionals: { account: { type: 'string', describe: 'NAME of the account' } },
   flags: {},
   run(context, { account }) {
-    return asAccount<Thawed>(context, account, async () => {
-      const { openKeeper } = await context.ports.keeping();
+    return asAccount<Thawed>(context, account, async ({ openKeeper }) => {
       using keeper = openKeeper(context.rootDir, account);
       return { account, reason: (await keeper.thaw())?.reason ?? null };
     });

@@ -34,8 +34,7 @@ export const undelete: Command<Args, Undeleted> = {
       throw new StorageError('USAGE', `${escapeText(text)} is no name of a run`, {
         hint: 'write it as 2024_04_18_01',
       });
-    return asAccount<Undeleted>(context, account, async () => {
-      const { openKeeper } = await context.ports.keeping();
+    return asAccount<Undeleted>(context, account, async ({ openKeeper }) => {
       using keeper = openKeeper(context.rootDir, account);
       if (run !== undefined) await keeper.bringBack(run);
       const trash = keeper

@@ -40,8 +40,7 @@ export const usage: Command<Args, Usage> = {
       if (run === undefined) throw new StorageError('USAGE', `${escapeText(text)} is no name of a run`);
       return run;
     });
-    return asAccount<Usage>(context, account, async () => {
-      const { openKeeper } = await context.ports.keeping();
+    return asAccount<Usage>(context, account, async ({ openKeeper }) => {
       using keeper = openKeeper(context.rootDir, account);
       const all = keeper.runs().map(({ run }) => run);
       const measured = await keeper.measure(asked.length > 0 ? asked : all, context.signal);

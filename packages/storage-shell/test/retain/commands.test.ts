@@ -5,6 +5,7 @@ import { chmodSync, chownSync, lstatSync, readdirSync, symlinkSync, writeFileSyn
 import { basename, dirname, join } from 'node:path';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import type { CommandContext } from '../../src/cli/command.ts';
+import { openPorts } from '../../src/adapters/open-ports.ts';
 import { eachAccount } from '../../src/cli/each-account.ts';
 import { StorageError } from '../../src/errors.ts';
 import { SampleAccount, makeRoot } from './sample-account.ts';
@@ -206,6 +207,7 @@ t.test('nor one that is gone when its turn comes', async (t) => {
       signal: new AbortController().signal,
       note: () => undefined,
       ports: {
+        ...openPorts,
         owners: () =>
           Promise.resolve({
             list: () => ['a', 'b-gone', 'c'],

@@ -1,6 +1,7 @@
 import { hasCode } from '@bakker/linux';
 import { spawn } from 'node:child_process';
 import { lstatSync, readdirSync } from 'node:fs';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { StorageError } from '../../errors.ts';
 import type { AccountOwners } from '../../ports/account-owners.ts';
@@ -22,6 +23,7 @@ export const accountOwners: AccountOwners = {
   become(rootDir, account) {
     const { uid, gid } = ownerOf(rootDir, account);
     if (!isRoot() || uid === 0) return;
+    flushCompileCache(); // at its end it may not write to root's any more
     try {
       // In this order: who is not root any more can't leave a group.
       process.setgroups?.([]);
