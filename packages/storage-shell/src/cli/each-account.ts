@@ -1,5 +1,7 @@
 import type { Options } from '@bakker/command-line';
+import { whatFailed } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
+import { accountFailure } from './account-failure.ts';
 import type { CommandContext } from './command.ts';
 
 /** Taken by commands that work on one account or on all. */
@@ -56,8 +58,9 @@ export async function eachAccount<Result>(
       // The same program printed it, with the same types.
       if (Array.isArray(value)) results.push(...(value as Result[]));
       else failures.push({ account: name, exitStatus });
-    } catch (error) {
+    } catch (thrown) {
       signal.throwIfAborted();
+      const error = accountFailure(name, whatFailed(thrown, signal));
       if (!all || !(error instanceof StorageError)) throw error;
       context.note(`bakker-storage: ${name}: ${error.message}`);
       failures.push({ account: name, exitStatus: error.exitStatus });
