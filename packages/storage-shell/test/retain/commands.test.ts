@@ -253,6 +253,31 @@ t.test('a run whose manifest can not move stays where it is', async (t) => {
   t.same(account.snapshot(), before);
 });
 
+t.test('a run that can not be deleted does not keep the others', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  chmodSync(disk.folder, 0o755);
+  const account = owned(disk.folder, 'one', 54_321);
+  for (const day of ['03', '04', '05']) {
+    const parent = account.runs().at(-1) ?? '';
+    const files = { 'etc/a': null, 'etc/b': day };
+    account.publish(`2020_01_${day}_01`, { files, parent, receivedAtMs: OLD_MS + Number(day) });
+  }
+  give(account.folder, 54_321);
+  const within = join(account.folder, '2020_01_03_01/etc/b');
+  // Its folder moves with it, its file can't be removed.
+  spawnSync('chattr', ['+i', within, join(account.folder, '2020_01_02_01')]);
+  const emptying = ['retention', '--account', 'one', '--empty-trash'];
+  const first = run(disk.folder, ...emptying);
+  t.match(first, { status: 2, stderr: /EPERM.*2020_01_02_01/ });
+  t.same(account.runs(), ['2020_01_02_01', '2020_01_05_01'], 'all went that can go');
+  t.match(account.trash(), [/^2020_01_03_01\./], 'and all was deleted that can be');
+  spawnSync('chattr', ['-R', '-i', account.folder]);
+  t.match(run(disk.folder, ...emptying).json, [
+    { removed: ['2020_01_02_01'], deleted: ['2020_01_02_01', '2020_01_03_01'] },
+  ]);
+  t.same(account.trash(), []);
+});
+
 t.test('one whose disk is dead does not stop the others', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 << 20 });
   // The file system itself is the account's folder, as a volume of its own is.
