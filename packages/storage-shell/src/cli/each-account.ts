@@ -1,7 +1,7 @@
 import type { Options } from '@bakker/command-line';
 import { StorageError } from '../errors.ts';
 import type { Keeping } from '../ports/keeping.ts';
-import { asAccount } from './as-account.ts';
+import { asAccount, inAccount } from './as-account.ts';
 import type { CommandContext } from './command.ts';
 
 /** Taken by commands that work on one account or on all. */
@@ -54,7 +54,7 @@ export async function eachAccount<Result>(
     signal.throwIfAborted();
     try {
       if (!owners.isForeign(rootDir, name)) {
-        results.push(await perform(name, await context.ports.keeping()));
+        results.push(await inAccount(context, name, (keeping) => perform(name, keeping)));
         continue;
       }
       const { exitStatus, value } = await owners.delegate({ rootDir, account: name, signal }, words(name));

@@ -57,16 +57,43 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
   const deleted: RunName[] = [];
   const removed: RunName[] = [];
   const inUse: RunName[] = [];
+  const failures = new Failures(signal);
   for (const run of going) {
-    signal.throwIfAborted();
-    const outcome = await removeMakingRoom(keeper, run, { ...options, deleted });
+    const outcome = await failures.collect(() => removeMakingRoom(keeper, run, { ...options, deleted }));
     if (outcome === 'removed') removed.push(run);
     if (outcome === 'in-use') inUse.push(run);
     if (outcome === 'frozen') break;
   }
-  await keeper.deleteGivenUp(signal);
-  await emptyTrash(keeper, { ...options, policy, deleted });
+  await failures.collect(() => keeper.deleteGivenUp(signal));
+  await emptyTrash(keeper, { ...options, policy, deleted, failures });
+  failures.throwFirst();
   return { ...told, removed: oldestFirst(removed), inUse: oldestFirst(inUse), deleted: oldestFirst(deleted) };
+}
+
+/** One run that can't go, as one with an immutable file, does not keep the space of all others. */
+class Failures {
+  readonly #signal: AbortSignal;
+  readonly #errors: unknown[] = [];
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  /** Undefined if it failed. @throws the signal's reason */
+  async collect<Value>(work: () => Promise<Value>): Promise<Value | undefined> {
+    this.#signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      this.#errors.push(error);
+      return undefined;
+    }
+  }
+
+  throwFirst(): void {
+    if (this.#errors.length > 0) throw this.#errors[0];
+  }
 }
 
 function oldestFirst(runs: readonly RunName[]): RunName[] {
@@ -101,16 +128,16 @@ async function removeMakingRoom(
 
 async function emptyTrash(
   keeper: AccountKeeper,
-  options: RetireOptions & { policy: AccountPolicy; deleted: RunName[] },
+  options: RetireOptions & { policy: AccountPolicy; deleted: RunName[]; failures: Failures },
 ): Promise<void> {
-  const { nowMs, signal, policy, deleted } = options;
+  const { nowMs, signal, policy, deleted, failures } = options;
   const { keepHours } = policy.trash;
   for (const entry of keeper.trash()) {
-    signal.throwIfAborted();
     const mustGo = options.emptyTrash === true || !entry.isWhole || isDue(entry, { nowMs, keepHours });
     if (!mustGo && !isShortOfSpace(keeper, policy)) continue;
-    if ((await keeper.deleteTrashed(entry.name, signal)) === 'frozen') return;
-    deleted.push(entry.run);
+    const outcome = await failures.collect(() => keeper.deleteTrashed(entry.name, signal));
+    if (outcome === 'frozen') return;
+    if (outcome === 'deleted') deleted.push(entry.run);
   }
 }
 

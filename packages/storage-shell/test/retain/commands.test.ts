@@ -1,7 +1,17 @@
 import t from 'tap';
 import { setXattr } from '@bakker/linux';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, lstatSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { mountLoopFilesystem } from '../../../../test/harness/loop-fs.ts';
 import type { CommandContext } from '../../src/cli/command.ts';
@@ -183,7 +193,93 @@ t.test('freeze and thaw; one broken account does not stop the others', (t) => {
   t.end();
 });
 
-t.test('nor does one whose disk is dead', async (t) => {
+t.test('what is wrong with the files of an account is said, as no fault of the program', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  const root = disk.folder;
+  chmodSync(root, 0o755);
+  const account = owned(root, 'a-spoilt', 54_321);
+  owned(root, 'b-other', 54_322);
+  const trash = join(account.folder, '.bakker/trash');
+  const removing = [
+    ['retention', '--account', 'a-spoilt'],
+    ['remove', 'a-spoilt', '2020_01_01_01'],
+  ];
+  const told = (words: string[], said: RegExp): void => {
+    const { status, stderr } = run(root, ...words);
+    t.match({ status, stderr }, { status: 2, stderr: said }, words.join(' '));
+    t.notMatch(stderr, /unexpected|fault in bakker/);
+    t.same(account.runs(), ['2020_01_01_01', '2020_01_02_01'], 'nothing went');
+  };
+
+  chownSync(trash, 0, 0);
+  for (const words of removing) told(words, /a-spoilt: something in it is closed.*EACCES.*\n {2}look whose/);
+  rmdirSync(trash);
+  writeFileSync(trash, '');
+  for (const words of removing) told(words, /a-spoilt: something else has the place.*ENOTDIR.*trash/);
+  const all = run(root, 'retention', '--all');
+  t.match(all, { status: 2, json: [{ account: 'b-other' }] }, 'the other had its turn');
+  rmSync(trash);
+  mkdirSync(trash);
+  chownSync(trash, 54_321, 54_321);
+
+  spawnSync('mount', ['-o', 'remount,ro', root]);
+  const changing = [
+    ['freeze', 'a-spoilt'],
+    ['scrub', '--account', 'a-spoilt'],
+  ];
+  for (const words of [...removing, ...changing]) told(words, /a-spoilt: its file system is read-only/);
+  t.equal(run(root, 'usage', '--account', 'a-spoilt').status, 0, 'looking is possible');
+  spawnSync('mount', ['-o', 'remount,rw', root]);
+  t.match(run(root, 'retention', '--all').json, [{ removed: ['2020_01_01_01'] }, {}]);
+});
+
+t.test('a run whose manifest can not move stays where it is', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  chmodSync(disk.folder, 0o755);
+  const account = owned(disk.folder, 'one', 54_321);
+  const before = account.snapshot();
+  const manifest = join(account.folder, '2020_01_01_01.impl');
+  spawnSync('chattr', ['+i', manifest]);
+  for (const words of [
+    ['remove', 'one', '2020_01_01_01'],
+    ['retention', '--account', 'one'],
+  ]) {
+    const { status, stderr } = run(disk.folder, ...words);
+    t.match({ status, stderr }, { status: 2, stderr: /2020_01_01_01.*impl/ });
+    t.same(account.snapshot(), before);
+  }
+  spawnSync('chattr', ['-i', manifest]);
+  t.equal(run(disk.folder, 'remove', 'one', '2020_01_01_01').status, 0);
+  t.equal(run(disk.folder, 'undelete', 'one', '2020_01_01_01').status, 0);
+  t.same(account.snapshot(), before);
+});
+
+t.test('a run that can not be deleted does not keep the others', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  chmodSync(disk.folder, 0o755);
+  const account = owned(disk.folder, 'one', 54_321);
+  for (const day of ['03', '04', '05']) {
+    const parent = account.runs().at(-1) ?? '';
+    const files = { 'etc/a': null, 'etc/b': day };
+    account.publish(`2020_01_${day}_01`, { files, parent, receivedAtMs: OLD_MS + Number(day) });
+  }
+  give(account.folder, 54_321);
+  const within = join(account.folder, '2020_01_03_01/etc/b');
+  // Its folder moves with it, its file can't be removed.
+  spawnSync('chattr', ['+i', within, join(account.folder, '2020_01_02_01')]);
+  const emptying = ['retention', '--account', 'one', '--empty-trash'];
+  const first = run(disk.folder, ...emptying);
+  t.match(first, { status: 2, stderr: /EPERM.*2020_01_02_01/ });
+  t.same(account.runs(), ['2020_01_02_01', '2020_01_05_01'], 'all went that can go');
+  t.match(account.trash(), [/^2020_01_03_01\./], 'and all was deleted that can be');
+  spawnSync('chattr', ['-R', '-i', account.folder]);
+  t.match(run(disk.folder, ...emptying).json, [
+    { removed: ['2020_01_02_01'], deleted: ['2020_01_02_01', '2020_01_03_01'] },
+  ]);
+  t.same(account.trash(), []);
+});
+
+t.test('one whose disk is dead does not stop the others', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 << 20 });
   // The file system itself is the account's folder, as a volume of its own is.
   const root = dirname(disk.folder);

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openFolder } from '@bakker/linux';
 import { removeLargeTree } from '../../src/adapters/runs/remove-large-tree.ts';
+import { removeTree } from '../../src/adapters/runs/remove-tree.ts';
 
 const NAME = Buffer.from('gone');
 
@@ -69,3 +70,24 @@ t.test('what can not be removed is said, whichever thread met it, and all else c
   t.same(readdirSync(dir), ['outside']);
   rmSync(dir, { recursive: true });
 });
+
+/** Large enough that whoever goes through it lets others have their turn in the middle of a folder; and deep. */
+function makeWideTree(dir: string): void {
+  const deep = join('gone', ...Array.from({ length: 200 }, () => 'deeper'));
+  for (const path of [join(dir, 'gone/wide'), join(dir, deep)]) {
+    mkdirSync(path, { recursive: true });
+    for (let file = 0; file < 5_000; file += 1) writeFileSync(join(path, `file ${file}`), '');
+  }
+}
+
+for (const remove of [removeTree, removeLargeTree]) {
+  t.test(`${remove.name}: several that remove one tree at once do not fail`, async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'bakker-large-'));
+    using folder = openFolder(Buffer.from(dir));
+    makeWideTree(dir);
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 3 }, () => remove(folder, NAME, { signal })));
+    t.same(readdirSync(dir), []);
+    rmSync(dir, { recursive: true });
+  });
+}

@@ -13,7 +13,7 @@ import { PRIVATE_FOLDER } from '@bakker/impl-format/storage';
 import { StorageError } from '../../errors.ts';
 
 /*
- * Three locks keep a session and retention out of each other's way. All are flocks: the kernel drops them when their
+ * Three locks keep a session and retention out of each other's way, and a fourth two scrubs. All are flocks: the kernel drops them when their
  * process dies, so none is ever left behind.
  *
  * - `.bakker/lock`: the one writing session, from `begin` to its end. Retention does not take it: a session may last for
@@ -23,6 +23,7 @@ import { StorageError } from '../../errors.ts';
  *   twice by one process. A folder, so that a full file system has room for it.
  * - the folder of a run itself: shared by a session that clones or links from it, exclusive by who removes it. A session
  *   keeps its parent by this; other runs may go, and their links are answered with "not there".
+ * - the folder `.bakker/scrub`: the one scrub, which keeps in memory what it is going to write there and to hurt.json.
  */
 
 /** A lock that is held; disposing lets go of it. */
@@ -117,6 +118,17 @@ export function claimRunForRemoval(account: FolderHandle, run: string): HeldRun 
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
+}
+
+/**
+ * Takes the lock of the one scrub, for as long as its folder is open.
+ *
+ * @param scrub - `.bakker/scrub`
+ * @returns false if another has it
+ * @throws LibcError
+ */
+export function tryLockScrub(scrub: FolderHandle): boolean {
+  return flock(scrub.fd, LOCK_EX | LOCK_NB);
 }
 
 /** Two restores with as many channels as bakker opens at most. */

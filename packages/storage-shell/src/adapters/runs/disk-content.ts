@@ -8,7 +8,8 @@ import { placeOf } from '../../scrub/choose-due.ts';
 import { NOTED_RECORD_BYTES, NotedSums, encodeNotedSum } from '../../scrub/noted-sums.ts';
 import { SortedNumbers } from '../../scrub/number-set.ts';
 import { readHurt, writeHurt } from './hurt-record.ts';
-import { lockNames } from '../account/locks.ts';
+import { StorageError } from '../../errors.ts';
+import { lockNames, tryLockScrub } from '../account/locks.ts';
 import { lookAt } from '../account/look.ts';
 import { openAccountFolder } from './open-account.ts';
 import { openCheckTimes, openScrubFolder, readKept, replaceKept } from './check-times.ts';
@@ -17,9 +18,14 @@ import { readReceipt } from './stored-runs.ts';
 import { walkTree } from './walk-tree.ts';
 import type { TreeVisitor } from './walk-tree.ts';
 
-/** Opens an account for its scrub. @throws StorageError NOT_FOUND if there is no such account */
+/**
+ * Opens an account for its scrub, one at a time: of two, the later one to end would write what it knows of hurt files over what
+ * the other found.
+ *
+ * @throws StorageError NOT_FOUND if there is no such account, LOCKED; LibcError
+ */
 export function openContent(rootDir: string, account: string): StoredContent {
-  return new DiskContent(openAccountFolder(rootDir, account));
+  return new DiskContent(openAccountFolder(rootDir, account), account);
 }
 
 const HIDDEN = Buffer.from('.bakker');
@@ -31,11 +37,16 @@ class DiskContent implements StoredContent {
   readonly #scrub: FolderHandle;
   #inodes: Float64Array = new Float64Array(0);
 
-  constructor(account: FolderHandle) {
+  constructor(account: FolderHandle, name: string) {
     using stack = new DisposableStack();
     this.#account = stack.use(account);
     this.#hidden = stack.use(openFolderBeneath(account, HIDDEN));
     this.#scrub = stack.use(openScrubFolder(this.#hidden));
+    if (!tryLockScrub(this.#scrub)) {
+      throw new StorageError('LOCKED', `another scrub reads ${name} now`, {
+        hint: 'it finds what is hurt; run this again when it has ended',
+      });
+    }
     stack.move();
   }
 

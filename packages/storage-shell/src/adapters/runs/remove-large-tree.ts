@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { DIRENT, openFolderBeneath } from '@bakker/linux';
+import { DIRENT, hasCode, openFolderBeneath } from '@bakker/linux';
 import type { FolderHandle } from '@bakker/linux';
 import { below as pathBelow } from '../tree/folder-walk.ts';
 import { readPieces } from '../tree/list-folder.ts';
@@ -67,13 +67,17 @@ function piecesOf(root: FolderHandle): Buffer[] {
 }
 
 function foldersIn(root: FolderHandle, path: Buffer): Buffer[] {
-  using folder = openFolderBeneath(root, path);
   const found: Buffer[] = [];
-  for (const piece of readPieces(folder)) {
-    for (let number = 0; number < piece.count; number++) {
-      if (piece.type(number) === DIRENT.DIRECTORY) found.push(pathBelow(path, piece.name(number)));
+  try {
+    using folder = openFolderBeneath(root, path);
+    for (const piece of readPieces(folder)) {
+      for (let number = 0; number < piece.count; number++) {
+        if (piece.type(number) === DIRENT.DIRECTORY) found.push(pathBelow(path, piece.name(number)));
+      }
+      if (found.length >= MAX_PIECES) break;
     }
-    if (found.length >= MAX_PIECES) break;
+  } catch (error) {
+    if (!hasCode(error, 'ENOENT')) throw error; // somebody else removes the tree, too
   }
   return found;
 }

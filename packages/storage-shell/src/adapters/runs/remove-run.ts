@@ -150,7 +150,19 @@ function move(parts: readonly Part[], { from, to, mayFollow }: Move): void {
     for (const part of linked) unlinkAt(part.to);
     throw error;
   }
-  for (const part of late) renameNewAt(part.from, part.to);
+  const followed: Part[] = [];
+  try {
+    for (const part of late) {
+      renameNewAt(part.from, part.to);
+      followed.push(part);
+    }
+  } catch (error) {
+    // What can't move at all, as an immutable manifest: the folder stays with it.
+    for (const part of followed) renameNewAt(part.to, part.from);
+    renameNewAt(to, from);
+    for (const part of linked) unlinkAt(part.to);
+    throw error;
+  }
   for (const part of linked) unlinkAt(part.from);
 }
 

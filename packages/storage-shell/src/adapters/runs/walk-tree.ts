@@ -148,10 +148,22 @@ function openLevel(folder: FolderHandle, name: Buffer): Level {
 }
 
 function readOn(level: Level): void {
-  const { done = false, value } = level.pieces.next();
+  const { done = false, value } = unlessGone(level.pieces);
   level.listing = value ?? NO_NAMES;
   level.next = 0;
   level.isRead = done;
+}
+
+/** A folder that somebody else removed while it was open has no names any more. */
+function unlessGone<Piece>(
+  pieces: Iterator<Piece, Piece | undefined>,
+): IteratorResult<Piece, Piece | undefined> {
+  try {
+    return pieces.next();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return { done: true, value: undefined };
+    throw error;
+  }
 }
 
 function openBelow(folder: FolderHandle, name: Buffer): FolderHandle | undefined {
