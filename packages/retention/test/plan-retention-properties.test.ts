@@ -4,6 +4,7 @@ import t from 'tap';
 import { planRetention } from '../src/plan-retention.ts';
 import type { RetainedRun } from '../src/plan-retention.ts';
 import type { RetentionPolicy } from '../src/policy.ts';
+import { mayGoNow } from '../src/may-go-now.ts';
 import { removalOrder } from '../src/removal-order.ts';
 
 const HOUR_MS = 3_600_000;
@@ -59,6 +60,24 @@ function keptOf(runs: readonly RetainedRun[], by: RetentionPolicy, nowMs: number
       .filter((verdict) => verdict.keep)
       .map((verdict) => verdict.run),
   );
+}
+
+/** Removes what goes, in its order, but for some, and for what `mayGoNow` holds back. */
+function removeButThose(
+  runs: readonly RetainedRun[],
+  by: RetentionPolicy,
+  isPassedOver: readonly boolean[],
+): { left: readonly RetainedRun[]; heldBack: readonly string[] } {
+  const verdicts = planRetention(runs, by, NOW);
+  const heldBack: string[] = [];
+  let left = runs;
+  for (const [index, { run }] of removalOrder(runs, verdicts, NOW).entries()) {
+    if (isPassedOver[index] === true) continue;
+    if (mayGoNow(run, { left, verdicts, policy: by, nowMs: NOW }))
+      left = left.filter((other) => other.run !== run);
+    else heldBack.push(run);
+  }
+  return { left, heldBack };
 }
 
 t.test('every run gets one verdict, newest first, with reasons exactly when it is kept', (t) => {
@@ -130,6 +149,26 @@ t.test('removing what may go puts nothing else at risk, wherever it is cut off',
     },
   );
   t.pass('10,000 histories');
+  t.end();
+});
+
+t.test('nor do runs that are passed over, if it is asked of each behind them whether it may go', (t) => {
+  const passing = fc.array(fc.boolean(), { minLength: 60, maxLength: 60 });
+  fc.assert(
+    fc.property(fc.oneof(hostileRuns, alikeRuns), policy, passing, (runs, by, isPassedOver) => {
+      const kept = keptOf(runs, by, NOW);
+      const { left } = removeButThose(runs, by, isPassedOver);
+      const keptLater = keptOf(left, by, NOW);
+      for (const run of kept) ok(keptLater.has(run), run);
+    }),
+    { numRuns: 3000 },
+  );
+  const summers = { r0: 2020, r1: NaN, r2: 2021, r3: 2020, r4: 2021, r5: NaN, r6: 2021 };
+  const runs = Object.entries(summers).map(([run, year]): RetainedRun => ({
+    ...{ run, receivedAtMs: Date.UTC(year, 5, 1) || 0 },
+    state: run === 'r3' ? 'damaged' : 'complete',
+  }));
+  t.same(removeButThose(runs, { ...ONLY_YEARS, instances: 2 }, [true, false, true]).heldBack, ['r2']);
   t.end();
 });
 

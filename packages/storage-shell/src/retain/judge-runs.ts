@@ -1,5 +1,5 @@
 import type { RunName } from '@bakker/impl-format/storage';
-import { PolicyError, planRetention, removalOrder } from '@bakker/retention';
+import { PolicyError, mayGoNow, planRetention, removalOrder } from '@bakker/retention';
 import type { RetainedRun, Verdict } from '@bakker/retention';
 import { StorageError } from '../errors.ts';
 import type { RetentionRules } from '../policy/account-policy.ts';
@@ -38,6 +38,19 @@ export function goingRuns(
   nowMs: number,
 ): RunName[] {
   return removalOrder(runs.map(asRetained), verdicts, nowMs).map(({ run }) => run);
+}
+
+/**
+ * Whether a run that goes may do so now, though some before it in that order did not.
+ *
+ * @param left - the runs that are there still, oldest first
+ */
+export function mayFollow(
+  run: RunName,
+  { left, verdicts }: { readonly left: readonly StoredRun[]; readonly verdicts: readonly Verdict[] },
+  { rules, nowMs }: Pick<JudgeOptions, 'rules' | 'nowMs'>,
+): boolean {
+  return mayGoNow(run, { left: left.map(asRetained), verdicts, policy: rules, nowMs });
 }
 
 export function frozenText({ reason, sinceRun }: FrozenAccount): string {

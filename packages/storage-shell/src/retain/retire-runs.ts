@@ -4,8 +4,8 @@ import type { Verdict } from '@bakker/retention';
 import { StorageError } from '../errors.ts';
 import type { AccountPolicy } from '../policy/account-policy.ts';
 import { reserveBytesOf } from '../policy/reserve.ts';
-import type { AccountKeeper, RemovalOutcome } from '../ports/account-keeper.ts';
-import { frozenText, goingRuns, judgeRuns } from './judge-runs.ts';
+import type { AccountKeeper, RemovalOutcome, StoredRun } from '../ports/account-keeper.ts';
+import { frozenText, goingRuns, judgeRuns, mayFollow } from './judge-runs.ts';
 import { isDue } from './trash-names.ts';
 
 export interface RetireOptions {
@@ -58,11 +58,17 @@ export async function retireRuns(keeper: AccountKeeper, options: RetireOptions):
   const removed: RunName[] = [];
   const inUse: RunName[] = [];
   const failures = new Failures(signal);
+  let left: readonly StoredRun[] = runs;
+  /** Whether a run that goes is there still: behind it, the order alone keeps nothing safe. */
+  let isOneLeft = false;
   for (const run of going) {
+    if (isOneLeft && !mayFollow(run, { left, verdicts }, { rules: policy.retention, nowMs })) continue;
     const outcome = await failures.collect(() => removeMakingRoom(keeper, run, { ...options, deleted }));
+    if (outcome === 'frozen') break;
     if (outcome === 'removed') removed.push(run);
     if (outcome === 'in-use') inUse.push(run);
-    if (outcome === 'frozen') break;
+    if (outcome === 'in-use' || outcome === undefined) isOneLeft = true;
+    else left = left.filter((other) => other.run !== run);
   }
   await failures.collect(() => keeper.deleteGivenUp(signal));
   await emptyTrash(keeper, { ...options, policy, deleted, failures });

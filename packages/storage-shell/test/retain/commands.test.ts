@@ -1,5 +1,6 @@
 import t from 'tap';
 import { setXattr } from '@bakker/linux';
+import type { Verdict } from '@bakker/retention';
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -277,6 +278,41 @@ t.test('a run that can not be deleted does not keep the others', async (t) => {
     { removed: ['2020_01_02_01'], deleted: ['2020_01_02_01', '2020_01_03_01'] },
   ]);
   t.same(account.trash(), []);
+});
+
+t.test('nor does one that stays take the place of a run that is kept', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 32 << 20 });
+  chmodSync(disk.folder, 0o755);
+  const account = new SampleAccount(disk.folder, 'one');
+  account.policy('retention: { days: 0, instances: 2, months: 0, years: 2 }\n');
+  // The clock was wrong now and then; in order of the names, the third is of 2020 only while the fourth is there.
+  const received = [2020, undefined, 2021, 2020, 2021, undefined, 2021];
+  for (const [index, year] of received.entries()) {
+    const receivedAtMs = year === undefined ? 0 : Date.UTC(year, 5, 1);
+    account.publish(`2019_01_0${index + 1}_01`, { files: { a: `${index}` }, receivedAtMs });
+  }
+  rmSync(join(account.folder, '2019_01_04_01.impl'));
+  give(account.folder, 54_321);
+  const stuck = ['2019_01_02_01', '2019_01_04_01'].map((name) => join(account.folder, name));
+  spawnSync('chattr', ['+i', ...stuck]);
+  const retire = ['retention', '--account', 'one'];
+  const kept = (run(disk.folder, ...retire, '--dry-run').json as { verdicts: Verdict[] }[])[0]?.verdicts
+    .filter(({ keep }) => keep)
+    .map((verdict) => verdict.run)
+    .sort();
+  t.same(kept, ['2019_01_01_01', '2019_01_06_01', '2019_01_07_01']);
+  t.equal(run(disk.folder, ...retire).status, 2);
+  t.same(account.runs(), [
+    '2019_01_01_01',
+    '2019_01_02_01',
+    '2019_01_03_01',
+    '2019_01_04_01',
+    '2019_01_06_01',
+    '2019_01_07_01',
+  ]);
+  spawnSync('chattr', ['-i', ...stuck]);
+  t.equal(run(disk.folder, ...retire).status, 0);
+  t.same(account.runs(), kept);
 });
 
 t.test('one whose disk is dead does not stop the others', async (t) => {
