@@ -46,6 +46,7 @@ const WORDS: Readonly<Partial<Record<string, readonly [ErrorCode, string, string
   EEXIST: IN_THE_WAY,
   ENOTEMPTY: IN_THE_WAY,
   EBUSY: IN_THE_WAY,
+  ESPIPE: IN_THE_WAY,
   ENOENT: ['FAILED', 'something in it went meanwhile', 'run this again'],
   ENOSPC: ['FULL', 'its volume is full', 'bakker-storage grow gives the account more room'],
   EDQUOT: ['QUOTA', 'its quota is reached', 'bakker-storage grow gives the account more room'],

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
@@ -112,4 +113,31 @@ t.test('--no-read holds until it is taken back by name', async (t) => {
   t.notMatch(lines(machine, web1), '--no-read');
   t.equal((await machine.run(['provision', web1.name, '--no-read'])).status, 0);
   t.match(lines(machine, web1), '--no-read');
+});
+
+t.test('what killed commands left half written goes with the next write, and with the account', async (t) => {
+  await using machine = await startStorageMachine();
+  const web1 = await account(machine, '--size', '100M');
+  const web2 = await account(machine);
+  const dead = spawnSync('true').pid;
+  const hidden = join(machine.rootDir, web1.name, '.bakker');
+  const left = (pid: number): string[] => [
+    join(machine.etc, 'keys', `.${web1.name}.${pid}.new`),
+    join(machine.etc, 'accounts', `.${web1.name}.yaml.${pid}.new`),
+    join(hidden, `.account.yaml.${pid}.new`),
+  ];
+  for (const file of [...left(dead), ...left(process.pid)]) writeFileSync(file, 'half');
+  mkdirSync(join(hidden, '.account.yaml.999999999.new'));
+  const { length } = readdirSync(hidden);
+  for (const words of [
+    ['grant', web1.name, '--to', web2.name],
+    ['grow', web1.name, '200M'],
+  ])
+    t.match(await machine.run(words), { status: 0 }, words.join(' '));
+  for (const file of left(dead)) t.notOk(existsSync(file), file);
+  for (const file of left(process.pid)) t.ok(existsSync(file), 'of one that may still write it');
+  t.equal(readdirSync(hidden).length, length - 1);
+  for (const file of left(dead)) writeFileSync(file, 'half');
+  t.match(await machine.run(['deprovision', web1.name, '--delete-data', '--yes']), { status: 0 });
+  for (const file of left(dead)) t.notOk(existsSync(file), file);
 });

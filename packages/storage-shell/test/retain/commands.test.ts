@@ -315,6 +315,24 @@ t.test('nor does one that stays take the place of a run that is kept', async (t)
   t.same(account.runs(), kept);
 });
 
+t.test('pipes in the place of files hold no scrub', (t) => {
+  const root = makeRoot(t);
+  chmodSync(root, 0o755);
+  const account = owned(root, 'one', 54_321);
+  const pipe = (path: string): string => {
+    rmSync(join(account.folder, path), { force: true });
+    spawnSync('mkfifo', [join(account.folder, path)]);
+    return path;
+  };
+  t.equal(run(root, 'scrub', '--account', 'one').status, 0);
+  pipe('.bakker/scrub/checked');
+  t.equal(run(root, 'scrub', '--account', 'one').status, 0);
+  pipe('2020_01_01_01.impl');
+  const hurt = run(root, 'scrub', '--account', 'one');
+  t.match(hurt, { status: 15, json: [{ hurtManifests: ['2020_01_01_01'] }] });
+  t.end();
+});
+
 t.test('one whose disk is dead does not stop the others', async (t) => {
   await using disk = await mountLoopFilesystem({ type: 'xfs', sizeBytes: 320 << 20 });
   // The file system itself is the account's folder, as a volume of its own is.

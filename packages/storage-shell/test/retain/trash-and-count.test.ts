@@ -1,7 +1,8 @@
 import t from 'tap';
 import type { RunName } from '@bakker/impl-format';
-import { openFolder, openFolderBeneath } from '@bakker/linux';
-import { existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { libc, openFolder, openFolderBeneath } from '@bakker/linux';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addUsage, readUsage, writeUsage } from '../../src/adapters/account/usage-file.ts';
 import { openKeeper } from '../../src/adapters/runs/disk-keeper.ts';
@@ -10,7 +11,7 @@ import type { AccountKeeper } from '../../src/ports/account-keeper.ts';
 import { retireRuns } from '../../src/retain/retire-runs.ts';
 import type { Retirement } from '../../src/retain/retire-runs.ts';
 import { dieAt } from './dying-process.ts';
-import { SampleAccount, makeRoot } from './sample-account.ts';
+import { SampleAccount, diskUse, makeRoot } from './sample-account.ts';
 
 const NEVER = new AbortController().signal;
 const DAY_MS = 86_400_000;
@@ -135,6 +136,35 @@ t.test('what was cut off or given up is ended, however young', async (t) => {
   await dieAt(2, () => keeper.deleteTrashed(trashed?.name ?? '', NEVER));
   t.same((await retire()).deleted, ['2024_01_01_01'], 'a deletion that had begun');
   t.same(account.trash(), []);
+});
+
+t.test('a deletion that is killed among large files has told of what went', async (t) => {
+  const root = makeRoot(t);
+  const account = twoRuns(root);
+  const large = join(account.folder, '2024_01_01_01/large');
+  mkdirSync(large);
+  for (const name of ['a', 'b', 'c']) execFileSync('fallocate', ['-l', '80M', join(large, name)]);
+  using folder = openFolder(Buffer.from(account.folder));
+  using hidden = openFolderBeneath(folder, Buffer.from('.bakker'));
+  using keeper = openKeeper(root, account.name);
+  await keeper.remove(keeper.runs()[0]?.run ?? ('' as RunName), NOW_MS);
+  writeUsage(hidden, { usedBytes: diskUse(account.folder), inodes: 100, atMs: 5 });
+  const calls: { unlinkat: ReturnType<typeof libc>['unlinkat'] } = libc();
+  const real = calls.unlinkat;
+  // At each name, this might be the end.
+  const tooMuch: number[] = [];
+  calls.unlinkat = (...parameters) => {
+    tooMuch.push((readUsage(folder)?.usedBytes ?? 0) - diskUse(account.folder));
+    return real(...parameters);
+  };
+  try {
+    await keeper.deleteTrashed(keeper.trash()[0]?.name ?? '', NEVER);
+  } finally {
+    calls.unlinkat = real;
+  }
+  t.ok(tooMuch.length > 5);
+  t.ok(Math.max(...tooMuch) < 64 << 20, String(Math.max(...tooMuch)));
+  t.same(readdirSync(join(account.folder, '.bakker/trash')), []);
 });
 
 t.test('a freeze that comes while the trash is emptied keeps what is still whole', async (t) => {

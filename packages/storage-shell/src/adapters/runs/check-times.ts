@@ -16,7 +16,8 @@ export function openScrubFolder(hidden: FolderHandle): FolderHandle {
 export function readKept(scrub: FolderHandle, name: Buffer): Buffer {
   let fd: number;
   try {
-    fd = openAt({ folder: scrub, name }, { flags: constants.O_RDONLY });
+    // A pipe of that name must not hold this scrub, and those of all other accounts behind it.
+    fd = openAt({ folder: scrub, name }, { flags: constants.O_RDONLY | constants.O_NONBLOCK });
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return Buffer.alloc(0);
     throw error;

@@ -156,12 +156,16 @@ class DiskContent implements StoredContent {
   async #hashManifest(run: RunName, signal: AbortSignal): Promise<string | undefined> {
     let fd: number;
     try {
-      fd = openBeneath(this.#account, Buffer.from(manifestName(run)), { flags: constants.O_RDONLY });
+      fd = openBeneath(this.#account, Buffer.from(manifestName(run)), {
+        flags: constants.O_RDONLY | constants.O_NONBLOCK,
+      });
     } catch {
       return undefined;
     }
     try {
-      const found = await hashFromDisk(fd, fstatSync(fd).size, { signal, goesOn: () => true });
+      const facts = fstatSync(fd);
+      if (!facts.isFile()) return undefined;
+      const found = await hashFromDisk(fd, facts.size, { signal, goesOn: () => true });
       return found?.toString('hex');
     } finally {
       closeSync(fd);

@@ -50,8 +50,9 @@ function readPolicy(account: FolderHandle, name: string): AccountPolicy {
   return text === undefined ? DEFAULT_POLICY : parseAccountPolicy(text, `${name}/${POLICY_FILE}`);
 }
 
-/** How often a deletion writes down what it has freed. */
+/** How often a deletion writes down what it has freed: a few large files may be most of an account. */
 const FREED_INODES_A_NOTE = 20_000;
+const FREED_BYTES_A_NOTE = 64 * 1024 * 1024;
 
 class DiskKeeper implements AccountKeeper {
   readonly account: string;
@@ -191,7 +192,7 @@ class FreedCounter {
   readonly add = (bytes: number): void => {
     this.#bytes += bytes;
     this.#inodes++;
-    if (this.#inodes >= FREED_INODES_A_NOTE) this.note();
+    if (this.#inodes >= FREED_INODES_A_NOTE || this.#bytes >= FREED_BYTES_A_NOTE) this.note();
   };
 
   note(): void {

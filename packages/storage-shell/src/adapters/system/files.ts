@@ -46,10 +46,9 @@ export async function readText(path: string): Promise<string | undefined> {
 export async function writeText(path: string, text: string, options: WriteOptions): Promise<void> {
   try {
     using above = openAbove(path);
-    const made = above.at(Buffer.from(`.${basename(path)}.${process.pid}.new`));
+    await removeLeft(above, path);
+    const made = above.at(Buffer.from(newName(path, String(process.pid))));
     try {
-      // One that an earlier process of this id left, killed.
-      await rm(made, { force: true });
       const file = await open(made, 'wx', 0o600);
       try {
         await file.writeFile(text);
@@ -115,6 +114,7 @@ export async function list(path: string): Promise<string[]> {
 export async function removeFile(path: string): Promise<void> {
   try {
     using above = openAbove(path);
+    await removeLeft(above, path);
     await rm(above.at(nameIn(path)), { force: true });
     await syncFolder(above);
   } catch (error) {
@@ -163,6 +163,32 @@ function openAbove(path: string): FolderHandle {
     folder = new FolderHandle(openSync(above.at(Buffer.from(names[next] ?? '')), FOLDER_FLAGS));
   }
   return folder;
+}
+
+/** What `writeText` calls a file while it writes it. */
+function newName(path: string, pid: string): string {
+  return `.${basename(path)}.${pid}.new`;
+}
+
+/** Removes what killed writers of the file left beside it: nobody else would. */
+async function removeLeft(above: FolderHandle, path: string): Promise<void> {
+  for (const name of await readdir(above.at(Buffer.from('.')))) {
+    const pid = /\.(\d+)\.new$/.exec(name)?.[1];
+    if (pid === undefined || name !== newName(path, pid) || isOther(Number(pid))) continue;
+    // What is no file is not ours, and not in the way.
+    await rm(above.at(Buffer.from(name)), { force: true }).catch(() => undefined);
+  }
+}
+
+/** Whether another process has this id now. */
+function isOther(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasCode(error, 'ESRCH');
+  }
 }
 
 function nameIn(path: string): Buffer {
