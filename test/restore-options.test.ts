@@ -198,6 +198,40 @@ t.test('--verify reads back what was restored', async (t) => {
   t.same(await compareTrees(world.source, await world.restore('latest', ['--verify'])), []);
 });
 
+/** A disk that puts down something else than it was given. */
+const WRITES_WRONGLY = `
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+const { write, writeSync } = fs;
+const asPutDown = (bytes) => Buffer.from(bytes.toString('latin1').replace('as sent', 'another'), 'latin1');
+fs.writeSync = (fd, bytes, ...where) => writeSync(fd, Buffer.isBuffer(bytes) ? asPutDown(bytes) : bytes, ...where);
+fs.write = (fd, bytes, ...where) => write(fd, Buffer.isBuffer(bytes) ? asPutDown(bytes) : bytes, ...where);
+syncBuiltinESMExports();`;
+
+t.test('--verify names what does not read back as it was sent', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  const names = ['large', 'small'].map((name) => `${world.source}/${name}`);
+  writeFileSync(`${world.source}/small`, 'as sent');
+  writeFileSync(`${world.source}/large`, Buffer.concat([Buffer.from('as sent'), Buffer.alloc(3_000_000, 1)]));
+  writeFileSync(`${world.source}/sound`, 'sound');
+  await world.backup();
+  const preload = `NODE_OPTIONS=--import=data:text/javascript,${encodeURIComponent(WRITES_WRONGLY)}`;
+  const args = ['restore', '--to', `${world.bakker.folder}/out`, '--verify'];
+  const { stdout } = await world.expect(args, 1, { through: ['env', preload] });
+  for (const name of names) t.match(stdout, new RegExp(`${name} .*reads back differently`));
+  t.notMatch(stdout, `${world.source}/sound`);
+});
+
+t.test('a restore does not end well before all of it is on the disk', async (t) => {
+  await using world = await makeWorld({ kind: 'local' });
+  writeFileSync(`${world.source}/file`, 'file');
+  await world.backup();
+  const through = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=syncfs:error=EIO'];
+  const args = ['restore', '--to', `${world.bakker.folder}/out`];
+  t.match((await world.expect(args, 1, { through })).stderr, /the disk that is restored to reports an error \(EIO\)/);
+  await world.expect([...args, '--dry-run'], 0, { through });
+});
+
 t.test('--numeric-owner keeps the numbers; without it names decide', async (t) => {
   await using world = await makeWorld({ kind: 'local' });
   writeFileSync(`${world.source}/file`, 'file');

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
+import { mountLoopFilesystem } from '../../../test/harness/loop-fs.ts';
 import { openStateFolder } from '../src/adapters/state-folder.ts';
 import type { InodeKey, KnownContent } from '../src/ports/state-folder.ts';
 
@@ -175,6 +177,50 @@ t.test(
     });
   },
 );
+
+t.test('what a catalogue says that it covers is in it, though its process is killed next', async (t) => {
+  await withState(async (dir) => {
+    const known = content(RUN, 'known', 1n);
+    const state = await openStateFolder(dir);
+    const killed = await state.catalogue('account');
+    killed.byContent(1, known.sha256); // indexed, as one that was filled before
+    killed.add(known);
+    killed.setCovers(RUN);
+    fs.cpSync(dir, `${dir}-left`, { recursive: true }); // what a kill would leave
+    killed[Symbol.dispose]();
+    t.teardown(() => fs.rmSync(`${dir}-left`, { recursive: true }));
+    using catalogue = await (await openStateFolder(`${dir}-left`)).catalogue('account');
+    t.equal(catalogue.covers(), RUN);
+    t.ok(catalogue.byContent(300_000, known.sha256));
+  });
+});
+
+t.test('a catalogue that could not be put down takes and promises nothing more', async (t) => {
+  await using disk = await mountLoopFilesystem({ type: 'ext4', sizeBytes: 16 << 20 });
+  const state = await openStateFolder(`${disk.folder}/state`);
+  {
+    using filled = await state.catalogue('account');
+    filled.add(content('token', 'of an earlier run', 1n));
+  }
+  {
+    using catalogue = await state.catalogue('account');
+    catalogue.add(content('token', 'known', 2n));
+    const filler = fs.openSync(`${disk.folder}/filler`, 'w');
+    const fill = (): void => {
+      for (;;) fs.writeSync(filler, Buffer.alloc(4096));
+    };
+    t.throws(fill, { code: 'ENOSPC' });
+    fs.closeSync(filler);
+    await delay(1000); // by itself it is put down earlier
+    fs.rmSync(`${disk.folder}/filler`);
+    t.throws(() => catalogue.add(content('token', 'another', 3n)), { code: 'SQLITE_FULL' });
+    t.throws(() => catalogue.renameFolder('token', RUN), { code: 'SQLITE_FULL' });
+    t.throws(() => catalogue.setCovers(RUN), { code: 'SQLITE_FULL' });
+  }
+  using catalogue = await state.catalogue('account');
+  t.equal(catalogue.covers(), undefined);
+  t.same(catalogue.folders(), ['token']);
+});
 
 t.test('a damaged catalogue is filled anew instead of failing the run', async (t) => {
   await withState(async (dir) => {

@@ -224,6 +224,27 @@ t.test('what a stolen server adds, with any dates, removes nothing that real tim
   t.end();
 });
 
+t.test('a run without a date goes before the one that it is dated by', (t) => {
+  const nowMs = Date.UTC(2024, 11, 28);
+  const runs: RetainedRun[] = [
+    { run: 'of this month', receivedAtMs: Date.UTC(2024, 11, 10), state: 'complete' },
+    { run: 'without a date', receivedAtMs: NaN, state: 'complete' },
+    { run: 'old', receivedAtMs: Date.UTC(2023, 0, 1), state: 'complete' },
+    { run: 'young, damaged', receivedAtMs: Date.UTC(2024, 11, 27), state: 'damaged' },
+    { run: 'last', receivedAtMs: Date.UTC(2023, 1, 1), state: 'complete' },
+  ];
+  const by = { days: 3, instances: 0, months: 1, years: 0 };
+  const kept = keptOf(runs, by, nowMs);
+  const going = removalOrder(runs, planRetention(runs, by, nowMs), nowMs).map(({ run }) => run);
+  t.strictSame(going, ['without a date', 'old']);
+  for (const count of [1, 2]) {
+    const left = runs.filter(({ run }) => !going.slice(0, count).includes(run));
+    const next = keptOf(left, by, nowMs);
+    for (const run of kept) t.ok(next.has(run), `${run}, after ${count}`);
+  }
+  t.end();
+});
+
 t.test('five years of daily runs leave 14 days, 12 months and 4 years', (t) => {
   let runs: RetainedRun[] = [];
   let last = START;

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { linkSync, mkdirSync, readdirSync, renameSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
+import {
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { Entry } from '@bakker/impl-format';
@@ -128,6 +137,19 @@ t.test('a file is not known by its inode where numbers do not last', (t) => {
   t.same(asked, [100n, 107n]);
   t.same(added, [100n, 0n, 0n, 0n, 0n, 0n, 0n, 107n]);
   t.end();
+});
+
+t.test('a file that was written again just after it was read, and then moved, is read', async (t) => {
+  await using world = new World();
+  mkdirSync(world.source);
+  writeFileSync(`${world.source}/before`, 'what was read');
+  const { mtimeNs } = statSync(`${world.source}/before`, { bigint: true });
+  await world.backUp();
+  writeFileSync(`${world.source}/before`, 'written later');
+  setMtime(Buffer.from(`${world.source}/before`), mtimeNs); // as in the same tick of the clock
+  renameSync(`${world.source}/before`, `${world.source}/after`);
+  const run = await world.backUp();
+  t.equal(readFileSync(`${world.storage}/${run}${world.source}/after`, 'utf8'), 'written later');
 });
 
 t.test('another name of a file is not taken for one that was read before the file was written again', (t) => {

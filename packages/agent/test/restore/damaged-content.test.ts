@@ -68,6 +68,22 @@ t.test(
   },
 );
 
+t.test('what is damaged on the storage takes the place of nothing, not even of a folder', async (t) => {
+  const { made, stored } = await world();
+  await using _made = made;
+  for (const name of ['sound', 'flipped', 'large-flipped']) {
+    mkdirSync(`${made.restored}/${name}`, { recursive: true });
+    writeFileSync(`${made.restored}/${name}/precious`, 'made here');
+  }
+  writeFileSync(`${stored}/flipped`, 'CONTENT OF FLIPPED');
+  writeFileSync(`${stored}/large-flipped`, Buffer.alloc(LARGE.length + 'flipped'.length));
+  const { report } = await made.restore({ deletes: true });
+  t.equal(report.damaged.count, 2);
+  for (const name of ['flipped', 'large-flipped'])
+    t.equal(readFileSync(`${made.restored}/${name}/precious`, 'utf8'), 'made here');
+  t.equal(readFileSync(`${made.restored}/sound`, 'utf8'), 'content of sound');
+});
+
 t.test('a symlink on the storage in place of a file is damage, not followed', async (t) => {
   const { made, stored } = await world();
   await using _made = made;
@@ -106,6 +122,15 @@ t.test('nothing is written if the manifest is damaged anywhere', async (t) => {
   bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 0xff;
   writeFileSync(manifest, bytes);
   await t.rejects(made.restore(), { code: 'MANIFEST_DAMAGED' });
+  t.notOk(existsSync(made.back));
+});
+
+t.test("nothing is written if the manifest is another run's", async (t) => {
+  const { made } = await world();
+  await using _made = made;
+  const next = await made.backUp();
+  copyFileSync(`${made.storage}/2024_04_18_01.impl`, `${made.storage}/${next}.impl`);
+  await t.rejects(made.restore(), { code: 'MANIFEST_DAMAGED', message: new RegExp(next) });
   t.notOk(existsSync(made.back));
 });
 

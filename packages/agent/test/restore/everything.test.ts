@@ -13,6 +13,8 @@ import {
 } from 'node:fs';
 import { compareTrees } from '../../../../test/harness/compare-trees.ts';
 import { makeTortureTree } from '../../../../test/harness/torture-tree.ts';
+import type { Acl, AclEntry } from '@bakker/impl-format';
+import { withEntries } from './altered-account.ts';
 import { World } from './world.ts';
 
 const run = (program: string, ...args: string[]) => execFileSync(program, args, { encoding: 'utf8' });
@@ -92,6 +94,51 @@ t.test('owners are set by name, or by number when asked', async (t) => {
   await world.restore({ numericOwner: true });
   t.equal(run('stat', '-c', '%u %g', restored).trim(), '65534 41234');
 });
+
+t.test('so are the users and groups of ACLs', async (t) => {
+  await using world = new World();
+  mkdirSync(`${world.source}/folder`, { recursive: true });
+  writeFileSync(`${world.source}/folder/file`, 'x');
+  const acl = 'u:nobody:r,u:41234:rw,g:daemon:rx';
+  run('setfacl', '-m', acl, `${world.source}/folder/file`);
+  run('setfacl', '-d', '-m', acl, `${world.source}/folder`);
+  await world.backUp();
+  await using account = await world.account();
+  // made on a machine where these names had other numbers
+  const elsewhere = withEntries(account, (entry) =>
+    entry.acl ? { ...entry, acl: numbered(entry.acl) } : entry,
+  );
+  const namesOf = (path: string): string[] =>
+    run('getfacl', '-cpnE', `${world.restored}/${path}`)
+      .split('\n')
+      .filter((line) => /(user|group):\d/.test(line));
+
+  await world.restore({}, elsewhere);
+  const byName = [
+    `user:${idOf('passwd', 'nobody')}:r--`,
+    'user:41234:rw-',
+    `group:${idOf('group', 'daemon')}:r-x`,
+  ];
+  t.same(namesOf('folder/file').sort(), byName.toSorted());
+  t.same(namesOf('folder').sort(), byName.map((line) => `default:${line}`).sort());
+
+  rmSync(world.back, { recursive: true });
+  await world.restore({ numericOwner: true }, elsewhere);
+  const byNumber = ['user:777:r--', 'user:41234:rw-', 'group:777:r-x'];
+  t.same(namesOf('folder/file').sort(), byNumber.toSorted());
+  t.same(namesOf('folder').sort(), byNumber.map((line) => `default:${line}`).sort());
+});
+
+/** The same, with 777 as the number of whatever has a name. */
+function numbered({ access, default: forNew }: Acl): Acl {
+  const number = (lines: readonly AclEntry[]): AclEntry[] =>
+    lines.map((line) => (line.name === undefined ? line : { ...line, id: 777 }));
+  return { ...(access && { access: number(access) }), ...(forNew && { default: number(forNew) }) };
+}
+
+function idOf(database: 'passwd' | 'group', name: string): string {
+  return run('getent', database, name).split(':')[2] ?? '';
+}
 
 t.test('a path or glob brings what it names and the folders above, with their attributes', async (t) => {
   await using world = new World();

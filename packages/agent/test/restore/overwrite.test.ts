@@ -214,10 +214,11 @@ t.test('in place, the folders above a path keep their own attributes', async (t)
 
 t.test('names that only share an inode number are not linked to each other', async (t) => {
   await using world = new World();
-  for (const name of ['first', 'second']) {
-    mkdirSync(`${world.source}/${name}`, { recursive: true });
-    writeFileSync(`${world.source}/${name}/one`, `content of the ${name}`);
-    linkSync(`${world.source}/${name}/one`, `${world.source}/${name}/two`);
+  for (const folder of ['one', 'two']) mkdirSync(`${world.source}/${folder}`, { recursive: true });
+  // names of each come between those of the others; the first and the third are of one size, so that only what is in them tells
+  for (const name of ['first', 'second', 'third']) {
+    writeFileSync(`${world.source}/one/${name}`, `content of the ${name}`);
+    linkSync(`${world.source}/one/${name}`, `${world.source}/two/${name}`);
   }
   await world.backUp();
   await using account = await world.account();

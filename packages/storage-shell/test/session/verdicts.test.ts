@@ -47,6 +47,30 @@ t.test('each key is told what retention and scrub think of each run, and its fig
   }
 });
 
+t.test('figures that make no sense, or are of another run, are told of none', async (t) => {
+  using root = temporaryRoot('verdicts-odd');
+  const run = await publishRun(root.path, { file: 'x' });
+  const note = `${root.account}/.bakker/receipts/${run}.json`;
+  const receipt = JSON.parse(readFileSync(note, 'utf8')) as object;
+  await using shell = await Shell.open({ root: root.path });
+  const figures = async (change: object) => {
+    writeFileSync(note, JSON.stringify({ ...receipt, ...change }));
+    return (await judged(shell)).runs[0]?.figures;
+  };
+  t.match(await figures({}), { files: 1 });
+  t.match(await figures({ receivedAtMs: 'never' }), { files: 1, receivedAtMs: null });
+  for (const change of [
+    { run: '2001_01_01_01' },
+    { status: 'fine' },
+    { startedAtMs: '1' },
+    { finishedAtMs: -1 },
+    { files: 0.5 },
+    { sourceBytes: null },
+    { addedBytes: 2 ** 60 },
+  ])
+    t.equal(await figures(change), null, JSON.stringify(change));
+});
+
 t.test('years of runs, whatever stands in their notes, are told in packets', async (t) => {
   using root = temporaryRoot('verdicts-many');
   const first = await publishRun(root.path, { file: 'x' });

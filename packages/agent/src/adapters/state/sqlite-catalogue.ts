@@ -145,9 +145,9 @@ export class SqliteCatalogue implements Catalogue {
   }
 
   setCovers(run: string | undefined): void {
+    this.flush(); // first: nothing is said of rows that were lost
     this.#index();
     this.#statements.setAbout.run('covers', run ?? '');
-    this.flush();
   }
 
   renameFolder(from: string, to: string): void {
