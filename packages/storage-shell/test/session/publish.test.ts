@@ -1,6 +1,6 @@
 import { VERB } from '@bakker/impl-format';
 import { createHash } from 'node:crypto';
-import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { getXattr } from '@bakker/linux';
 import { Shell, publishRun, statusOf, string, temporaryRoot, u32 } from './shell-client.ts';
@@ -134,6 +134,31 @@ t.test(
       bytes.length,
     );
     t.equal(readFileSync(`${root.account}/${run}.impl`, 'utf8'), 'a manifest');
+  },
+);
+
+t.test(
+  'what a parent has is counted anew where this program did not count it, or its note makes no sense',
+  async (t) => {
+    using root = temporaryRoot('counted');
+    const first = await publishRun(root.path, { a: 'abc', b: 'defg' });
+    const note = `${root.account}/.bakker/receipts/${first}.json`;
+    const receipt = JSON.parse(readFileSync(note, 'utf8')) as { objects: object };
+    const { objects } = receipt;
+    for (const change of [
+      { receivedAtMs: undefined, objects: { ...objects, bytes: 999 } }, // as a server writes it over plain SFTP
+      { objects: { ...objects, bytes: -5 } },
+      { objects: { ...objects, files: '2', bytes: 999 } },
+      { objects: null },
+      { run: '2001_01_01_01', objects: { ...objects, bytes: 999 } },
+    ]) {
+      writeFileSync(note, JSON.stringify({ ...receipt, ...change }));
+      await using shell = await Shell.open({ root: root.path });
+      await shell.begin(first);
+      await shell.tree((script) => script.keepRest());
+      t.match(await shell.publish({ files: 2, bytes: 7 }), { frozen: null }, JSON.stringify(change));
+      await shell.cleanUp();
+    }
   },
 );
 
