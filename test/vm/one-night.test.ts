@@ -1,4 +1,5 @@
 import t from 'tap';
+import { automounted } from './whole-scenario/automounted.ts';
 import { inTurn, startBusyServer } from './whole-scenario/busy-server.ts';
 import { deaths } from './whole-scenario/deaths.ts';
 import { restoredDatabases } from './whole-scenario/restored-databases.ts';
@@ -12,6 +13,7 @@ await t.test('a server with databases that are written to all the time, for one 
   await inTurn(t, server, [
     ['is backed up by its timer, from snapshots', timerRun],
     ['gets its databases up again from what is stored', restoredDatabases],
+    ['has mounted for it only what is a source', automounted],
     ['comes back by itself when a run is killed, or the power is cut, in its middle', inTheMiddle],
   ]);
 });

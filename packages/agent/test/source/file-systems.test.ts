@@ -66,20 +66,6 @@ t.test(
   },
 );
 
-t.test('what an automounter has is mounted for a source, and for nothing else', async (t) => {
-  using folder = temporaryFolder('automount');
-  const root = `${folder.path}/source`;
-  await using automounter = await served('automounter.py', `${root}/on-demand`, `${folder.path}/said`);
-  for (const oneFilesystem of [true, false]) {
-    const scanned = await scan([source(root, { oneFilesystem })]);
-    t.same(scanned.below(root), [`${root}/on-demand`]);
-  }
-  t.equal(automounter.said(), 'ready\n', 'nobody asked for it');
-  const itself = await scan([source(`${root}/on-demand`)]);
-  t.ok(itself.has(`${root}/on-demand/inside`));
-  t.equal(automounter.said(), 'ready\nasked\n');
-});
-
 t.test('nobody waits for a server that does not answer, unless what it has is a source', async (t) => {
   using folder = temporaryFolder('silent');
   const root = `${folder.path}/source`;
