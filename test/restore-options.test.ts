@@ -228,7 +228,10 @@ t.test('a restore does not end well before all of it is on the disk', async (t) 
   await world.backup();
   const through = ['strace', '-f', '-qq', '-o', '/dev/null', '-e', 'inject=syncfs:error=EIO'];
   const args = ['restore', '--to', `${world.bakker.folder}/out`];
-  t.match((await world.expect(args, 1, { through })).stderr, /the disk that is restored to reports an error \(EIO\)/);
+  t.match(
+    (await world.expect(args, 1, { through })).stderr,
+    /the disk that is restored to reports an error \(EIO\)/,
+  );
   await world.expect([...args, '--dry-run'], 0, { through });
 });
 
