@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import type { AccountOptions, SshAccount, SshServer } from './sshd.ts';
@@ -33,4 +34,16 @@ export async function authoriseShell(account: SshAccount, key: ShellKey = {}): P
 export function forcedCommand(folder: string, { role = 'backup', mayRead = true }: ShellKey = {}): string[] {
   const own = ['--root', dirname(folder), '--account', basename(folder), '--role', role];
   return [BAKKER_STORAGE, 'shell', ...own, ...(mayRead ? [] : ['--no-read'])];
+}
+
+/**
+ * Runs a command of the storage's administrator for the account that lies at `folder`. tap follows each child by NODE_OPTIONS,
+ * and one that has become the account's user can't write its notes.
+ */
+export function administer(
+  folder: string,
+  command: (account: string) => readonly string[],
+): { status: number | null; stdout: string; stderr: string } {
+  const words = [...command(basename(folder)), '--root', dirname(folder)];
+  return spawnSync('env', ['-u', 'NODE_OPTIONS', BAKKER_STORAGE, ...words], { encoding: 'utf8' });
 }

@@ -1,11 +1,11 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { compareTrees } from './compare-trees.ts';
 import { changeAtRandom } from './random-changes.ts';
 import { RandomTree, tool } from './random-tree.ts';
 import { makeSealedWorld } from './sealed-world.ts';
-import { BAKKER_STORAGE } from './shell-account.ts';
+import { administer } from './shell-account.ts';
 import { completeRuns, findBrokenPromises, fingerprintRuns } from './storage-check.ts';
 import { makeWorld, type StorageKind, type World } from './world.ts';
 
@@ -132,10 +132,13 @@ export class WatchedAccount implements AsyncDisposable {
       return;
     }
     writeFileSync(`${storage}/.bakker/account.yaml`, `retention: ${JSON.stringify(RETENTION)}\n`);
-    const root = ['--root', dirname(storage)];
-    const account = basename(storage);
-    tool(BAKKER_STORAGE, ['thaw', account, ...root]);
-    tool(BAKKER_STORAGE, ['retention', '--account', account, ...root]);
+    for (const command of [
+      (account: string) => ['thaw', account],
+      (account: string) => ['retention', '--account', account],
+    ]) {
+      const { status, stderr } = administer(storage, command);
+      if (status !== 0) throw new Error(stderr);
+    }
   }
 
   async #compareWhole(run: string): Promise<string[]> {

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -16,14 +16,13 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { compareTrees } from '../harness/compare-trees.ts';
 import { mountLoopFilesystem } from '../harness/loop-fs.ts';
 import { pseudoRandomBytes, settle, writeSampleTree } from '../harness/sample-tree.ts';
 import { makeSealedWorld } from '../harness/sealed-world.ts';
-import { BAKKER_STORAGE, authoriseShell } from '../harness/shell-account.ts';
+import { administer, authoriseShell } from '../harness/shell-account.ts';
 import { completeRuns, findBrokenPromises, fingerprintRuns } from '../harness/storage-check.ts';
 import { makeWorld, type World } from '../harness/world.ts';
 
@@ -151,11 +150,8 @@ t.test('content that the storage finds damaged is sent again by the next run', a
   const bytes = readFileSync(stored);
   bytes[0] = (bytes[0] ?? 0) ^ 1;
   writeFileSync(stored, bytes);
-  const scrubbed = spawnSync(BAKKER_STORAGE, [
-    ...['--root', dirname(world.storage)],
-    ...['scrub', '--account', basename(world.storage), '--json'],
-  ]);
-  t.match(String(scrubbed.stdout), /file 7/, String(scrubbed.stderr));
+  const scrubbed = administer(world.storage, (account) => ['scrub', '--account', account, '--json']);
+  t.match(scrubbed, { status: 15, stdout: /file 7/ });
   t.match((await world.expect(['list'])).stdout, /latest, 1 damaged on the storage/);
   const told = await world.expect(['status', '--storage'], 1);
   t.match(told.stdout, /found damage in run .* \(1 files\)/);
@@ -173,10 +169,9 @@ t.test('content that the storage finds damaged is sent again by the next run', a
 t.test('whether retention stands still there is what the storage says now, once it was asked', async (t) => {
   await using world = await makeWorld({ kind: 'shell' });
   writeSampleTree(world.source, { files: 10 });
-  const administer = (...args: string[]): void => {
-    const [root, account] = [dirname(world.storage), basename(world.storage)];
-    const { status, stderr } = spawnSync(BAKKER_STORAGE, ['--root', root, ...args, account]);
-    t.equal(status, 0, String(stderr));
+  const must = (command: string, ...flags: string[]): void => {
+    const { status, stderr } = administer(world.storage, (account) => [command, account, ...flags]);
+    t.equal(status, 0, stderr);
   };
   const told = async (args: string[] = []): Promise<{ text: string; reason: string | undefined }> => {
     const { stdout } = await world.expect(['status', ...args]);
@@ -186,7 +181,7 @@ t.test('whether retention stands still there is what the storage says now, once 
     return { text: stdout, reason: retentionFrozen?.reason };
   };
   await world.backup();
-  administer('freeze', '--reason', 'a look first');
+  must('freeze', '--reason', 'a look first');
   t.equal((await told()).reason, undefined, 'the last run knew nothing of it');
   const frozen = await told(['--storage']);
   t.equal(frozen.reason, 'a look first');
@@ -194,7 +189,7 @@ t.test('whether retention stands still there is what the storage says now, once 
   t.match((await world.expect(['doctor'])).stdout, /stands still .*: a look first\n.*bakker-storage thaw/);
   await world.backup(['--force']);
   t.match((await told()).text, /stands still .*: a look first\.\n.*administrator/);
-  administer('thaw');
+  must('thaw');
   t.match((await told()).text, /stands still/, 'as of the last run');
   const thawed = await told(['--storage']);
   t.equal(thawed.reason, undefined);
